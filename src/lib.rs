@@ -1,0 +1,32 @@
+//! looksee learns one embedding for pictures and their texts, and searches pictures by words or by
+//! another picture.
+//!
+//! The modules stand in the order in which a picture passes through them; each uses only those
+//! above it (ARCHITECTURE.md has the table, `cargo xtask tidy` checks it).
+
+pub mod error;
+pub mod units;
+
+pub mod files;
+pub mod filter;
+
+pub mod catalogue;
+
+pub mod images;
+pub mod tokens;
+
+pub mod vectors;
+
+pub mod encoder;
+pub mod metrics;
+mod ops;
+
+pub mod index;
+pub mod train;
+
+pub mod embed;
+pub mod hits;
+
+pub mod eval;
+
+pub use error::{Error, ErrorKind, Result};

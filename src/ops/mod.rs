@@ -1,0 +1,1 @@
+//! Tensor operations bound to the kernels.
