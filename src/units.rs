@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// The name of one picture in a catalogue, unique within an index.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(from = "String", into = "String")]
 pub struct ItemId(Arc<str>);
 
 impl ItemId {
@@ -23,6 +23,12 @@ impl ItemId {
 impl<T: Into<Arc<str>>> From<T> for ItemId {
     fn from(name: T) -> Self {
         Self(name.into())
+    }
+}
+
+impl From<ItemId> for String {
+    fn from(id: ItemId) -> Self {
+        id.as_str().to_owned()
     }
 }
 
