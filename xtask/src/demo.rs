@@ -192,10 +192,14 @@ fn path_with(folder: &Path) -> Result<OsString> {
     std::env::join_paths(folders).map_err(|e| format!("cannot set PATH: {e}"))
 }
 
+fn row(time: Duration, what: &str) -> String {
+    format!("  {:>12}  {what}\n", readable(time))
+}
+
 fn table(times: &[(String, Duration)], total: Duration) -> String {
     let mut out = String::from("\nTime:\n");
     for (command, time) in times {
-        out += &format!("  {:>12}  {command}\n", readable(*time));
+        out += &row(*time, command);
     }
-    out + &format!("  {:>12}  in all\n", readable(total))
+    out + &row(total, "in all")
 }

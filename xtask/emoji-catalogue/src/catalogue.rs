@@ -130,10 +130,9 @@ fn png_of(emoji: &Emoji) -> Option<&'static [u8]> {
 impl Original {
     fn entry(&self, ids: &mut HashSet<String>) -> Entry {
         let title = self.emoji.name().to_owned();
-        let others = self.emoji.shortcodes().map(|code| code.replace('_', " "));
         Entry {
             id: free_id(slug(&title), ids),
-            description: join_unless(others, &title),
+            description: description(self.other_names(), &title),
             title,
             category: category(self.emoji.group()),
             colour: self.caption.colour.clone(),
@@ -141,6 +140,15 @@ impl Original {
             recoloured: false,
             png: self.png.to_vec(),
         }
+    }
+
+    /// The short names that chat programs use: `dog2` and `red_car` as "dog" and "red car".
+    fn other_names(&self) -> impl Iterator<Item = String> {
+        self.emoji.shortcodes().map(|code| {
+            let plain = code.trim_end_matches(|c: char| c.is_ascii_digit());
+            let numbered = plain.ends_with(|c: char| c.is_alphabetic());
+            if numbered { plain } else { code }.replace('_', " ")
+        })
     }
 
     fn variant(
@@ -152,11 +160,10 @@ impl Original {
     ) -> image::ImageResult<Entry> {
         let mut png = Vec::new();
         picture.write_to(&mut Cursor::new(&mut png), ImageFormat::Png)?;
-        let others = self.emoji.shortcodes().map(|code| code.replace('_', " "));
-        let others = others.filter_map(|other| Caption::of(&other).in_colour(colour));
+        let others = self.other_names().filter_map(|name| Caption::of(&name).in_colour(colour));
         Ok(Entry {
             id: free_id(slug(&title), ids),
-            description: join_unless(others, &title),
+            description: description(others, &title),
             title,
             category: category(self.emoji.group()),
             colour: Some(colour.to_owned()),
@@ -177,10 +184,10 @@ fn free_id(id: String, ids: &mut HashSet<String>) -> String {
 }
 
 /// Other names as one text; `None` when they only repeat the title.
-fn join_unless(others: impl Iterator<Item = String>, title: &str) -> Option<String> {
-    let words = slug(title);
-    let others: Vec<String> = others.filter(|other| slug(other) != words).collect();
-    (!others.is_empty()).then(|| others.join(", "))
+fn description(others: impl Iterator<Item = String>, title: &str) -> Option<String> {
+    let mut seen = HashSet::from([slug(title)]);
+    let new: Vec<String> = others.filter(|other| seen.insert(slug(other))).collect();
+    (!new.is_empty()).then(|| new.join(", "))
 }
 
 /// Groups whose pictures keep their meaning in another colour.

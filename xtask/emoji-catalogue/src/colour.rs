@@ -3,7 +3,7 @@
 //! All is done in OKLCH (Ottosson, 2020: lightness, chroma, hue), where a turn of the hue keeps
 //! the perceived lightness. That alone makes no yellow: a blue bucket turned to yellow is olive,
 //! because yellow is a light colour. So lightness and chroma move, too, to where the wanted colour
-//! is at home, by as much as a pixel is coloured; outlines, glints and shadows stay.
+//! is at home, by as much as a pixel is coloured; outlines, glints and small parts of another hue stay.
 
 use std::collections::HashMap;
 
@@ -12,11 +12,15 @@ use image::RgbaImage;
 /// Chroma above which a pixel counts as coloured (the purest sRGB colours have 0.2 to 0.3).
 const COLOURED: f32 = 0.06;
 /// Share of the visible pixels that must be coloured.
-const COLOURED_SHARE: f32 = 0.4;
+const COLOURED_SHARE: f32 = 0.35;
 /// Hues within so many degrees of the mean are one hue ...
 const ONE_HUE_DEGREES: f32 = 25.0;
 /// ... if they hold this share of all colour.
-const ONE_HUE_SHARE: f32 = 0.93;
+const ONE_HUE_SHARE: f32 = 0.88;
+/// Hues farther than this from the mean belong to something else, the leaf of an apple, and stay.
+const OTHER_HUE_DEGREES: f32 = 45.0;
+/// Chroma of greys, which stay grey; between it and [`COLOURED`] a pixel is moved in part.
+const GREY: f32 = 0.03;
 
 /// A colour in OKLCH.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -71,7 +75,11 @@ pub(crate) fn recolour(picture: &RgbaImage, from: Lch, to: Lch) -> RgbaImage {
 
 /// `colour` after the move that takes `from` to `to`.
 fn moved(colour: Lch, from: Lch, to: Lch) -> Lch {
-    let share = (colour.chroma / from.chroma).min(1.0);
+    let is_grey = colour.chroma <= GREY;
+    if is_grey || degrees_between(colour.hue, from.hue) > OTHER_HUE_DEGREES {
+        return colour;
+    }
+    let share = ((colour.chroma - GREY) / (from.chroma - GREY)).min(1.0);
     let away = colour.lightness - from.lightness;
     // Shades keep their distance from the mean, or what there is room for.
     let room = if away > 0.0 {

@@ -71,16 +71,15 @@ const fn stub(name: &'static str) -> Rule {
 
 /// Every use of a word where it is not allowed.
 pub(super) fn problems(files: &[File]) -> Vec<Problem> {
-    let sources = files.iter().filter(|file| file.path.ends_with(".rs"));
+    let sources = files.iter().filter(|file| file.has_extension("rs"));
     sources.flat_map(problems_in).collect()
 }
 
 fn problems_in(file: &File) -> Vec<Problem> {
     let (all, without_tests) = (code(&file.text), code_without_tests(&file.text));
-    let is_test = file.path.ends_with("/tests.rs") || file.path.contains("/tests/");
     let mut problems = Vec::new();
     for rule in RULES.iter().filter(|rule| (rule.applies)(&file.path)) {
-        if is_test && rule.tests == Tests::Free {
+        if file.is_test && rule.tests == Tests::Free {
             continue;
         }
         let code = if rule.tests == Tests::Free { &without_tests } else { &all };
@@ -156,7 +155,7 @@ mod tests {
         assert_eq!(check("src/a.rs", "use std::{fmt, fs, io};").len(), 1);
         assert_eq!(check("src/a.rs", "use std::{fmt, io::{self, Read}}; use a::fs;"), [""; 0]);
         assert_eq!(check("src/files.rs", "use std::fs::File;"), [""; 0]);
-        assert_eq!(check("src/a/tests.rs", "use std::fs::File;"), [""; 0]);
+        assert_eq!(check("src/a/tests/b.rs", "use std::fs::File;"), [""; 0]);
     }
 
     #[test]

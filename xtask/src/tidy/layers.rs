@@ -100,8 +100,7 @@ fn place(layers: &[Layer], module: &str) -> Option<usize> {
 
 fn use_problems(file: &File, user: &str, layers: &[Layer]) -> Vec<Problem> {
     let Some(user_place) = place(layers, user) else { return Vec::new() };
-    // A file of tests is declared under `#[cfg(test)]` by its parent.
-    if file.path.ends_with("/tests.rs") || file.path.contains("/tests/") {
+    if file.is_test {
         return Vec::new();
     }
     let code = code_without_tests(&file.text);
@@ -227,7 +226,7 @@ mod tests {
     fn comments_and_tests_may_name_everything() {
         let text = "/// See crate::encoder::Model.\nfn a() {}\n#[cfg(test)]\nmod tests { use crate::encoder::Model; }";
         assert_eq!(check("src/images.rs", text), [""; 0]);
-        assert_eq!(check("src/images/tests.rs", "use crate::encoder::Model;"), [""; 0]);
+        assert_eq!(check("src/images/tests/a.rs", "use crate::encoder::Model;"), [""; 0]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ const MACHINE_FOLDERS: [&str; 3] = ["/home/", "/root/", "/work/"];
 /// Broken links and machine paths in all `*.md`; `exists` is asked with paths from the root.
 pub(super) fn problems(files: &[File], exists: &dyn Fn(&str) -> bool) -> Vec<Problem> {
     let mut problems = Vec::new();
-    for file in files.iter().filter(|file| file.path.ends_with(".md")) {
+    for file in files.iter().filter(|file| file.has_extension("md")) {
         let mut in_block = false;
         for (number, line) in file.text.lines().enumerate() {
             let mut problem = |message| {

@@ -20,6 +20,14 @@ use crate::steps::Result;
 struct File {
     path: String,
     text: String,
+    /// Compiled only for tests: below a folder `tests`, or a module declared so.
+    is_test: bool,
+}
+
+impl File {
+    fn has_extension(&self, extension: &str) -> bool {
+        Path::new(&self.path).extension().is_some_and(|found| found == extension)
+    }
 }
 
 /// Something that breaks a rule.
@@ -46,6 +54,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     let mut files = Vec::new();
     gather(root, root, &mut files)?;
     files.sort_by(|a, b| a.path.cmp(&b.path));
+    mark_tests(&mut files);
     let exists = |path: &str| root.join(path).exists();
     let mut problems = layers::problems(&files);
     problems.extend(banned::problems(&files));
@@ -81,13 +90,59 @@ fn gather(root: &Path, folder: &Path, files: &mut Vec<File>) -> Result<()> {
                 .map_err(|e| format!("cannot read {}: {e}", path.display()))?;
             let path =
                 path.strip_prefix(root).unwrap_or(&path).to_string_lossy().replace('\\', "/");
-            files.push(File { path, text });
+            files.push(File { path, text, is_test: false });
         }
     }
     Ok(())
 }
 
+/// Finds the files that are compiled only for tests.
+fn mark_tests(files: &mut [File]) {
+    let sources = files.iter().filter(|file| file.has_extension("rs"));
+    let modules: Vec<String> = sources
+        .flat_map(|file| {
+            let folder = folder_of_children(&file.path);
+            source::test_modules(&file.text).into_iter().map(move |name| format!("{folder}/{name}"))
+        })
+        .collect();
+    for file in files {
+        let is_below = |module: &String| {
+            let rest = file.path.strip_prefix(module.as_str());
+            rest.is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
+        };
+        file.is_test = file.path.starts_with("tests/")
+            || file.path.contains("/tests/")
+            || modules.iter().any(is_below);
+    }
+}
+
+/// Where the modules that a file declares stand: `a` for `a.rs`, `a/mod.rs` and `a/lib.rs`.
+fn folder_of_children(path: &str) -> &str {
+    let stem = path.trim_end_matches(".rs");
+    ["/mod", "/lib", "/main"].iter().find_map(|end| stem.strip_suffix(end)).unwrap_or(stem)
+}
+
 #[cfg(test)]
 fn file(path: &str, text: &str) -> File {
-    File { path: path.to_owned(), text: text.to_owned() }
+    File { path: path.to_owned(), text: text.to_owned(), is_test: path.contains("tests/") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_that_are_declared_for_tests_are_marked() {
+        let declares = "#[cfg(test)]\nmod testing;\nmod real;";
+        let mut files = [
+            file("src/a/mod.rs", declares),
+            file("src/a/testing.rs", ""),
+            file("src/a/testing/more.rs", ""),
+            file("src/a/real.rs", ""),
+            file("src/testing.rs", ""),
+            file("cli/tests/it/main.rs", ""),
+        ];
+        mark_tests(&mut files);
+        assert_eq!(files.map(|file| file.is_test), [false, true, true, false, false, true]);
+    }
 }

@@ -18,22 +18,42 @@ pub(crate) fn code(text: &str) -> String {
             at += 1;
         }
     }
-    text_of(out)
+    text_of(&out)
 }
 
 /// [`code`] without the items that are compiled only for tests.
 pub(crate) fn code_without_tests(text: &str) -> String {
     let code = code(text);
     let mut out = code.clone().into_bytes();
+    for (start, end) in test_items(&code) {
+        blank(&mut out[start..end]);
+    }
+    text_of(&out)
+}
+
+/// The names of the modules that are compiled only for tests and stand in files of their own.
+pub(crate) fn test_modules(text: &str) -> Vec<String> {
+    let code = code(text);
+    let items = test_items(&code).into_iter().map(|(start, end)| &code[start..end]);
+    let declarations = items.filter(|item| item.ends_with(';'));
+    let names = declarations.filter_map(|item| {
+        let mut words = words(item).map(|(_, word)| word).skip_while(|word| *word != "mod");
+        words.nth(1)
+    });
+    names.map(str::to_owned).collect()
+}
+
+/// Start and end of each item under `#[cfg(test)]`, its attribute included.
+fn test_items(code: &str) -> Vec<(usize, usize)> {
+    let mut items = Vec::new();
     for (start, _) in code.match_indices("#[cfg(") {
         let Some(length) = code[start..].find(']') else { continue };
         let condition = &code[start..start + length];
         if words(condition).any(|(_, word)| word == "test") && !condition.contains("not(") {
-            let end = item_end(&out, start + length + 1);
-            blank(&mut out[start..end]);
+            items.push((start, item_end(code.as_bytes(), start + length + 1)));
         }
     }
-    text_of(out)
+    items
 }
 
 /// The words (identifiers) of `text`, each with its place.
@@ -50,7 +70,7 @@ pub(crate) fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
 
 /// The line (from 1) of a place.
 pub(crate) fn line_of(text: &str, place: usize) -> usize {
-    text.as_bytes()[..place].iter().filter(|&&byte| byte == b'\n').count() + 1
+    text[..place].matches('\n').count() + 1
 }
 
 /// The end of the comment or literal that starts at `at`; `at` if none does.
@@ -149,8 +169,8 @@ fn blank(bytes: &mut [u8]) {
 }
 
 /// Only whole literals were blanked, so that what is left is text.
-fn text_of(bytes: Vec<u8>) -> String {
-    String::from_utf8_lossy(&bytes).into_owned()
+fn text_of(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 #[cfg(test)]
@@ -182,6 +202,12 @@ mod tests {
         let left: Vec<_> =
             words(&code).map(|(_, word)| word).filter(|word| word.len() == 1).collect();
         assert_eq!(left, ["a", "d", "g", "h"]);
+    }
+
+    #[test]
+    fn modules_of_tests_are_known_by_name() {
+        let text = "#[cfg(test)]\nmod testing;\n#[cfg(test)]\nmod tests { mod a; }\nmod b;";
+        assert_eq!(test_modules(text), ["testing"]);
     }
 
     #[test]
