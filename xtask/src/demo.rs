@@ -1,0 +1,205 @@
+//! `demo`: from nothing to a search in a folder of pictures, with exactly the commands that a user
+//! types.
+//!
+//! The commands are a table ([`STEPS`]), run in order from the repository's root. The program is
+//! put on the path first, so that what is printed can be copied.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::steps::{Result, Step, readable};
+
+/// What to do with what an earlier demo left behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Earlier {
+    /// Start from nothing.
+    Remove,
+    /// Use its catalogue and its model if they are whole.
+    Keep,
+}
+
+struct DemoStep {
+    /// A sentence for the reader.
+    about: &'static str,
+    words: &'static [&'static str],
+    /// A file that is there once the step is done; with `--keep` the step is then left out.
+    makes: Option<&'static str>,
+}
+
+/// How the demo's programs are built: in one go, so that they share what they have in common.
+const BUILD: Step =
+    Step::new(&["cargo", "build", "--release", "-p", "looksee-cli", "-p", "emoji-catalogue"]);
+
+const STEPS: &[DemoStep] = &[
+    DemoStep {
+        about: "Make a catalogue: pictures of emoji, their names, and things in five colours",
+        words: &["emoji-catalogue", "demo/catalogue"],
+        makes: Some("demo/catalogue/held-out.jsonl"),
+    },
+    DemoStep {
+        about: "Learn from the training part",
+        words: &[
+            "looksee",
+            "train",
+            "demo/catalogue/train.jsonl",
+            "-o",
+            "demo/model",
+            "--minutes",
+            "5",
+        ],
+        makes: Some("demo/model/weights.safetensors"),
+    },
+    DemoStep {
+        about: "Measure on things that were held out in all their colours",
+        words: &[
+            "looksee",
+            "eval",
+            "demo/model",
+            "demo/catalogue/held-out.jsonl",
+            "--gallery",
+            "all",
+        ],
+        makes: None,
+    },
+    DemoStep {
+        about: "Index all pictures, those of the held-out things too",
+        words: &[
+            "looksee",
+            "index",
+            "demo/catalogue/train.jsonl",
+            "demo/catalogue/held-out.jsonl",
+            "-m",
+            "demo/model",
+            "-o",
+            "demo/index",
+        ],
+        makes: None,
+    },
+    DemoStep {
+        about: "Search by words",
+        words: &[
+            "looksee",
+            "search",
+            "demo/index",
+            "green bucket",
+            "--grid",
+            "demo/green-bucket.png",
+        ],
+        makes: None,
+    },
+    DemoStep {
+        about: "",
+        words: &["looksee", "search", "demo/index", "red heart", "--grid", "demo/red-heart.png"],
+        makes: None,
+    },
+    DemoStep {
+        about: "Search by words, among the pictures whose fields pass a condition",
+        words: &[
+            "looksee",
+            "search",
+            "demo/index",
+            "car",
+            "--where",
+            r#"color = "blue""#,
+            "--grid",
+            "demo/blue-car.png",
+        ],
+        makes: None,
+    },
+    DemoStep {
+        about: "Search by a picture, its nearest neighbours as a web page",
+        words: &[
+            "looksee",
+            "search",
+            "demo/index",
+            "./demo/catalogue/images/rocket.png",
+            "--grid",
+            "demo/like-rocket.html",
+        ],
+        makes: None,
+    },
+    DemoStep {
+        about: "And as one picture",
+        words: &[
+            "looksee",
+            "search",
+            "demo/index",
+            "./demo/catalogue/images/tulip.png",
+            "--grid",
+            "demo/like-tulip.png",
+        ],
+        makes: None,
+    },
+];
+
+const NEXT: &str = r#"
+Look at demo/*.png and demo/like-rocket.html, then try your own words and pictures:
+
+  looksee search demo/index "yellow fish"
+  looksee search demo/index ./some-picture.jpg --grid /tmp/alike.png
+  looksee search demo/index --help
+
+and your own pictures:
+
+  looksee train my-pictures/ -o my-model
+  looksee index my-pictures/ -m my-model -o my-index
+  looksee search my-index "what you look for"
+
+The emoji graphics are from Twemoji, CC-BY 4.0: demo/catalogue/ATTRIBUTION.txt"#;
+
+/// Builds the programs, then runs the table.
+pub(crate) fn run(root: &Path, earlier: Earlier) -> Result<()> {
+    let start = Instant::now();
+    let demo = root.join("demo");
+    if earlier == Earlier::Remove && demo.exists() {
+        println!("$ rm -r demo");
+        std::fs::remove_dir_all(&demo).map_err(|e| format!("cannot remove demo/: {e}"))?;
+    }
+    let mut times = vec![(BUILD.to_string(), BUILD.run(root)?)];
+    let path = path_with(&release_folder(root)?)?;
+    std::fs::create_dir_all(&demo).map_err(|e| format!("cannot make demo/: {e}"))?;
+    for step in STEPS {
+        if !step.about.is_empty() {
+            println!("\n# {}", step.about);
+        }
+        if earlier == Earlier::Keep && step.makes.is_some_and(|file| root.join(file).exists()) {
+            println!("(kept from the last run)");
+            continue;
+        }
+        let command = Step { variables: &[], words: step.words };
+        times.push((command.to_string(), command.run_on_path(root, &path)?));
+    }
+    print!("{}", table(&times, start.elapsed()));
+    println!("{NEXT}");
+    Ok(())
+}
+
+/// Where `cargo build --release` puts programs: beside the folder that we were built into.
+fn release_folder(root: &Path) -> Result<PathBuf> {
+    let exe = std::env::current_exe().map_err(|e| format!("cannot find the target folder: {e}"))?;
+    let target = exe.parent().and_then(Path::parent).ok_or("cannot find the target folder")?;
+    let folder = target.join("release");
+    let shown = folder.strip_prefix(root).unwrap_or(&folder);
+    println!("$ PATH=\"{}:$PATH\"", shown.display());
+    Ok(folder)
+}
+
+/// The search path with `folder` in front.
+fn path_with(folder: &Path) -> Result<OsString> {
+    let old = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::iter::once(folder.to_path_buf()).chain(std::env::split_paths(&old));
+    std::env::join_paths(folders).map_err(|e| format!("cannot set PATH: {e}"))
+}
+
+fn row(time: Duration, what: &str) -> String {
+    format!("  {:>12}  {what}\n", readable(time))
+}
+
+fn table(times: &[(String, Duration)], total: Duration) -> String {
+    let mut out = String::from("\nTime:\n");
+    for (command, time) in times {
+        out += &row(*time, command);
+    }
+    out + &row(total, "in all")
+}
