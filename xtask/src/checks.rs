@@ -37,14 +37,17 @@ pub(crate) fn test(root: &Path) -> Result<()> {
 
 fn tidy_step(root: &Path) -> Result<()> {
     println!("$ cargo xtask tidy");
-    tidy::run(root)
+    tidy::run(root).map_err(|error| stopped(&error))
+}
+
+fn stopped(error: &str) -> String {
+    format!("{error}; stopped there, nothing after it was run")
 }
 
 /// Runs the steps until one fails.
 fn in_order(root: &Path, steps: &[Step]) -> Result<()> {
     for (number, step) in steps.iter().enumerate() {
-        let stopped = |error| format!("{error}; stopped there, nothing after it was run");
-        let time = step.run(root).map_err(stopped)?;
+        let time = step.run(root).map_err(|error| stopped(&error))?;
         if number + 1 < steps.len() {
             println!("  done in {}\n", readable(time));
         }

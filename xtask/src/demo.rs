@@ -22,7 +22,8 @@ pub(crate) enum Earlier {
 struct DemoStep {
     /// A sentence for the reader.
     about: &'static str,
-    words: &'static [&'static str],
+    /// As it is typed: words, and texts with spaces in quotation marks.
+    command: &'static str,
     /// A file that is there once the step is done; with `--keep` the step is then left out.
     makes: Option<&'static str>,
 }
@@ -34,101 +35,48 @@ const BUILD: Step =
 const STEPS: &[DemoStep] = &[
     DemoStep {
         about: "Make a catalogue: pictures of emoji, their names, and things in five colours",
-        words: &["emoji-catalogue", "demo/catalogue"],
-        makes: Some("demo/catalogue/held-out.jsonl"),
+        command: "emoji-catalogue demo/catalogue",
+        makes: Some("demo/catalogue/ATTRIBUTION.txt"),
     },
     DemoStep {
         about: "Learn from the training part",
-        words: &[
-            "looksee",
-            "train",
-            "demo/catalogue/train.jsonl",
-            "-o",
-            "demo/model",
-            "--minutes",
-            "5",
-        ],
+        command: "looksee train demo/catalogue/train.jsonl -o demo/model --minutes 5",
         makes: Some("demo/model/weights.safetensors"),
     },
     DemoStep {
         about: "Measure on things that were held out in all their colours",
-        words: &[
-            "looksee",
-            "eval",
-            "demo/model",
-            "demo/catalogue/held-out.jsonl",
-            "--gallery",
-            "all",
-        ],
+        command: "looksee eval demo/model demo/catalogue/held-out.jsonl --gallery all",
         makes: None,
     },
     DemoStep {
         about: "Index all pictures, those of the held-out things too",
-        words: &[
-            "looksee",
-            "index",
-            "demo/catalogue/train.jsonl",
-            "demo/catalogue/held-out.jsonl",
-            "-m",
-            "demo/model",
-            "-o",
-            "demo/index",
-        ],
+        command: "looksee index demo/catalogue/train.jsonl demo/catalogue/held-out.jsonl \
+                  -m demo/model -o demo/index",
         makes: None,
     },
     DemoStep {
         about: "Search by words",
-        words: &[
-            "looksee",
-            "search",
-            "demo/index",
-            "green bucket",
-            "--grid",
-            "demo/green-bucket.png",
-        ],
+        command: "looksee search demo/index 'green bucket' --grid demo/green-bucket.png",
         makes: None,
     },
     DemoStep {
         about: "",
-        words: &["looksee", "search", "demo/index", "red heart", "--grid", "demo/red-heart.png"],
+        command: "looksee search demo/index 'red heart' --grid demo/red-heart.png",
         makes: None,
     },
     DemoStep {
         about: "Search by words, among the pictures whose fields pass a condition",
-        words: &[
-            "looksee",
-            "search",
-            "demo/index",
-            "car",
-            "--where",
-            r#"color = "blue""#,
-            "--grid",
-            "demo/blue-car.png",
-        ],
+        command: r#"looksee search demo/index car --where 'color = "blue"' --grid demo/blue-car.png"#,
         makes: None,
     },
     DemoStep {
-        about: "Search by a picture, its nearest neighbours as a web page",
-        words: &[
-            "looksee",
-            "search",
-            "demo/index",
-            "./demo/catalogue/images/rocket.png",
-            "--grid",
-            "demo/like-rocket.html",
-        ],
+        about: "Search by a picture",
+        command: "looksee search demo/index ./demo/catalogue/images/tulip.png --grid demo/like-tulip.png",
         makes: None,
     },
     DemoStep {
-        about: "And as one picture",
-        words: &[
-            "looksee",
-            "search",
-            "demo/index",
-            "./demo/catalogue/images/tulip.png",
-            "--grid",
-            "demo/like-tulip.png",
-        ],
+        about: "And as a web page",
+        command: "looksee search demo/index ./demo/catalogue/images/rocket.png --grid demo/like-rocket.html",
         makes: None,
     },
 ];
@@ -167,7 +115,8 @@ pub(crate) fn run(root: &Path, earlier: Earlier) -> Result<()> {
             println!("(kept from the last run)");
             continue;
         }
-        let command = Step { variables: &[], words: step.words };
+        let words = words(step.command);
+        let command = Step::new(&words);
         times.push((command.to_string(), command.run_on_path(root, &path)?));
     }
     print!("{}", table(&times, start.elapsed()));
@@ -192,6 +141,21 @@ fn path_with(folder: &Path) -> Result<OsString> {
     std::env::join_paths(folders).map_err(|e| format!("cannot set PATH: {e}"))
 }
 
+/// The words of a command, without the quotation marks of either kind around them.
+fn words(command: &str) -> Vec<&str> {
+    let mut words = Vec::new();
+    let mut rest = command.trim_start();
+    while let Some(first) = rest.chars().next() {
+        let quoted = first == '"' || first == '\'';
+        let body = if quoted { &rest[1..] } else { rest };
+        let end = |c: char| if quoted { c == first } else { c.is_whitespace() };
+        let (word, after) = body.split_once(end).unwrap_or((body, ""));
+        words.push(word);
+        rest = after.trim_start();
+    }
+    words
+}
+
 fn row(time: Duration, what: &str) -> String {
     format!("  {:>12}  {what}\n", readable(time))
 }
@@ -202,4 +166,37 @@ fn table(times: &[(String, Duration)], total: Duration) -> String {
         out += &row(*time, command);
     }
     out + &row(total, "in all")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_taken_apart_as_a_shell_does() {
+        let command = r#"looksee search index 'green bucket' --where 'color = "red"' "x y""#;
+        assert_eq!(
+            words(command),
+            ["looksee", "search", "index", "green bucket", "--where", r#"color = "red""#, "x y"]
+        );
+    }
+
+    #[test]
+    fn everything_the_demo_writes_is_below_its_folder() {
+        for step in STEPS {
+            let words = words(step.command);
+            let outputs = words.windows(2).filter(|pair| matches!(pair[0], "-o" | "--grid"));
+            let outputs: Vec<_> = outputs.map(|pair| pair[1]).chain(step.makes).collect();
+            assert!(outputs.iter().all(|path| path.starts_with("demo/")), "{}", step.command);
+        }
+    }
+
+    #[test]
+    fn times_stand_in_one_column() {
+        let times = [("a".to_owned(), Duration::from_millis(1500))];
+        assert_eq!(
+            table(&times, Duration::from_secs(61)),
+            "\nTime:\n         1.5 s  a\n    1 min 01 s  in all\n"
+        );
+    }
 }

@@ -1,6 +1,6 @@
 //! Which pictures the catalogue holds, and its files.
 //!
-//! [`build`] decides everything in memory; [`write`] only writes. The order is that of Unicode,
+//! [`build`] decides everything in memory; [`write()`] only writes. The order is that of Unicode,
 //! chance is a hash of the thing's name: the same packages give the same bytes.
 
 use std::collections::HashSet;
