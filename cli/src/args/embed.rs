@@ -10,11 +10,14 @@ Examples:
   looksee embed model --images - -o pictures.npy < paths.txt
   looksee embed model --texts queries.txt -o texts.npy";
 
+pub(super) const ABOUT: &str = "\
+Write the vectors of pictures or texts to a numpy file
+
+float32 [n, dim], unit rows, in input order: numpy.load reads it, and a dot product of two \
+rows is their cosine.";
+
 #[derive(Args, Debug)]
 #[command(before_help = EXAMPLES)]
-#[command(long_about = "Write the vectors of pictures or texts to a numpy file\n\n\
-    float32 [n, dim], unit rows, in input order: numpy.load reads it, and a dot product of two \
-    rows is their cosine.")]
 #[command(group = ArgGroup::new("input").required(true))]
 pub(crate) struct EmbedArgs {
     /// The model

@@ -13,12 +13,15 @@ Examples:
   looksee eval model validation.jsonl --gallery all --format json
   looksee eval model validation.jsonl --compare older-model";
 
+pub(super) const ABOUT: &str = "\
+Measure how well a model finds what belongs together
+
+Each text looks for its picture in a gallery, and each picture for its text. R@10 is the share \
+of queries whose partner is among the 10 closest, MRR the mean of 1/rank. Intervals are 95 %, \
+over resampled queries; the last row is what chance would give.";
+
 #[derive(Args, Debug)]
 #[command(before_help = EXAMPLES)]
-#[command(long_about = "Measure how well a model finds what belongs together\n\n\
-    Each text looks for its picture in a gallery, and each picture for its text. R@10 is the share \
-    of queries whose partner is among the 10 closest, MRR the mean of 1/rank. Intervals are 95 %, \
-    over resampled queries; the last row is what chance would give.")]
 pub(crate) struct EvalArgs {
     /// The model to measure
     pub(crate) model: PathBuf,

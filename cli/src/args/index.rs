@@ -13,12 +13,15 @@ Examples:
   looksee index catalogue.jsonl -o shop
   looksee index photos/ -m model -o part3 --shard 3/8";
 
+pub(super) const ABOUT: &str = "\
+Make an index of a catalogue, or bring one up to date
+
+New and changed pictures are embedded, vanished ones removed, unchanged ones left. The model \
+travels inside the index, which can be moved and searched alone; searching works meanwhile. \
+An interrupted run keeps what it has and goes on when it is started again.";
+
 #[derive(Args, Debug)]
 #[command(before_help = EXAMPLES)]
-#[command(long_about = "Make an index of a catalogue, or bring one up to date\n\n\
-    New and changed pictures are embedded, vanished ones removed, unchanged ones left. The model \
-    travels inside the index, which can be moved and searched alone; searching works meanwhile. \
-    An interrupted run keeps what it has and goes on when it is started again.")]
 pub(crate) struct IndexArgs {
     /// Catalogues to index: folders of pictures, .jsonl, .csv, .tsv, Amazon metadata
     #[arg(value_name = "CATALOGUE", required = true)]

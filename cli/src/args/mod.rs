@@ -24,10 +24,10 @@ pub(crate) use train::{TrainArgs, UrlsArgs};
 
 const EXAMPLES: &str = "\
 Examples:
-  looksee train catalogue.jsonl -o model         learn from pictures and their texts
-  looksee index catalogue.jsonl -m model -o shop make the pictures searchable
-  looksee search shop red dress                  find pictures by words
-  looksee search shop ./photo.jpg                find pictures by a picture";
+  looksee train catalogue.jsonl -o model           learn from pictures and their texts
+  looksee index catalogue.jsonl -m model -o shop   make the pictures searchable
+  looksee search shop red dress                    find pictures by words
+  looksee search shop ./photo.jpg                  find pictures by a picture";
 
 /// Search pictures by words or by another picture, with a model learnt from your own catalogue
 #[derive(Debug, Parser)]
@@ -69,12 +69,16 @@ pub(crate) enum Command {
     /// Learn a model from a catalogue of pictures and texts
     Train(Box<TrainArgs>),
     /// Measure how well a model finds what belongs together
+    #[command(long_about = eval::ABOUT)]
     Eval(Box<EvalArgs>),
     /// Write the vectors of pictures or texts to a numpy file
+    #[command(long_about = embed::ABOUT)]
     Embed(EmbedArgs),
     /// Make an index of a catalogue, or bring one up to date
+    #[command(long_about = index::ABOUT)]
     Index(Box<IndexArgs>),
     /// Find pictures by words, by pictures, or by both
+    #[command(long_about = search::ABOUT)]
     Search(Box<SearchArgs>),
     /// Take items out of an index
     Remove(RemoveArgs),
@@ -87,6 +91,7 @@ pub(crate) enum Command {
     /// Describe a model or an index
     Info(InfoArgs),
     /// List the pictures that a catalogue names by URL, for a downloader
+    #[command(long_about = train::URLS_ABOUT)]
     Urls(Box<UrlsArgs>),
 }
 
@@ -115,7 +120,7 @@ mod tests {
         }
     }
 
-    /// The arguments of an example line; knows single and double quotes only.
+    /// The arguments of an example line; knows quotes and where a redirection begins.
     fn words_of_shell(line: &str) -> Vec<String> {
         let mut words = vec![String::new()];
         let mut quote = None;
@@ -128,6 +133,6 @@ mod tests {
             }
         }
         words.retain(|word| !word.is_empty());
-        words
+        words.into_iter().take_while(|word| word != "<" && word != ">").collect()
     }
 }

@@ -14,7 +14,7 @@ Examples:
   looksee search shop \"red dress\" - sleeves -k 20 --json
   looksee search shop --queries queries.txt --format csv";
 
-const QUERY: &str = "\
+pub(super) const ABOUT: &str = "\
 Find pictures by words, by pictures, or by both
 
 A query is made of words, pictures (a path that begins with /, ./ or ../, --image FILE, or - for \
@@ -25,7 +25,7 @@ understood as - X.
 Ends with 1 when nothing is found.";
 
 #[derive(Args, Debug)]
-#[command(before_help = EXAMPLES, long_about = QUERY)]
+#[command(before_help = EXAMPLES)]
 pub(crate) struct SearchArgs {
     /// The index
     pub(crate) index: PathBuf,

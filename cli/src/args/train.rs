@@ -119,11 +119,14 @@ Examples:
   looksee urls meta_Clothing.json.gz > pictures.tsv
   looksee urls catalogue.jsonl --limit 1000 --json";
 
+pub(super) const URLS_ABOUT: &str = "\
+List the pictures that a catalogue names by URL, for a downloader
+
+One line a picture: the URL, a tab, and the file name under which looksee will look for it \
+below --images. looksee itself never fetches anything.";
+
 #[derive(Args, Debug)]
 #[command(before_help = URLS_EXAMPLES)]
-#[command(long_about = "List the pictures that a catalogue names by URL, for a downloader\n\n\
-    One line a picture: the URL, a tab, and the file name under which looksee will look for it \
-    below --images. looksee itself never fetches anything.")]
 pub(crate) struct UrlsArgs {
     /// Catalogues to read
     #[arg(value_name = "CATALOGUE", required = true)]

@@ -4,7 +4,6 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use looksee::encoder::Encoder;
 use looksee::filter::Filter;
 use looksee::index::Index;
 use looksee::{Error, Result};

@@ -136,7 +136,8 @@ mod tests {
             "text -> picture  10.0 % (9.0-11.0)  20.0 % (19.0-21.0)  40.0 % (39.0-41.0)  \
              0.133 (0.123-0.143)    20.0  61.2"
         );
-        assert!(lines[4].starts_with("chance                      0.2 %"), "{text}");
+        let chance: Vec<_> = lines[4].split_whitespace().collect();
+        assert_eq!(chance, ["chance", "0.2", "%", "0.5", "%", "1.0", "%", "0.003", "20.0", "61.2"]);
         assert_eq!(lines.len(), 5);
     }
 
