@@ -239,10 +239,9 @@ mod tests {
 
     #[test]
     fn distance_follows_the_cosine_and_is_never_not_a_number() {
-        assert_eq!(distance(1.0), 0.0);
-        assert_eq!(distance(1.000_000_1), 0.0);
-        assert_eq!(distance(-1.0), 2.0);
-        assert!((distance(0.5) - 1.0).abs() < 1e-6);
+        for (cosine, expected) in [(1.0, 0.0), (1.000_000_1, 0.0), (0.5, 1.0), (-1.0, 2.0)] {
+            assert!((distance(cosine) - expected).abs() < 1e-6, "{cosine}");
+        }
     }
 
     #[test]

@@ -147,22 +147,32 @@ impl Meter {
 
     /// `embedding: 12,345 of 70,000 (17.6 %), 412/s, 2m 20s left`.
     fn describe(&self, total: usize, now: Instant) -> String {
-        let mut text = format!("{}: {}", self.what, figures::thousands(self.done));
-        if total > 0 {
-            let share = figures::percent(self.done as f64 / total as f64);
-            text.push_str(&format!(" of {} ({share})", figures::thousands(total)));
+        let mut pieces = vec![self.describe_share(total)];
+        let per_second = self.per_second(now);
+        if per_second > 0.0 {
+            pieces.push(figures::rate(per_second));
         }
+        if per_second > 0.0 && total > self.done {
+            let left = Duration::from_secs_f64((total - self.done) as f64 / per_second);
+            pieces.push(format!("{} left", figures::duration(left)));
+        }
+        pieces.join(", ")
+    }
+
+    fn describe_share(&self, total: usize) -> String {
+        let (what, done) = (&self.what, figures::thousands(self.done));
+        if total == 0 {
+            return format!("{what}: {done}");
+        }
+        let share = figures::percent(self.done as f64 / total as f64);
+        format!("{what}: {done} of {} ({share})", figures::thousands(total))
+    }
+
+    /// Units that this run finished a second; 0 when that cannot be told yet.
+    fn per_second(&self, now: Instant) -> f64 {
         let elapsed = now.duration_since(self.started).as_secs_f64();
-        let finished = self.done - self.before.min(self.done);
-        if elapsed > 0.0 && finished > 0 {
-            let per_second = finished as f64 / elapsed;
-            text.push_str(&format!(", {}", figures::rate(per_second)));
-            if total > self.done {
-                let left = Duration::from_secs_f64((total - self.done) as f64 / per_second);
-                text.push_str(&format!(", {} left", figures::duration(left)));
-            }
-        }
-        text
+        let finished = self.done.saturating_sub(self.before) as f64;
+        if elapsed > 0.0 { finished / elapsed } else { 0.0 }
     }
 }
 

@@ -83,7 +83,7 @@ impl Wanted {
 fn wanted_format(args: &SearchArgs, json: bool) -> Result<Wanted> {
     let json_form = if args.queries.is_some() { Format::JsonDocuments } else { Format::Json };
     let format = match (args.print.format, args.print.null, json) {
-        (None, false, false) | (Some(SearchFormat::Table), false, false) => Format::Table,
+        (None | Some(SearchFormat::Table), false, false) => Format::Table,
         (None | Some(SearchFormat::Paths), true, false) => Format::Paths(0),
         (Some(SearchFormat::Paths), false, false) => Format::Paths(b'\n'),
         (None | Some(SearchFormat::Json), false, true)

@@ -62,7 +62,7 @@ impl fmt::Display for Query {
                 (_, true) => f.write_str(" - ")?,
                 (_, false) => f.write_str(" + ")?,
             }
-            if part.weight.abs() != 1.0 {
+            if (part.weight.abs() - 1.0).abs() > f32::EPSILON {
                 write!(f, "{}:", part.weight.abs())?;
             }
             write!(f, "{}", part.content)?;

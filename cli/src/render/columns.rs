@@ -16,10 +16,10 @@ pub(crate) fn write(out: &mut impl Write, sides: &[Side], rows: &[Vec<String>]) 
         let mut line = String::new();
         for ((cell, side), width) in row.iter().zip(sides).zip(&widths) {
             let padding = " ".repeat(width.saturating_sub(cell.chars().count()));
-            match side {
-                Side::Left => line.push_str(&format!("{cell}{padding}  ")),
-                Side::Right => line.push_str(&format!("{padding}{cell}  ")),
-            }
+            line.extend(match side {
+                Side::Left => [cell.as_str(), &padding, "  "],
+                Side::Right => [padding.as_str(), cell, "  "],
+            });
         }
         writeln!(out, "{}", line.trim_end())?;
     }

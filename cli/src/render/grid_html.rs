@@ -51,10 +51,10 @@ pub(super) fn page(sheet: &Sheet<'_>) -> Result<String> {
     );
     for picture in &sheet.asked {
         let source = data_uri(picture, sheet.side)?;
-        page.push_str(&format!("<img src=\"{source}\" alt=\"picture of the query\">\n"));
+        let _ = writeln!(page, "<img src=\"{source}\" alt=\"picture of the query\">");
     }
     let summary = sheet.summary();
-    page.push_str(&format!("<div>\n<h1>{query}</h1>\n<p>{summary}</p>\n</div>\n</header>\n<ol>\n"));
+    let _ = writeln!(page, "<div>\n<h1>{query}</h1>\n<p>{summary}</p>\n</div>\n</header>\n<ol>");
     for (hit, picture) in sheet.answer.hits.iter().zip(&sheet.found) {
         page.push_str(&cell(hit, picture.as_deref(), sheet.side)?);
     }

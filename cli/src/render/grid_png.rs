@@ -77,6 +77,8 @@ struct Layout {
     heading: Vec<String>,
     /// Left edge of the heading's text, right of the query's pictures.
     heading_x: usize,
+    /// Its top edge: in the middle of the pictures when they are higher.
+    heading_y: usize,
     /// Top edge of the first row of pictures.
     grid_y: usize,
 }
@@ -92,9 +94,10 @@ impl Layout {
         let heading = text::wrap(&printable(&sheet.answer.query), letters, HEADING_LINES);
         let text_height = heading.len() * HEADING.line + BODY.line;
         let picture_height = if pictures > 0 { ASKED_SIDE + 2 * BORDER } else { 0 };
+        let heading_y = MARGIN + picture_height.saturating_sub(text_height) / 2;
         let grid_y = MARGIN + text_height.max(picture_height) + GAP;
         let below = if rows == 0 { 0 } else { extent(rows, CELL_HEIGHT) + MARGIN };
-        Self { width, height: grid_y + below, columns, heading, heading_x, grid_y }
+        Self { width, height: grid_y + below, columns, heading, heading_x, heading_y, grid_y }
     }
 
     /// The upper left corner of a cell.
@@ -125,7 +128,7 @@ fn draw_heading(canvas: &mut Canvas, sheet: &Sheet<'_>, layout: &Layout) {
         canvas.outline((x, MARGIN), ASKED_SIDE + 2 * BORDER);
         canvas.picture((x + BORDER, MARGIN + BORDER), &halved(picture, sheet.side), ASKED_SIDE);
     }
-    let mut at = (layout.heading_x, MARGIN);
+    let mut at = (layout.heading_x, layout.heading_y);
     for line in &layout.heading {
         canvas.text(at, line, HEADING, INK);
         at.1 += HEADING.line;
@@ -269,8 +272,8 @@ mod tests {
     #[test]
     fn a_picture_of_the_query_moves_the_text_to_its_right_and_the_grid_down() {
         let (without, with) = (layout(9, 0), layout(9, 1));
-        assert_eq!(without.heading_x, MARGIN);
-        assert!(with.heading_x > MARGIN + ASKED_SIDE);
+        assert_eq!((without.heading_x, without.heading_y), (MARGIN, MARGIN));
+        assert!(with.heading_x > MARGIN + ASKED_SIDE && with.heading_y > MARGIN);
         assert!(with.grid_y > without.grid_y && with.width == without.width);
     }
 

@@ -31,7 +31,8 @@ fn row(hit: &Shown) -> Vec<String> {
     let chance = hit.probability.map_or("-".to_owned(), |p| format!("{:.0} %", p * 100.0));
     let mut title = text::cut(&text::one_line(hit.title.as_deref().unwrap_or("")), TITLE);
     if !hit.duplicates.is_empty() {
-        title.push_str(&format!(" (+ {})", figures::count(hit.duplicates.len(), "duplicate")));
+        let behind = figures::count(hit.duplicates.len(), "duplicate");
+        title = format!("{title} (+ {behind})");
     }
     vec![
         hit.rank.to_string(),
