@@ -114,42 +114,40 @@ impl Finder<'_> {
         row: usize,
         hits: Vec<Hit>,
     ) -> Result<Answer> {
-        let hits = self.enough(asked, vectors, row, hits)?;
-        let chosen = self.choose(hits);
-        let shown = chosen
-            .into_iter()
-            .enumerate()
-            .skip(self.choice.offset)
-            .map(|(place, folded)| self.show(place + 1, folded, asked.words_only))
-            .collect::<Result<Vec<_>>>()?;
-        let best = shown.iter().filter_map(|hit| hit.probability).reduce(f32::max);
+        let chosen = self.choose(self.enough(asked, vectors, row, hits)?);
+        let best = chosen.first().map(|(hit, _)| self.encoder.probability(hit.score));
+        let confident = asked.words_only.then(|| best.is_some_and(|chance| chance >= 0.5));
+        let ranked = chosen.into_iter().enumerate().skip(self.choice.offset);
+        let hits = ranked.map(|(place, folded)| self.show(place + 1, folded, asked.words_only));
         Ok(Answer {
             query: asked.query.clone(),
             total: self.total,
-            confident: asked.words_only.then(|| best.is_some_and(|chance| chance >= 0.5)),
+            confident,
             took_ms: 0.0,
-            hits: shown,
+            hits: hits.collect::<Result<_>>()?,
         })
     }
 
-    /// Folds duplicates and asks for more hits until enough differ or there are no more.
+    /// Folds duplicates and asks for more hits until enough differ, or none is left that could be
+    /// an answer.
     fn enough(
         &self,
         asked: &Asked,
         vectors: &Vectors,
         row: usize,
-        hits: Vec<Hit>,
+        mut hits: Vec<Hit>,
     ) -> Result<Vec<Folded>> {
-        let mut fetched = hits.len();
-        let mut folded = self.fold(asked, hits);
         let mut ask = self.choice.candidates();
-        while folded.len() < self.choice.wanted() && fetched == ask && ask < self.total {
+        loop {
+            let last_passes = hits.last().is_some_and(|hit| self.passes(asked, hit));
+            let more = hits.len() == ask && ask < self.total && last_passes;
+            let folded = self.fold(asked, hits);
+            if !more || folded.len() >= self.choice.wanted() {
+                return Ok(folded);
+            }
             ask = ask.saturating_mul(4).min(self.total);
-            let hits = self.search(&vectors.select(&[row]), ask)?.pop().unwrap_or_default();
-            fetched = hits.len();
-            folded = self.fold(asked, hits);
+            hits = self.search(&vectors.select(&[row]), ask)?.pop().unwrap_or_default();
         }
-        Ok(folded)
     }
 
     fn search(&self, vectors: &Vectors, top: usize) -> Result<Vec<Vec<Hit>>> {
@@ -157,10 +155,16 @@ impl Finder<'_> {
         self.index.search(&index::Query { vectors, top: top.min(self.total.max(1)), filter })
     }
 
-    fn fold(&self, asked: &Asked, mut hits: Vec<Hit>) -> Vec<Folded> {
-        if let Some(least) = self.choice.min_probability.filter(|_| asked.words_only) {
-            hits.retain(|hit| self.encoder.probability(hit.score) >= least);
+    /// Whether a hit is likely enough, where that is asked and known.
+    fn passes(&self, asked: &Asked, hit: &Hit) -> bool {
+        match self.choice.min_probability {
+            Some(least) if asked.words_only => self.encoder.probability(hit.score) >= least,
+            _ => true,
         }
+    }
+
+    fn fold(&self, asked: &Asked, mut hits: Vec<Hit>) -> Vec<Folded> {
+        hits.retain(|hit| self.passes(asked, hit));
         if self.choice.hide_duplicates {
             hits::fold_duplicates(self.index, hits, ALIKE)
         } else {

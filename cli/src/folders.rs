@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use looksee::encoder::Model;
+use looksee::encoder::{Encoder, Model};
 use looksee::index::Index;
 use looksee::{Error, ErrorKind, Result};
 
@@ -49,6 +49,32 @@ pub(crate) fn index(folder: &Path) -> Result<Index> {
         .at_file(folder))
 }
 
+/// Loads the model that travels inside an index, which must be the one that made its vectors.
+pub(crate) fn model_of(index: &Index) -> Result<Model> {
+    let folder = index.model_folder();
+    let model = model(&folder)?;
+    let (made_by, inside) = (&index.space().fingerprint, model.fingerprint());
+    if made_by == inside {
+        return Ok(model);
+    }
+    Err(Error::new(
+        ErrorKind::Mismatch,
+        format!(
+            "the index was made by model {made_by} but the model inside it is {inside}; \
+             run `looksee index` again"
+        ),
+    )
+    .at_file(folder))
+}
+
+/// Refuses a file to be written whose folder does not exist: before the work, not after it.
+pub(crate) fn expect_room_for(file: &Path) -> Result<()> {
+    match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => expect_folder(folder),
+        _ => Ok(()),
+    }
+}
+
 /// Copies the model in `from` to the folder `to`, which is made.
 pub(crate) fn copy_model(from: &Path, to: &Path) -> Result<()> {
     looksee::files::make_folder(to)?;
@@ -72,7 +98,8 @@ pub(crate) fn model_for_index(named: Option<&Path>, index: &Path) -> Result<Path
         .at_file(index))
 }
 
-fn expect_folder(folder: &Path) -> Result<()> {
+/// Refuses a path that is no folder.
+pub(crate) fn expect_folder(folder: &Path) -> Result<()> {
     if folder.is_dir() {
         return Ok(());
     }

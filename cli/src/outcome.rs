@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use looksee::{Error, ErrorKind};
 
+use crate::render::text;
+
 /// How a command ended that did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Status {
@@ -68,7 +70,7 @@ fn code_of(kind: ErrorKind) -> u8 {
 }
 
 fn say_error(error: &Error) {
-    let sentence = error.to_string().replace('\n', " ");
+    let sentence = text::visible(&error.to_string());
     let _ = writeln!(io::stderr(), "looksee: {sentence}");
 }
 

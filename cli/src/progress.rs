@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use looksee::units::Event;
 
 use crate::figures;
+use crate::render::text;
 
 /// How progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +103,7 @@ impl<W: Write> Progress<W> {
 
     fn line(&mut self, prefix: &str, text: &str) {
         self.wipe();
-        let _ = writeln!(self.out, "looksee: {prefix}{text}");
+        let _ = writeln!(self.out, "looksee: {prefix}{}", text::visible(text));
     }
 
     fn wipe(&mut self) {
@@ -153,7 +154,8 @@ impl Meter {
             pieces.push(figures::rate(per_second));
         }
         if per_second > 0.0 && total > self.done {
-            let left = Duration::from_secs_f64((total - self.done) as f64 / per_second);
+            let seconds = (total - self.done) as f64 / per_second;
+            let left = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
             pieces.push(format!("{} left", figures::duration(left)));
         }
         pieces.join(", ")

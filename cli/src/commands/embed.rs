@@ -15,6 +15,7 @@ use crate::outcome::{Outcome, Status};
 use crate::{figures, folders, npy, output};
 
 pub(crate) fn run(args: &EmbedArgs, console: &mut Console) -> Outcome {
+    folders::expect_room_for(&args.output)?;
     let model = folders::model(&args.model)?;
     let (vectors, left_out) = match &args.texts {
         Some(file) => (texts(file, &model, console)?, 0),

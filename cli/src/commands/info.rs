@@ -12,6 +12,7 @@ use crate::outcome::{Failure, Outcome, Status};
 use crate::{figures, folders, output};
 
 pub(crate) fn run(args: &InfoArgs, console: &mut Console) -> Outcome {
+    folders::expect_folder(&args.folder)?;
     if folders::is_model(&args.folder) {
         model(&args.folder, console)?;
     } else if folders::is_index(&args.folder) {

@@ -24,7 +24,7 @@ const BATCH: usize = 256;
 pub(crate) fn run(args: &SearchArgs, console: &mut Console) -> Outcome {
     let plan = Plan::of(args, console)?;
     let index = folders::index(&args.index)?;
-    let model = folders::model(&index.model_folder())?;
+    let model = folders::model_of(&index)?;
     let choice = choice(args, &index, console)?;
     let total = index.count(choice.filter.as_ref())?;
     let finder = Finder { index: &index, encoder: &model, choice: &choice, total };
@@ -54,13 +54,18 @@ impl Plan {
             Some(file) => Input::Many(file.clone()),
             None => Input::One(parse::arguments(&args.query, &args.images, &is_file)?),
         };
-        let grid = args.print.grid.clone();
         Ok(Self {
             format: wanted_format(args, console.json)?,
-            grid: grid.map(|path| grid::Kind::of(&path).map(|kind| (path, kind))).transpose()?,
+            grid: args.print.grid.as_deref().map(grid_file).transpose()?,
             input,
         })
     }
+}
+
+fn grid_file(path: &Path) -> Result<(PathBuf, grid::Kind)> {
+    let kind = grid::Kind::of(path)?;
+    folders::expect_room_for(path)?;
+    Ok((path.to_path_buf(), kind))
 }
 
 /// A format before the index is open.

@@ -17,7 +17,9 @@ pub(crate) fn run(args: &TrainArgs, console: &mut Console) -> Outcome {
         return print_recipe(args, console);
     }
     let job = job(args, console)?;
-    console.detail(&format!("training with the recipe\n{}", job.recipe.to_toml()));
+    for line in job.recipe.to_toml().lines() {
+        console.detail(&format!("recipe: {line}"));
+    }
     let trained = console.watch(|stop, listener| train::run(&job, stop, listener))?;
     report(&trained, &job.output, console)
 }

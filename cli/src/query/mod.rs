@@ -52,7 +52,7 @@ impl Query {
     }
 }
 
-/// The query as it was understood, in a form that gives the same query again.
+/// The query as it was understood, in the user's own notation.
 impl fmt::Display for Query {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (number, part) in self.parts.iter().enumerate() {

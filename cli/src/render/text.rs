@@ -1,10 +1,14 @@
 //! Strangers' texts made fit for a line: no control characters, cut or wrapped to a width.
 
-/// One line without control characters (a title must not move the cursor of a terminal); runs of
-/// white space become one space.
+/// The text with a space for each control character: a title or a file's name must not move the
+/// cursor of a terminal, nor begin a new line.
+pub(crate) fn visible(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
+}
+
+/// [`visible`], with one space for each run of white space.
 pub(crate) fn one_line(text: &str) -> String {
-    let visible = text.chars().map(|letter| if letter.is_control() { ' ' } else { letter });
-    visible.collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ")
+    visible(text).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// At most `width` characters, the last three of them dots when something was cut.
@@ -50,6 +54,7 @@ mod tests {
 
     #[test]
     fn control_characters_never_reach_the_terminal() {
+        assert_eq!(visible("a\x1b[31m\nb  c"), "a [31m b  c");
         assert_eq!(one_line("a\x1b[31m\nb\t c\u{9b}"), "a [31m b c");
     }
 

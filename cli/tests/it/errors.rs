@@ -104,6 +104,18 @@ fn a_grid_of_an_unknown_kind_is_refused_before_anything_is_searched() {
 }
 
 #[test]
+fn a_file_to_be_written_into_a_folder_that_is_not_there() {
+    let folder = Folder::new();
+    folder.write("model/model.toml", "");
+    folder
+        .run(["embed", "model", "--images", "a.jpg", "-o", "out/v.npy"])
+        .failed_with("out: there is no such folder");
+    folder
+        .run(["search", "shop", "red", "--grid", "out/red.png"])
+        .failed_with("out: there is no such folder");
+}
+
+#[test]
 fn formats_that_contradict_each_other() {
     Folder::new()
         .run(["search", "shop", "red", "--json", "--format", "csv"])
