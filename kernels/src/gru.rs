@@ -341,7 +341,6 @@ fn gates_mut(row: &mut [f32], hidden: usize) -> [&mut [f32]; 3] {
 
 multiversion! {
     /// One step of one sequence: `product` is `state W`, `state` becomes the next one.
-    #[expect(clippy::needless_range_loop, reason = "one index for eleven slices")]
     fn step_forward(input: &[f32], product: &[f32], b_h: &[f32], state: &mut [f32]) {
         let hidden = state.len();
         let ([x_r, x_z, x_n], [h_r, h_z, h_n], [b_r, b_z, b_n]) =
@@ -359,7 +358,6 @@ multiversion! {
     /// Back through one step of one sequence. `product` is `state W` and becomes its gradient;
     /// `carried` is what later steps send to the state after this one, and becomes the part of it
     /// that reaches the state before without passing through `W`.
-    #[expect(clippy::needless_range_loop, reason = "one index for fifteen slices")]
     fn step_backward(
         input: &[f32],
         product: &mut [f32],

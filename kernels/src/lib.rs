@@ -17,6 +17,7 @@
 //! | [`gru`] | a recurrent layer over whole sequences, and its gradients |
 //! | [`matmul`] | the matrix product under all of them |
 //! | [`adam`] | one step of the optimiser |
+//! | [`scan`] | exact nearest rows of a query |
 //! | [`simd`] | which instructions are used, chosen at run time |
 //! | [`mapped`] | a read-only mapped file |
 
@@ -32,6 +33,7 @@ pub mod matmul;
 pub mod norm;
 mod parallel;
 pub mod pool;
+pub mod scan;
 mod scratch;
 pub mod simd;
 #[cfg(test)]
