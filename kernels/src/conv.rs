@@ -17,7 +17,7 @@
 
 mod patches;
 
-use crate::matmul::{View, Workers, Write, product};
+use crate::matmul::{View, Workers, Write, product, transpose};
 use crate::parallel::{piece_len, pieces, threads};
 use crate::scratch::with_scratch;
 use patches::{add_patches, with_patches};
@@ -189,23 +189,6 @@ fn mirror(shape: &ConvShape, weights: &[f32], mirrored: &mut [f32]) {
         .rev()
         .zip(weights.par_chunks(size))
         .for_each(|(to, from)| transpose(from, inputs, outputs, to));
-}
-
-/// `to` `[columns, rows]` is the transpose of `from` `[rows, columns]`.
-fn transpose(from: &[f32], rows: usize, columns: usize, to: &mut [f32]) {
-    // Sixteen columns are one cache line of `from`, and as many open lines of `to` as stay in
-    // the first cache.
-    const LINE: usize = 16;
-    to.par_chunks_mut(LINE * rows).enumerate().for_each(|(block, to)| {
-        let width = to.len() / rows;
-        for (row, from) in from.chunks_exact(columns).enumerate() {
-            for (to, &value) in
-                to[row..].iter_mut().step_by(rows).zip(&from[block * LINE..][..width])
-            {
-                *to = value;
-            }
-        }
-    });
 }
 
 /// The gradient of the input at a stride above 1: patches of gradients, added where they came

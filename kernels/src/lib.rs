@@ -14,21 +14,26 @@
 //! | module | what it computes |
 //! |---|---|
 //! | [`conv`], [`norm`], [`pool`], [`elementwise`] | the layers of a residual network and their gradients |
+//! | [`gru`] | a recurrent layer over whole sequences, and its gradients |
 //! | [`matmul`] | the matrix product under all of them |
 //! | [`adam`] | one step of the optimiser |
+//! | [`scan`] | exact nearest rows of a query |
 //! | [`simd`] | which instructions are used, chosen at run time |
 //! | [`mapped`] | a read-only mapped file |
 
 #![expect(clippy::inline_always, reason = "what a versioned loop calls must become part of it")]
 
+mod activate;
 pub mod adam;
 pub mod conv;
 pub mod elementwise;
+pub mod gru;
 pub mod mapped;
 pub mod matmul;
 pub mod norm;
 mod parallel;
 pub mod pool;
+pub mod scan;
 mod scratch;
 pub mod simd;
 #[cfg(test)]

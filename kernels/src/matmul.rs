@@ -2,6 +2,7 @@
 
 use crate::parallel::threads;
 use gemm::Parallelism;
+use rayon::prelude::*;
 
 /// A matrix that is a view of a slice; strides may be in either order, so a transpose is free.
 #[derive(Clone, Copy)]
@@ -92,6 +93,23 @@ pub(crate) fn product(a: View, b: View, out: &mut [f32], write: Write, workers: 
             parallelism,
         );
     }
+}
+
+/// `to` `[columns, rows]` is the transpose of `from` `[rows, columns]`.
+pub(crate) fn transpose(from: &[f32], rows: usize, columns: usize, to: &mut [f32]) {
+    // Sixteen columns are one cache line of `from`, and as many open lines of `to` as stay in
+    // the first cache.
+    const LINE: usize = 16;
+    to.par_chunks_mut(LINE * rows).enumerate().for_each(|(block, to)| {
+        let width = to.len() / rows;
+        for (row, from) in from.chunks_exact(columns).enumerate() {
+            for (to, &value) in
+                to[row..].iter_mut().step_by(rows).zip(&from[block * LINE..][..width])
+            {
+                *to = value;
+            }
+        }
+    });
 }
 
 /// `out = a b` on all threads: `a` `[m, k]`, `b` `[k, n]`, `out` `[m, n]`, all row-major.

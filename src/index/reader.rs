@@ -1,0 +1,537 @@
+//! A snapshot of an index, and the search in it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use rayon::prelude::*;
+use rusqlite::Connection;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::Space;
+use super::bits::Bits;
+use super::record::{Record, Stored, json};
+use super::scan::{Scored, top_k, top_k_of};
+use super::segment::{self, Kind, Segment};
+use super::store::{self, Location, failed};
+use crate::error::{Error, ErrorKind, Result};
+use crate::filter::{Fields, Filter};
+use crate::units::ItemId;
+use crate::vectors::Vectors;
+
+/// How often a snapshot is taken anew because a compaction deleted its files in the meantime.
+const OPEN_TRIES: usize = 5;
+/// Below this share of a segment's rows, the rows that pass are visited one by one.
+const FEW: usize = 8;
+/// Answers of filters that are kept: paging and several queries ask with the same one.
+const KEPT_FILTERS: usize = 8;
+/// Records that are read before their fields are looked at on all cores.
+const RECORDS_A_BLOCK: usize = 8192;
+/// The owner of a row whose item was removed.
+const NOBODY: u32 = u32::MAX;
+
+/// A snapshot of an index for reading; unaffected by a writer at work.
+///
+/// Rows are numbered from 0 in the order of the items' names. A snapshot holds the log of its
+/// database: a process that keeps one for long should open a new one when [`Index::is_current`]
+/// says so.
+pub struct Index {
+    folder: PathBuf,
+    space: Space,
+    connection: Mutex<Connection>,
+    generation: i64,
+    items: Items,
+    segments: Vec<Segment>,
+    /// The segments with pictures, each with the item that owns each row.
+    pictures: Vec<Owned>,
+    field_names: OnceLock<Vec<String>>,
+    passing: Mutex<Vec<(Filter, Arc<Bits>)>>,
+}
+
+/// The items of a snapshot, ascending by name; a row of the snapshot is a place in these lists.
+#[derive(Debug, Default)]
+struct Items {
+    names: Names,
+    keys: Vec<i64>,
+    contents: Vec<u64>,
+    /// `segment` is a place in [`Index::segments`].
+    pictures: Vec<Location>,
+    texts: Vec<Option<Location>>,
+}
+
+/// Many short strings in one piece.
+#[derive(Debug, Default)]
+struct Names {
+    text: String,
+    ends: Vec<usize>,
+}
+
+impl Names {
+    fn push(&mut self, name: &str) {
+        self.text.push_str(name);
+        self.ends.push(self.text.len());
+    }
+
+    fn get(&self, number: usize) -> &str {
+        let start = number.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.text[start..self.ends[number]]
+    }
+
+    fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// The place of `name`; names must ascend.
+    fn find(&self, name: &str) -> Option<usize> {
+        let (mut low, mut high) = (0, self.len());
+        while low < high {
+            let middle = usize::midpoint(low, high);
+            match self.get(middle).cmp(name) {
+                std::cmp::Ordering::Equal => return Some(middle),
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Greater => high = middle,
+            }
+        }
+        None
+    }
+}
+
+/// A segment and whose rows it holds.
+#[derive(Debug)]
+struct Owned {
+    /// A place in [`Index::segments`].
+    segment: usize,
+    /// The row of the snapshot for each row of the segment, or [`NOBODY`]; ascending.
+    owners: Vec<u32>,
+    /// Rows with an owner; `None` when all have one.
+    live: Option<Bits>,
+}
+
+/// One answer of a search.
+#[derive(Clone, Debug, Serialize)]
+pub struct Hit {
+    /// The item's name.
+    pub id: ItemId,
+    /// Cosine with the query, -1 to 1; greater is closer.
+    pub score: f32,
+    /// Number of the row within the snapshot, for [`Index::record`] and [`Index::picture`].
+    pub row: usize,
+}
+
+/// What to look for.
+#[derive(Clone, Debug)]
+pub struct Query<'a> {
+    /// One query a row, `[n, dim]`.
+    pub vectors: &'a Vectors,
+    /// How many answers a query.
+    pub top: usize,
+    /// Only among items that pass.
+    pub filter: Option<&'a Filter>,
+}
+
+impl std::fmt::Debug for Index {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Index")
+            .field("folder", &self.folder)
+            .field("space", &self.space)
+            .field("items", &self.len())
+            .field("segments", &self.segments.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Index {
+    /// Opens a snapshot.
+    ///
+    /// Fails when there is no index, when a newer looksee made it, and when a file is missing or
+    /// has another length than the database says; [`Index::check`] looks at the contents, too.
+    pub fn open(folder: &Path) -> Result<Self> {
+        let mut tries = 1;
+        loop {
+            match Self::open_once(folder) {
+                // A compaction ended between the look at the database and the look at the files.
+                Err(error) if lost_segment(&error) && tries < OPEN_TRIES => tries += 1,
+                Err(error) if lost_segment(&error) => {
+                    let message = "a file with vectors is gone; copy the index again or make it anew";
+                    return Err(Error::new(ErrorKind::Corrupt, message)
+                        .at_file(error.file().unwrap_or(folder)));
+                }
+                outcome => return outcome.map_err(|e| e.at_file(folder)),
+            }
+        }
+    }
+
+    fn open_once(folder: &Path) -> Result<Self> {
+        let (connection, space) = store::open_for_reading(folder)?;
+        let entries = store::segments(&connection)?;
+        let places: BTreeMap<u32, usize> =
+            entries.iter().enumerate().map(|(place, entry)| (entry.number, place)).collect();
+        let open = |entry| Segment::open(folder, entry, space.dim);
+        let segments = entries.into_iter().map(open).collect::<Result<Vec<_>>>()?;
+        let items = read_items(&connection, &segments, &places)?;
+        Ok(Self {
+            folder: folder.to_path_buf(),
+            generation: store::meta(&connection, "generation")?,
+            pictures: owned_rows(&segments, &items)?,
+            space,
+            connection: Mutex::new(connection),
+            items,
+            segments,
+            field_names: OnceLock::new(),
+            passing: Mutex::default(),
+        })
+    }
+
+    /// The model that made it.
+    pub fn space(&self) -> &Space {
+        &self.space
+    }
+
+    /// The folder of the index.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The folder with the model that travels inside the index.
+    pub fn model_folder(&self) -> PathBuf {
+        self.folder.join("model")
+    }
+
+    /// Number of items.
+    pub fn len(&self) -> usize {
+        self.items.names.len()
+    }
+
+    /// Whether it holds no item.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether nothing was committed since this snapshot was taken.
+    pub fn is_current(&self) -> Result<bool> {
+        let (connection, _) = store::open_for_reading(&self.folder)?;
+        let generation: i64 = store::meta(&connection, "generation")?;
+        Ok(generation == self.generation)
+    }
+
+    /// The `top` closest pictures of each query, closest first, ties by id; exact.
+    ///
+    /// Fails when the queries have another size than the index, and when a filter names a field
+    /// that no item has.
+    pub fn search(&self, query: &Query<'_>) -> Result<Vec<Vec<Hit>>> {
+        if query.vectors.dim() != self.space.dim {
+            let message = format!(
+                "a query has {} values, the index was made by model {}; use the model in {}",
+                query.vectors.dim(),
+                self.space,
+                self.model_folder().display()
+            );
+            return Err(Error::new(ErrorKind::Mismatch, message));
+        }
+        let passing = query.filter.map(|filter| self.passing(filter)).transpose()?;
+        let queries = segment::pad(query.vectors.rows(), self.space.dim);
+        let mut found = vec![Vec::new(); query.vectors.len()];
+        for owned in &self.pictures {
+            let scored = self.scan(owned, passing.as_deref(), &queries, query.top);
+            for (found, scored) in found.iter_mut().zip(scored) {
+                found.extend(scored.iter().map(|s| (s.score, owned.owners[s.row] as usize)));
+            }
+        }
+        Ok(found.into_iter().map(|found| self.hits(found, query.top)).collect())
+    }
+
+    /// How many items pass a filter.
+    pub fn count(&self, filter: Option<&Filter>) -> Result<usize> {
+        match filter {
+            Some(filter) => Ok(self.passing(filter)?.len()),
+            None => Ok(self.len()),
+        }
+    }
+
+    /// The names of all fields that items have, ascending.
+    pub fn field_names(&self) -> Result<Vec<String>> {
+        if let Some(names) = self.field_names.get() {
+            return Ok(names.clone());
+        }
+        let names = self.read_field_names()?;
+        Ok(self.field_names.get_or_init(|| names).clone())
+    }
+
+    fn read_field_names(&self) -> Result<Vec<String>> {
+        let connection = self.connection();
+        let mut select = connection
+            .prepare("SELECT DISTINCT key FROM records, json_each(fields) ORDER BY key")
+            .map_err(failed)?;
+        let names = select.query_map([], |row| row.get(0)).map_err(failed)?;
+        names.collect::<rusqlite::Result<_>>().map_err(|e| failed(e).at_file(&self.folder))
+    }
+
+    /// The row of the item with this name.
+    pub fn find(&self, id: &ItemId) -> Result<Option<usize>> {
+        Ok(self.items.names.find(id.as_str()))
+    }
+
+    /// The name of the item in `row`.
+    pub fn id(&self, row: usize) -> ItemId {
+        self.items.names.get(row).into()
+    }
+
+    /// XXH3-64 of the picture file of `row` as it was embedded: the same for copies of a file.
+    pub fn content(&self, row: usize) -> u64 {
+        self.items.contents[row]
+    }
+
+    /// Everything about the item in `row`.
+    pub fn record(&self, row: usize) -> Result<Record> {
+        self.stored(row)?.into_record().map_err(|e| e.at_file(&self.folder))
+    }
+
+    pub(super) fn stored(&self, row: usize) -> Result<Stored> {
+        store::record(&self.connection(), &self.id(row)).map_err(|e| e.at_file(&self.folder))
+    }
+
+    /// The picture vector of `row`, `[dim]`.
+    pub fn picture(&self, row: usize) -> &[f32] {
+        self.vector(self.items.pictures[row])
+    }
+
+    /// The text vector of `row`, `[dim]`, if the item has texts.
+    pub fn text(&self, row: usize) -> Option<&[f32]> {
+        self.items.texts[row].map(|place| self.vector(place))
+    }
+
+    /// Bytes on disk, and rows that removed items still take up.
+    pub fn size(&self) -> Result<(u64, usize)> {
+        let bytes = folder_bytes(&self.folder)?;
+        let rows: usize = self.segments.iter().map(|segment| segment.entry.rows).sum();
+        let used = self.len() + self.items.texts.iter().flatten().count();
+        Ok((bytes, rows - used))
+    }
+
+    pub(super) fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
+    pub(super) fn connection(&self) -> MutexGuard<'_, Connection> {
+        // A panic while reading leaves a connection that reads as before.
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn vector(&self, place: Location) -> &[f32] {
+        self.segments[place.segment as usize].row(place.row as usize)
+    }
+
+    /// The closest rows of one segment among those that live and pass.
+    fn scan(
+        &self,
+        owned: &Owned,
+        passing: Option<&Bits>,
+        queries: &[f32],
+        top: usize,
+    ) -> Vec<Vec<Scored>> {
+        let (rows, dim) =
+            (self.segments[owned.segment].rows(), segment::padded(self.space.dim));
+        let Some(passing) = passing else {
+            return top_k(rows, dim, owned.live.as_ref().map(Bits::words), queries, top);
+        };
+        let passes = |&owner: &u32| owner != NOBODY && passing.contains(owner as usize);
+        let rows_that_pass: Vec<u32> =
+            (0..).zip(&owned.owners).filter(|(_, owner)| passes(owner)).map(|(row, _)| row).collect();
+        if rows_that_pass.len() < owned.owners.len() / FEW {
+            return top_k_of(rows, dim, &rows_that_pass, queries, top);
+        }
+        let mut bits = Bits::with_room(owned.owners.len());
+        rows_that_pass.iter().for_each(|&row| bits.insert(row as usize));
+        top_k(rows, dim, Some(bits.words()), queries, top)
+    }
+
+    /// The best of what the segments gave. Rows of the snapshot ascend by name, and so do those
+    /// of each segment: a tie broken by row, here or in the scan, is one broken by name.
+    fn hits(&self, mut found: Vec<(f32, usize)>, top: usize) -> Vec<Hit> {
+        found.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        found.truncate(top);
+        let hit = |(score, row): (f32, usize)| Hit {
+            id: self.id(row),
+            score: score.clamp(-1.0, 1.0),
+            row,
+        };
+        found.into_iter().map(hit).collect()
+    }
+
+    /// The rows of the snapshot that pass `filter`.
+    fn passing(&self, filter: &Filter) -> Result<Arc<Bits>> {
+        let kept = || self.passing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, bits)) = kept().iter().find(|(known, _)| known == filter) {
+            return Ok(bits.clone());
+        }
+        let bits = self.look_at_fields(filter).map_err(|e| e.at_file(&self.folder))?;
+        let bits = Arc::new(bits);
+        let mut kept = kept();
+        kept.truncate(KEPT_FILTERS - 1);
+        kept.insert(0, (filter.clone(), bits.clone()));
+        Ok(bits)
+    }
+
+    fn look_at_fields(&self, filter: &Filter) -> Result<Bits> {
+        self.refuse_unknown_fields(filter)?;
+        let names = filter.field_names();
+        let title = names.contains(&"title");
+        let mut by_key: Vec<u32> = (0..self.len() as u32).collect();
+        by_key.par_sort_unstable_by_key(|&row| self.items.keys[row as usize]);
+        let row_of = |key: i64| {
+            let place = by_key.binary_search_by_key(&key, |&row| self.items.keys[row as usize]);
+            place.ok().map(|place| by_key[place] as usize)
+        };
+        let connection = self.connection();
+        let texts = if title { "texts" } else { "'[]'" };
+        let mut select = connection
+            .prepare(&format!("SELECT item, fields, item_group, {texts} FROM records"))
+            .map_err(failed)?;
+        let mut records = select.query([]).map_err(failed)?;
+        let mut bits = Bits::with_room(self.len());
+        loop {
+            let mut block = Vec::with_capacity(RECORDS_A_BLOCK);
+            while block.len() < RECORDS_A_BLOCK
+                && let Some(record) = records.next().map_err(failed)?
+            {
+                if let Some(row) = row_of(record.get(0).map_err(failed)?) {
+                    block.push(Described::read(row, record).map_err(failed)?);
+                }
+            }
+            if block.is_empty() {
+                return Ok(bits);
+            }
+            let passing: Vec<Option<usize>> = block
+                .into_par_iter()
+                .map(|item| {
+                    let (row, id) = (item.row, self.id(item.row));
+                    Ok(filter.matches(&item.fields(&id)?).then_some(row))
+                })
+                .collect::<Result<_>>()?;
+            passing.into_iter().flatten().for_each(|row| bits.insert(row));
+        }
+    }
+
+    fn refuse_unknown_fields(&self, filter: &Filter) -> Result<()> {
+        let known = self.field_names()?;
+        let is_known = |name: &str| {
+            ["id", "group", "title"].contains(&name) || known.iter().any(|known| known == name)
+        };
+        let Some(unknown) = filter.field_names().into_iter().find(|name| !is_known(name)) else {
+            return Ok(());
+        };
+        let mut all: Vec<&str> = known.iter().map(String::as_str).collect();
+        all.extend(["id", "group", "title"]);
+        all.sort_unstable();
+        all.dedup();
+        let message = format!("no item has a field \"{unknown}\" (fields: {})", all.join(", "));
+        Err(Error::invalid(message))
+    }
+}
+
+/// What a filter sees of an item, as text.
+struct Described {
+    row: usize,
+    fields: String,
+    group: Option<String>,
+    texts: String,
+}
+
+impl Described {
+    fn read(row: usize, record: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self { row, fields: record.get(1)?, group: record.get(2)?, texts: record.get(3)? })
+    }
+
+    /// The item's fields; `id`, `group` and `title` (the first text) are there as well, unless
+    /// the catalogue has a field of that name.
+    fn fields(self, id: &ItemId) -> Result<Fields> {
+        let mut fields: Fields = json(id, "fields", &self.fields)?;
+        let texts: Vec<String> = json(id, "texts", &self.texts)?;
+        fields.entry("id").or_insert_with(|| Value::from(id.as_str()));
+        if let Some(group) = self.group {
+            fields.entry("group").or_insert(Value::from(group));
+        }
+        if let Some(title) = texts.into_iter().next() {
+            fields.entry("title").or_insert(Value::from(title));
+        }
+        Ok(fields)
+    }
+}
+
+fn lost_segment(error: &Error) -> bool {
+    error.kind() == ErrorKind::NotFound
+        && error.file().is_some_and(|file| file.extension().is_some_and(|end| end == "vectors"))
+}
+
+fn damaged(id: &str, what: &str) -> Error {
+    let message = format!("{what}; the index is damaged, copy it again or make it anew");
+    Error::new(ErrorKind::Corrupt, message).at_item(id)
+}
+
+/// Reads the small table; every place must be one that a segment of its kind has.
+fn read_items(
+    connection: &Connection,
+    segments: &[Segment],
+    places: &BTreeMap<u32, usize>,
+) -> Result<Items> {
+    let place_of = |id: &str, at: Location, kind: Kind| -> Result<Location> {
+        let Some(&place) = places.get(&at.segment) else {
+            return Err(damaged(id, &format!("its vector is in segment {}, which is not there", at.segment)));
+        };
+        let entry = segments[place].entry;
+        if entry.kind != kind || at.row as usize >= entry.rows {
+            return Err(damaged(id, &format!("segment {} has no row {} for it", at.segment, at.row)));
+        }
+        Ok(Location { segment: place as u32, row: at.row })
+    };
+    let mut items = Items::default();
+    store::each_item(connection, |id, item| {
+        items.names.push(id);
+        items.keys.push(item.item);
+        items.contents.push(item.known.stamp.content);
+        items.pictures.push(place_of(id, item.picture, Kind::Pictures)?);
+        items.texts.push(item.text.map(|text| place_of(id, text, Kind::Texts)).transpose()?);
+        Ok(())
+    })?;
+    Ok(items)
+}
+
+/// Whose rows the segments with pictures hold.
+fn owned_rows(segments: &[Segment], items: &Items) -> Result<Vec<Owned>> {
+    let mut owners: Vec<Vec<u32>> =
+        segments.iter().map(|segment| vec![NOBODY; segment.entry.rows]).collect();
+    let mut last: Vec<Option<u32>> = vec![None; segments.len()];
+    for (row, place) in items.pictures.iter().enumerate() {
+        let segment = place.segment as usize;
+        // Also refuses a row that two items share.
+        if last[segment].is_some_and(|last| last >= place.row) {
+            return Err(damaged(items.names.get(row), "its vector is out of order"));
+        }
+        last[segment] = Some(place.row);
+        owners[segment][place.row as usize] = row as u32;
+    }
+    let pictures = |place: &usize| segments[*place].entry.kind == Kind::Pictures;
+    Ok((0..segments.len()).filter(pictures).map(|place| owned(place, std::mem::take(&mut owners[place]))).collect())
+}
+
+fn owned(segment: usize, owners: Vec<u32>) -> Owned {
+    let mut live = Bits::with_room(owners.len());
+    for (row, _) in owners.iter().enumerate().filter(|(_, owner)| **owner != NOBODY) {
+        live.insert(row);
+    }
+    let live = (live.len() < owners.len()).then_some(live);
+    Owned { segment, owners, live }
+}
+
+fn folder_bytes(folder: &Path) -> Result<u64> {
+    let unreadable = |e| Error::io("cannot list the folder", e).at_file(folder);
+    let mut bytes = 0;
+    for entry in fs_err::read_dir(folder).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        // A file that a writer deletes at this moment counts for nothing.
+        let Ok(metadata) = entry.metadata() else { continue };
+        bytes += if metadata.is_dir() { folder_bytes(&entry.path())? } else { metadata.len() };
+    }
+    Ok(bytes)
+}
