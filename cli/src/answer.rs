@@ -228,6 +228,9 @@ fn as_text<S: serde::Serializer>(path: &std::path::Path, to: S) -> Result<S::Ok,
 
 #[cfg(test)]
 mod tests {
+    use looksee::images::{Fit, Frame, ImageBatch};
+    use looksee::index::{Record, Space, Stamp, Writer};
+
     use super::*;
 
     fn choice(top: usize) -> Choice {
@@ -268,6 +271,115 @@ mod tests {
         assert!(expect_calibrated(&bound, &asked(true)).is_ok());
         assert!(expect_calibrated(&bound, &asked(false)).is_err());
         assert!(expect_calibrated(&choice(9), &asked(false)).is_ok());
+    }
+
+    /// A model of two values a vector, to which a cosine is a chance.
+    struct Cosine;
+
+    impl Encoder for Cosine {
+        fn fingerprint(&self) -> &'static str {
+            "cosine"
+        }
+        fn dim(&self) -> usize {
+            2
+        }
+        fn frame(&self) -> Frame {
+            Frame { width_px: 1, height_px: 1, fit: Fit::Crop }
+        }
+        fn images(&self, _: &ImageBatch) -> Result<Vectors> {
+            Ok(Vectors::empty(2))
+        }
+        fn texts(&self, _: &[&str]) -> Result<Vectors> {
+            Ok(Vectors::empty(2))
+        }
+        fn unknown_words(&self, _: &str) -> Vec<String> {
+            Vec::new()
+        }
+        fn probability(&self, cosine: f32) -> f32 {
+            cosine.max(0.0)
+        }
+    }
+
+    /// Items at these angles (degrees) from the query, named by their place.
+    fn index_of(folder: &std::path::Path, angles: &[f32]) -> Index {
+        let space = Space { fingerprint: "cosine".to_owned(), dim: 2 };
+        let mut writer = Writer::open(folder, &space, |_| Ok(())).unwrap();
+        let values = angles.iter().map(|angle| angle.to_radians()).flat_map(|a| [a.cos(), a.sin()]);
+        let pictures = Vectors::normalised(2, values.collect()).unwrap();
+        let records: Vec<_> = (0..angles.len()).map(record).collect();
+        writer.add(&records, &pictures, &vec![None; angles.len()]).unwrap();
+        writer.commit().unwrap();
+        Index::open(folder).unwrap()
+    }
+
+    fn record(place: usize) -> Record {
+        Record {
+            id: format!("i{place:02}").into(),
+            image: format!("/{place}.jpg").into(),
+            texts: vec![format!("title {place}"), "more".to_owned()],
+            fields: Fields::new(),
+            group: None,
+            stamp: Stamp { size: 1, modified_ns: 1, content: place as u64 },
+        }
+    }
+
+    fn answer_of(angles: &[f32], choice: &Choice, words_only: bool) -> Answer {
+        let folder = tempfile::tempdir().unwrap();
+        let index = index_of(folder.path(), angles);
+        let finder = Finder { index: &index, encoder: &Cosine, choice, total: index.len() };
+        let asked = Asked { query: "red".to_owned(), words_only };
+        let query = Vectors::normalised(2, vec![1.0, 0.0]).unwrap();
+        finder.answers(&[asked], &query).unwrap().remove(0)
+    }
+
+    fn ids(answer: &Answer) -> Vec<&str> {
+        answer.hits.iter().map(|hit| hit.id.as_str()).collect()
+    }
+
+    #[test]
+    fn hits_come_closest_first_and_ranks_count_from_the_first_of_all() {
+        let answer = answer_of(&[50.0, 10.0, 90.0, 30.0], &choice(2), true);
+        assert_eq!(ids(&answer), ["i01", "i03"]);
+        assert_eq!((answer.total, answer.confident), (4, Some(true)));
+        assert_eq!(answer.hits[0].title.as_deref(), Some("title 1"));
+        let next = Choice { offset: 2, ..choice(2) };
+        let answer = answer_of(&[50.0, 10.0, 90.0, 30.0], &next, true);
+        assert_eq!(ids(&answer), ["i00", "i02"]);
+        assert_eq!(answer.hits[0].rank, 3);
+        assert_eq!(answer.confident, Some(true), "the best of all hits counts");
+    }
+
+    #[test]
+    fn duplicates_stand_behind_the_first_and_do_not_use_up_places() {
+        let mut angles = vec![5.0; 40];
+        angles.push(45.0);
+        let folded = Choice { hide_duplicates: true, ..choice(2) };
+        let answer = answer_of(&angles, &folded, true);
+        assert_eq!(ids(&answer), ["i00", "i40"]);
+        assert_eq!(answer.hits[0].duplicates.len(), 39);
+    }
+
+    #[test]
+    fn a_bound_on_the_chance_may_leave_nothing() {
+        let bound = |least| Choice { min_probability: Some(least), ..choice(9) };
+        assert_eq!(ids(&answer_of(&[50.0, 10.0], &bound(0.9), true)), ["i01"]);
+        let answer = answer_of(&[50.0, 60.0], &bound(0.9), true);
+        assert!(answer.hits.is_empty() && answer.confident == Some(false));
+    }
+
+    #[test]
+    fn chance_and_confidence_of_a_picture_are_unknown() {
+        let answer = answer_of(&[10.0], &choice(1), false);
+        assert_eq!((answer.confident, answer.hits[0].probability), (None, None));
+    }
+
+    #[test]
+    fn diverse_answers_pass_over_what_looks_the_same() {
+        let angles = [5.0, 5.1, 5.2, -35.0];
+        let plain = answer_of(&angles, &choice(2), true);
+        assert_eq!(ids(&plain), ["i00", "i01"]);
+        let diverse = answer_of(&angles, &Choice { diverse: true, ..choice(2) }, true);
+        assert_eq!(ids(&diverse), ["i00", "i03"]);
     }
 
     #[test]

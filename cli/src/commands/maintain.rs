@@ -48,7 +48,7 @@ pub(crate) fn compact(args: &CompactArgs, console: &mut Console) -> Outcome {
     let (before, _) = folders::index(&args.index)?.size()?;
     let mut writer = open_existing(&args.index)?;
     writer.compact()?;
-    writer.commit()?;
+    drop(writer);
     let (after, _) = folders::index(&args.index)?.size()?;
     if console.json {
         output::document(&json!({"bytes_before": before, "bytes": after}))?;

@@ -23,10 +23,10 @@ const BATCH: usize = 256;
 
 pub(crate) fn run(args: &SearchArgs, console: &mut Console) -> Outcome {
     let plan = Plan::of(args, console)?;
+    let choice = choice(args)?;
     let index = folders::index(&args.index)?;
-    let model = folders::model_of(&index)?;
-    let choice = choice(args, &index, console)?;
     let total = index.count(choice.filter.as_ref())?;
+    let model = folders::model_of(&index)?;
     let finder = Finder { index: &index, encoder: &model, choice: &choice, total };
     let reference = Reference::new(&model, &index);
     let search = Search { format: plan.format.resolve(&index)?, finder, reference };
@@ -100,30 +100,15 @@ fn wanted_format(args: &SearchArgs, json: bool) -> Result<Wanted> {
     Ok(Wanted::Known(format))
 }
 
-fn choice(args: &SearchArgs, index: &Index, console: &mut Console) -> Result<Choice> {
-    let filter = args.choice.condition.as_deref().map(Filter::parse).transpose()?;
-    if let Some(filter) = &filter {
-        warn_of_unknown_fields(filter, index, console)?;
-    }
+fn choice(args: &SearchArgs) -> Result<Choice> {
     Ok(Choice {
         top: args.choice.top.get(),
         offset: args.choice.offset,
-        filter,
+        filter: args.choice.condition.as_deref().map(Filter::parse).transpose()?,
         hide_duplicates: args.choice.hide_duplicates,
         diverse: args.choice.diverse,
         min_probability: args.choice.min_probability,
     })
-}
-
-fn warn_of_unknown_fields(filter: &Filter, index: &Index, console: &mut Console) -> Result<()> {
-    let known = index.field_names()?;
-    for name in filter.field_names() {
-        if !known.iter().any(|field| field == name) {
-            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-            console.warn(&format!("no item has a field {name:?} (fields: {known})"));
-        }
-    }
-    Ok(())
 }
 
 /// A search with everything loaded.

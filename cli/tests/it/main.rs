@@ -2,4 +2,5 @@
 
 mod errors;
 mod help;
+mod index;
 mod util;
