@@ -140,14 +140,8 @@ fn add_layer(shape: &ConvShape, times: f64, total: &mut Seconds) {
     let mut y = vec![0.0; shape.rows() * shape.outputs];
     let (mut dx, mut dw) = (x.clone(), weights.clone());
     total.forward += times * best(|| conv::forward(shape, &x, &weights, &mut y));
-    let input = times * best(|| conv::backward_input(shape, &y, &weights, &mut dx));
-    total.input += input;
-    let weights = times * best(|| conv::backward_weights(shape, &x, &y, &mut dw));
-    total.weights += weights;
-    if std::env::var_os("EACH").is_some() {
-        let flop = times * 2e-9 * (shape.rows() * shape.taps() * shape.outputs) as f64;
-        println!("{shape:?} input {:.0} weights {:.0} GFLOP/s", flop / input, flop / weights);
-    }
+    total.input += times * best(|| conv::backward_input(shape, &y, &weights, &mut dx));
+    total.weights += times * best(|| conv::backward_weights(shape, &x, &y, &mut dw));
 
     let channels = shape.outputs;
     let (gamma, beta) = (vec![1.0; channels], vec![0.0; channels]);
