@@ -271,16 +271,6 @@ impl Avx512 {
     fn new() -> Option<Self> {
         SimdLevel::Avx512.is_available().then(Avx2::new).flatten().map(Self)
     }
-
-    /// The sum of the lower and the upper eight lanes.
-    #[inline(always)]
-    fn halves(self, vector: arch::__m512) -> arch::__m256 {
-        // SAFETY: a value of this type proves AVX-512F and AVX-512DQ.
-        unsafe {
-            let high = arch::_mm512_extractf32x8_ps::<1>(vector);
-            arch::_mm256_add_ps(arch::_mm512_castps512_ps256(vector), high)
-        }
-    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -314,8 +304,15 @@ impl Lanes for Avx512 {
 
     #[inline(always)]
     fn sums(self, vectors: [Self::Vector; ROWS]) -> [f32; ROWS] {
-        let [a, b, c, d] = vectors;
-        self.0.sums([self.halves(a), self.halves(b), self.halves(c), self.halves(d)])
+        let mut halves = [self.0.zero(); ROWS];
+        for (half, vector) in halves.iter_mut().zip(vectors) {
+            // SAFETY: a value of this type proves AVX-512F and AVX-512DQ.
+            *half = unsafe {
+                let high = arch::_mm512_extractf32x8_ps::<1>(vector);
+                arch::_mm256_add_ps(arch::_mm512_castps512_ps256(vector), high)
+            };
+        }
+        self.0.sums(halves)
     }
 }
 
