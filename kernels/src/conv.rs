@@ -169,9 +169,10 @@ pub fn backward_input(shape: &ConvShape, dy: &[f32], weights: &[f32], dx: &mut [
         return;
     }
     if shape.stride == 1 {
-        let mut mirrored = vec![0.0; weights.len()];
-        mirror(shape, weights, &mut mirrored);
-        forward(&shape.mirrored(), dy, &mirrored, dx);
+        with_scratch(weights.len(), |mirrored| {
+            mirror(shape, weights, mirrored);
+            forward(&shape.mirrored(), dy, mirrored, dx);
+        });
     } else {
         scatter_input(shape, dy, weights, dx);
     }

@@ -5,19 +5,20 @@
 use std::cell::RefCell;
 
 thread_local! {
-    static KEPT: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+    static KEPT: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Lends `len` values of this thread's buffer; they hold whatever the last user left.
+/// Lends `len` values of a buffer of this thread; they hold whatever the last user left.
 ///
-/// The buffer is taken out for the time of the call, so a nested call gets one of its own.
+/// Buffers are taken and put back like plates from a pile, so a nested call gets one of its own,
+/// and the same one at each turn of a loop.
 pub(crate) fn with_scratch<R>(len: usize, use_it: impl FnOnce(&mut [f32]) -> R) -> R {
-    let mut buffer = KEPT.take();
+    let mut buffer = KEPT.with_borrow_mut(Vec::pop).unwrap_or_default();
     if buffer.len() < len {
         buffer = vec![0.0; len];
     }
     let result = use_it(&mut buffer[..len]);
-    KEPT.set(buffer);
+    KEPT.with_borrow_mut(|kept| kept.push(buffer));
     result
 }
 
