@@ -133,7 +133,9 @@ impl Condition {
     fn collect_names<'a>(&'a self, names: &mut Vec<&'a str>) {
         match self {
             Self::All(parts) | Self::Any(parts) => {
-                parts.iter().for_each(|part| part.collect_names(names));
+                for part in parts {
+                    part.collect_names(names);
+                }
             }
             Self::Not(part) => part.collect_names(names),
             Self::Test { field, .. } if names.contains(&field.as_str()) => {}
@@ -198,7 +200,9 @@ fn order(value: &Value, literal: &Literal) -> Option<Ordering> {
         (Value::String(text), Literal::Text(bound)) => Some(fold(text).as_str().cmp(bound)),
         (Value::Bool(flag), Literal::Flag(bound)) => Some(flag.cmp(bound)),
         (Value::Bool(flag), Literal::Text(text)) => Some(flag_name(*flag).cmp(text)),
-        (Value::String(text), Literal::Flag(flag)) => Some(fold(text).as_str().cmp(flag_name(*flag))),
+        (Value::String(text), Literal::Flag(flag)) => {
+            Some(fold(text).as_str().cmp(flag_name(*flag)))
+        }
         _ => None,
     }
 }
@@ -335,7 +339,8 @@ fn quoted(rest: &str, quote: char) -> Option<(String, usize)> {
 /// Bytes of the word or number that `rest` begins with; `+` belongs to it after an exponent's `e`.
 fn word_length(rest: &str) -> usize {
     let mut before = ' ';
-    let starts_number = rest.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.'));
+    let starts_number =
+        rest.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.'));
     for (at, c) in rest.char_indices() {
         let sign = c == '+' && (at == 0 || (starts_number && matches!(before, 'e' | 'E')));
         if !(c.is_alphanumeric() || matches!(c, '_' | '.' | '-') || sign) {
@@ -376,7 +381,8 @@ impl Parser<'_> {
     }
 
     fn take_symbol(&mut self, symbol: &str) -> bool {
-        let found = matches!(self.peek(), Some(Token { kind: Kind::Symbol(s), .. }) if *s == symbol);
+        let found =
+            matches!(self.peek(), Some(Token { kind: Kind::Symbol(s), .. }) if *s == symbol);
         self.next += usize::from(found);
         found
     }
@@ -637,12 +643,20 @@ mod tests {
     #[test]
     fn a_missing_field_passes_only_negations_and_is_null() {
         let dress = dress();
-        for expression in ["size = 1", "size < 1", "size in (1)", "size like '%'", "size is not null"] {
+        for expression in
+            ["size = 1", "size < 1", "size in (1)", "size like '%'", "size is not null"]
+        {
             assert!(!passes(expression, &dress), "{expression}");
         }
-        for expression in
-            ["size != 1", "size <> 1", "not size = 1", "size not in (1)", "size is null", "note is null", "note != 1"]
-        {
+        for expression in [
+            "size != 1",
+            "size <> 1",
+            "not size = 1",
+            "size not in (1)",
+            "size is null",
+            "note is null",
+            "note != 1",
+        ] {
             assert!(passes(expression, &dress), "{expression}");
         }
         assert!(passes("color is not null", &dress));
@@ -692,7 +706,8 @@ mod tests {
 
     #[test]
     fn field_names_come_in_order_each_once() {
-        let filter = Filter::parse("b = 1 or not (a.c in (2) and b is null) and `d e` < 3").unwrap();
+        let filter =
+            Filter::parse("b = 1 or not (a.c in (2) and b is null) and `d e` < 3").unwrap();
         assert_eq!(filter.field_names(), ["b", "a.c", "d e"]);
     }
 
@@ -712,10 +727,7 @@ mod tests {
             fails("price < 5 color = 'x'"),
             "expected \"and\", \"or\" or the end after \"price < 5\" at column 11 (found color)"
         );
-        assert_eq!(
-            fails("größe in 5"),
-            "expected \"(\" after \"größe in\" at column 10 (found 5)"
-        );
+        assert_eq!(fails("größe in 5"), "expected \"(\" after \"größe in\" at column 10 (found 5)");
         assert_eq!(fails("(a = 1"), "expected \")\" after \"a = 1\" at column 7 (found end)");
         assert_eq!(fails("color = 'red"), "the ' at column 9 is never closed");
         assert!(fails("a & b").starts_with("unexpected & at column 3"));
@@ -737,11 +749,12 @@ mod tests {
     fn rubbish_never_panics() {
         let mut rng = crate::units::Seed(7).stream("filter rubbish", 0);
         let pieces = [
-            "a", "ü", "\"", "'", "`", "\\", "(", ")", ",", "<", "=", "!", "-", "1e", "+", "in", "not", " ",
-            "is", "null", "%", "like", "and", "or", ".",
+            "a", "ü", "\"", "'", "`", "\\", "(", ")", ",", "<", "=", "!", "-", "1e", "+", "in",
+            "not", " ", "is", "null", "%", "like", "and", "or", ".",
         ];
         for _ in 0..5_000 {
-            let text: String = (0..rng.usize(0..12)).map(|_| pieces[rng.usize(0..pieces.len())]).collect();
+            let text: String =
+                (0..rng.usize(0..12)).map(|_| pieces[rng.usize(0..pieces.len())]).collect();
             if let Ok(filter) = Filter::parse(&text) {
                 filter.matches(dress().as_object().unwrap());
             }

@@ -1,4 +1,4 @@
-//! Amazon's product metadata (J. McAuley's collections of 2014, 2018, 2018 again, and 2023).
+//! Amazon's product metadata (the research collections of 2014, 2018, 2018 again, and 2023).
 //!
 //! The four differ in their names and in how they write the same thing; [`tidy`] gives all of them
 //! the same shape, so that one filter works on each:
@@ -8,7 +8,7 @@
 //! | id | `asin` | `asin` | `asin` | `parent_asin` |
 //! | pictures | `imUrl` | `image`: thumbnails | `imageURL`, `imageURLHighRes` | `images`: objects |
 //! | `description` | text | list | list | list |
-//! | `features` | - | `feature` | `feature` | `features` |
+//! | texts of the maker | - | `feature`: list | `feature`: list | `features`: list |
 //! | `categories`, `category` | list of lists | `category`: list | `category`: list | `categories`: list |
 //! | `brand` | `brand` | `brand` | `brand` | `store` |
 //! | `price` | number | `"$7.86"` | `"$7.86"` or `""` | number, text or null |
@@ -22,7 +22,7 @@ use super::{PICTURE_ENDINGS, Remote};
 use crate::filter::Fields;
 
 /// The fields with texts after [`tidy`], most telling first.
-pub(super) const TEXT_FIELDS: [&str; 3] = ["title", "description", "features"];
+pub(super) const TEXT_FIELDS: [&str; 4] = ["title", "description", "features", "feature"];
 
 /// The fields with the item's name.
 pub(super) const ID_FIELDS: [&str; 2] = ["asin", "parent_asin"];
@@ -31,6 +31,9 @@ pub(super) const ID_FIELDS: [&str; 2] = ["asin", "parent_asin"];
 pub(super) const PICTURE_FIELDS: [&str; 5] =
     ["imageURLHighRes", "images", "imageURL", "image", "imUrl"];
 
+/// More categories than any product has.
+const MAX_CATEGORIES: usize = 200;
+
 /// The sizes of a picture in `images`, largest first.
 const SIZES: [&str; 3] = ["hi_res", "large", "thumb"];
 
@@ -38,7 +41,8 @@ const SIZES: [&str; 3] = ["hi_res", "large", "thumb"];
 pub(super) fn is_record(fields: &Fields) -> bool {
     let named = ID_FIELDS.iter().any(|field| fields.get(*field).is_some_and(Value::is_string));
     let pictured = ["imUrl", "imageURL", "imageURLHighRes"].iter().any(|f| fields.contains_key(*f));
-    named && (pictured || ["image", "images"].iter().any(|f| fields.get(*f).is_some_and(is_pictures)))
+    named
+        && (pictured || ["image", "images"].iter().any(|f| fields.get(*f).is_some_and(is_pictures)))
 }
 
 fn is_pictures(value: &Value) -> bool {
@@ -107,7 +111,8 @@ fn without_tags(text: &str) -> String {
     while let Some(at) = rest.find('<') {
         let (before, tag) = rest.split_at(at);
         plain.push_str(before);
-        let opens = tag[1..].starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '/' | '!'));
+        let opens =
+            tag[1..].starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '/' | '!'));
         let end = tag.find('>').filter(|_| opens);
         // A space for the tag, so that `a<br>b` stays two words.
         plain.push(if end.is_some() { ' ' } else { '<' });
@@ -127,10 +132,7 @@ fn single_spaced(text: &str) -> String {
 }
 
 fn tidy_texts(fields: &mut Fields) {
-    if let Some(features) = fields.remove("feature") {
-        fields.entry("features").or_insert(features);
-    }
-    for field in ["description", "features"] {
+    for field in ["description", "features", "feature"] {
         if let Some(value) = fields.remove(field) {
             let joined = plain(&texts_in(&value).join(" "));
             if !joined.is_empty() {
@@ -165,7 +167,7 @@ fn tidy_categories(fields: &mut Fields) {
     let features = ["features", "feature"].into_iter().filter_map(|field| fields.get(field));
     let features: Vec<String> = features.flat_map(texts_in).map(plain).collect();
     let mut categories: Vec<String> = Vec::new();
-    for name in written.iter().flat_map(texts_in) {
+    for name in written.iter().flat_map(texts_in).take(MAX_CATEGORIES) {
         let name = plain(name);
         if !(name.is_empty() || features.contains(&name) || categories.contains(&name)) {
             categories.push(name);
@@ -182,7 +184,8 @@ fn tidy_categories(fields: &mut Fields) {
 
 /// The shop's department, which some rows give as a picture with its name in `alt`.
 fn main_category(fields: &Fields) -> Option<String> {
-    let written = ["main_cat", "main_category"].into_iter().find_map(|f| fields.get(f)?.as_str())?;
+    let written =
+        ["main_cat", "main_category"].into_iter().find_map(|f| fields.get(f)?.as_str())?;
     let alt = written.split_once("alt=\"").and_then(|(_, rest)| rest.split('"').next());
     let name = plain(alt.unwrap_or(written));
     (!name.is_empty()).then_some(name)
@@ -271,7 +274,9 @@ pub(super) fn find_picture(
         let name = pictures::file_name(&url).unwrap_or("");
         let decoded = pictures::percent_decoded(name);
         let named = [Some(name), decoded.as_deref()].into_iter().flatten();
-        if let Some(found) = named.filter(|name| pictures::is_safe(name)).find_map(|name| pictures.named(name)) {
+        if let Some(found) =
+            named.filter(|name| pictures::is_safe(name)).find_map(|name| pictures.named(name))
+        {
             return Ok(found);
         }
     }
@@ -310,7 +315,9 @@ mod tests {
         assert!(is_amazon(&json!({"asin": "A", "image": ["https://x/a._SS40_.jpg"]})));
         assert!(is_amazon(&json!({"asin": "A", "imageURL": [], "imageURLHighRes": []})));
         assert!(is_amazon(&json!({"parent_asin": "A", "images": [{"large": "https://x/a.jpg"}]})));
-        assert!(is_amazon(&json!({"parent_asin": "A", "images": {"hi_res": [null], "large": ["u"]}})));
+        assert!(is_amazon(
+            &json!({"parent_asin": "A", "images": {"hi_res": [null], "large": ["u"]}})
+        ));
         assert!(!is_amazon(&json!({"asin": "A", "image": "images/a.jpg"})));
         assert!(!is_amazon(&json!({"asin": "A", "image": ["images/a.jpg"]})));
         assert!(!is_amazon(&json!({"id": "A", "imUrl": "http://x/a.jpg"})));
@@ -336,8 +343,9 @@ mod tests {
             "category": ["Clothes", "Girls", "3 layers of tulle"], "feature": ["3 layers of tulle", "Soft"],
         }));
         assert_eq!(fields["category"], "Girls");
-        assert_eq!(fields["features"], "3 layers of tulle Soft");
-        let fields = tidied(&json!({"category": [], "main_cat": "<img src=\"x\" alt=\"Digital Music\"/>"}));
+        assert_eq!(fields["feature"], "3 layers of tulle Soft");
+        let fields =
+            tidied(&json!({"category": [], "main_cat": "<img src=\"x\" alt=\"Digital Music\"/>"}));
         assert_eq!(fields["category"], "Digital Music");
     }
 
@@ -353,7 +361,8 @@ mod tests {
 
     #[test]
     fn brand_and_colour_are_found_under_their_other_names() {
-        let fields = tidied(&json!({"store": "Baleaf", "details": {"Color": "Navy", "Brand": "X"}}));
+        let fields =
+            tidied(&json!({"store": "Baleaf", "details": {"Color": "Navy", "Brand": "X"}}));
         assert_eq!((&fields["brand"], &fields["color"]), (&json!("Baleaf"), &json!("Navy")));
         assert_eq!(tidied(&json!({"details": {"Brand": "X"}}))["brand"], "X");
         assert_eq!(tidied(&json!({"brand": "by\n   Acme", "store": "Y"}))["brand"], "by Acme");
@@ -375,17 +384,25 @@ mod tests {
         ]});
         let urls = picture_urls(row.as_object().unwrap(), None);
         assert_eq!(urls, ["https://x/l.jpg", "https://x/t.jpg"]);
-        let row = json!({"imageURL": ["https://x/a._SS40_.jpg"], "imageURLHighRes": ["https://x/a.jpg"]});
+        let row =
+            json!({"imageURL": ["https://x/a._SS40_.jpg"], "imageURLHighRes": ["https://x/a.jpg"]});
         assert_eq!(picture_urls(row.as_object().unwrap(), None)[0], "https://x/a.jpg");
-        assert_eq!(picture_urls(row.as_object().unwrap(), Some("imageURL")), ["https://x/a._SS40_.jpg"]);
-        let row = json!({"images": {"hi_res": [null, "https://x/2.jpg"], "large": ["https://x/1.jpg"]}});
+        assert_eq!(
+            picture_urls(row.as_object().unwrap(), Some("imageURL")),
+            ["https://x/a._SS40_.jpg"]
+        );
+        let row =
+            json!({"images": {"hi_res": [null, "https://x/2.jpg"], "large": ["https://x/1.jpg"]}});
         assert_eq!(picture_urls(row.as_object().unwrap(), None)[0], "https://x/2.jpg");
     }
 
     #[test]
     fn size_marks_are_taken_off() {
         assert_eq!(full_size("https://x.y/I/61B._SS40_.jpg"), "https://x.y/I/61B.jpg");
-        assert_eq!(full_size("https://x.y/I/41Z._SX38_SY50_CR,0,0,38,50_.jpg"), "https://x.y/I/41Z.jpg");
+        assert_eq!(
+            full_size("https://x.y/I/41Z._SX38_SY50_CR,0,0,38,50_.jpg"),
+            "https://x.y/I/41Z.jpg"
+        );
         assert_eq!(full_size("https://x.y/I/31JIPhp%2BGIL.jpg"), "https://x.y/I/31JIPhp%2BGIL.jpg");
         assert_eq!(full_size("https://x.y/I/a_.jpg"), "https://x.y/I/a_.jpg");
     }
@@ -402,9 +419,16 @@ mod tests {
             find_picture(asin, &urls, pictures.listed().unwrap())
         };
         assert_eq!(find(Some("B01"), &["https://x/y.jpg"]), Ok(folder.path().join("B01.png")));
-        assert_eq!(find(Some("B02"), &["https://x/31J%2Ba._SS40_.jpg"]), Ok(folder.path().join("31J+a.jpg")));
-        let remote = |url: &str, file: &str| Err(Some(Remote { url: url.into(), file: file.into() }));
-        assert_eq!(find(Some("B03"), &["https://x/c._SL9_.png", "https://x/d.jpg"]), remote("https://x/c.png", "B03.png"));
+        assert_eq!(
+            find(Some("B02"), &["https://x/31J%2Ba._SS40_.jpg"]),
+            Ok(folder.path().join("31J+a.jpg"))
+        );
+        let remote =
+            |url: &str, file: &str| Err(Some(Remote { url: url.into(), file: file.into() }));
+        assert_eq!(
+            find(Some("B03"), &["https://x/c._SL9_.png", "https://x/d.jpg"]),
+            remote("https://x/c.png", "B03.png")
+        );
         assert_eq!(find(Some("../B03"), &["https://x/c.gif"]), remote("https://x/c.gif", "c.gif"));
         assert_eq!(find(Some("B04"), &[]), Err(None));
     }

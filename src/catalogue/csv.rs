@@ -34,7 +34,8 @@ impl CsvRows {
             ));
         }
         rows.delimiter = delimiter_of(&bytes, delimiter);
-        let header = lines::utf8(&bytes).map_err(|message| Error::invalid(message).at_line(line))?;
+        let header =
+            lines::utf8(&bytes).map_err(|message| Error::invalid(message).at_line(line))?;
         rows.split(header.as_bytes()).map_err(|message| Error::invalid(message).at_line(line))?;
         let names = rows.record.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned());
         rows.header = names.collect();
@@ -148,9 +149,8 @@ enum Quotes {
 impl Quotes {
     fn after(self, bytes: &[u8], delimiter: u8) -> Self {
         bytes.iter().fold(self, |quotes, byte| match (quotes, *byte) {
-            (Self::Start | Self::Closing, b'"') => Self::Open,
             (Self::Open, b'"') => Self::Closing,
-            (Self::Open, _) => Self::Open,
+            (Self::Start | Self::Closing, b'"') | (Self::Open, _) => Self::Open,
             (_, byte) if byte == delimiter => Self::Start,
             _ => Self::Bare,
         })
@@ -241,10 +241,33 @@ mod tests {
 
     #[test]
     fn cells_that_look_like_numbers_become_numbers() {
-        for (cell, number) in [("12", json!(12)), ("-3", json!(-3)), ("0.5", json!(0.5)), ("1e3", json!(1000.0)), ("0", json!(0))] {
+        for (cell, number) in [
+            ("12", json!(12)),
+            ("-3", json!(-3)),
+            ("0.5", json!(0.5)),
+            ("1e3", json!(1000.0)),
+            ("0", json!(0)),
+        ] {
             assert_eq!(typed(cell), number, "{cell}");
         }
-        for cell in ["007", "1.", ".5", "+1", "1e", "true", "", "-", "$5", "12345678901234567890", "1e999", "1 2", "nan", "00.5", "1.2.3", "2012-01-02"] {
+        for cell in [
+            "007",
+            "1.",
+            ".5",
+            "+1",
+            "1e",
+            "true",
+            "",
+            "-",
+            "$5",
+            "12345678901234567890",
+            "1e999",
+            "1 2",
+            "nan",
+            "00.5",
+            "1.2.3",
+            "2012-01-02",
+        ] {
             assert_eq!(typed(cell), json!(cell), "{cell}");
         }
     }

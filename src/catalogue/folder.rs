@@ -256,18 +256,21 @@ fn words(relative: &Path) -> Option<String> {
     (!words.is_empty()).then(|| words.join(" "))
 }
 
-/// Cuts at all but letters, and where camelCase changes; single letters that a cut at a digit left
-/// are no words.
+/// Cuts at all but letters, and where camelCase changes.
 fn words_of(name: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    for chunk in name.split(|c: char| !c.is_alphanumeric() && c != '\'') {
-        let cut_at_digits = chunk.contains(char::is_numeric);
-        for run in chunk.split(char::is_numeric) {
-            let parts = camel_parts(run);
-            words.extend(parts.into_iter().filter(|w| !cut_at_digits || w.chars().count() > 1));
-        }
+    let chunks = name.split(|c: char| !c.is_alphanumeric() && c != '\'');
+    chunks.filter_map(letters_of).flatten().flat_map(camel_parts).collect()
+}
+
+/// The runs of letters in a piece of a name that are words: `shoe42` holds one, while `B0756MLWTH`
+/// and `647168f211` are numbers of something.
+fn letters_of(chunk: &str) -> Option<Vec<&str>> {
+    if !chunk.contains(char::is_numeric) {
+        return Some(vec![chunk]);
     }
-    words
+    let numbers = chunk.split(|c: char| !c.is_numeric()).filter(|run| !run.is_empty()).count();
+    let is_word = |run: &&str| run.chars().count() > 1 && run.contains(char::is_lowercase);
+    (numbers == 1).then(|| chunk.split(char::is_numeric).filter(is_word).collect())
 }
 
 /// `redSneaker` as `red`, `Sneaker`; `HTMLPage` as `HTML`, `Page`; `iPhone` stays.
@@ -306,6 +309,8 @@ mod tests {
         assert_eq!(text_of("HTMLPage3iPhone.gif").as_deref(), Some("HTML Page iPhone"));
         assert_eq!(text_of("women's größe42.gif").as_deref(), Some("women's größe"));
         assert_eq!(text_of("IMG_0042.jpg"), None);
+        assert_eq!(text_of("B0756MLWTH.jpg"), None);
+        assert_eq!(text_of("u1f985.png"), None);
         assert_eq!(text_of("1445754124_647168f211.jpg"), None);
     }
 }

@@ -58,7 +58,8 @@ impl Format {
             "tsv" | "tab" => Ok(Self::Tsv),
             name @ ("parquet" | "tar") => Err(unsupported(name).at_file(path)),
             _ if folder::is_picture(path.as_os_str()) => {
-                Err(Error::invalid("this is a picture; name the folder that holds it").at_file(path))
+                Err(Error::invalid("this is a picture; name the folder that holds it")
+                    .at_file(path))
             }
             ending if metadata.is_file() => Self::by_first_sign(path, ending),
             ending => Err(unknown(path, ending)),

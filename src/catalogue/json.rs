@@ -56,7 +56,7 @@ fn next_sign(
 }
 
 fn count_line_ends(bytes: &[u8]) -> u64 {
-    bytes.iter().filter(|byte| **byte == b'\n').count() as u64
+    bytes.iter().map(|byte| u64::from(*byte == b'\n')).sum()
 }
 
 struct LineRows {
@@ -288,7 +288,8 @@ mod tests {
 
     #[test]
     fn an_array_reads_element_by_element() {
-        let text = b" [\n {\"a\": \"]},{\\\"\"},\n\n {\"b\":\n  [{}, 1]}, 7, \"x,y\", {\"c\":1}\n]\n";
+        let text =
+            b" [\n {\"a\": \"]},{\\\"\"},\n\n {\"b\":\n  [{}, 1]}, 7, \"x,y\", {\"c\":1}\n]\n";
         let found = rows(text);
         assert_eq!(found[0], ok(2, "{\"a\":\"]},{\\\"\"}"));
         assert_eq!(found[1], ok(4, "{\"b\":[{},1]}"));

@@ -211,7 +211,8 @@ impl Roles {
 
     /// A row as a filter sees it: with `id`, `group` and `title`, whatever they are called in it.
     pub(super) fn view(&self, mut fields: Fields) -> Fields {
-        let known = [("id", &self.id), ("group", &self.group), ("title", &self.texts.first().cloned())];
+        let known =
+            [("id", &self.id), ("group", &self.group), ("title", &self.texts.first().cloned())];
         for (name, value) in known {
             if let Some(value) = value
                 && !fields.contains_key(name)
@@ -238,6 +239,7 @@ pub(super) struct Survey<'a> {
     layout: Option<Layout>,
     /// All names that were seen, in order.
     names: Vec<String>,
+    known: HashSet<String>,
     rows: usize,
     /// The first row that could not be read.
     broken: Option<(u64, String)>,
@@ -246,12 +248,20 @@ pub(super) struct Survey<'a> {
 impl<'a> Survey<'a> {
     /// `layout` is given where the user has said which it is.
     pub(super) fn new(source: &'a Source, amazon: bool, layout: Option<Layout>) -> Self {
-        Self { source, amazon, layout, names: Vec::new(), rows: 0, broken: None }
+        Self {
+            source,
+            amazon,
+            layout,
+            names: Vec::new(),
+            known: HashSet::new(),
+            rows: 0,
+            broken: None,
+        }
     }
 
     pub(super) fn add_names<'n>(&mut self, names: impl IntoIterator<Item = &'n String>) {
         for name in names {
-            if !name.is_empty() && !self.names.contains(name) {
+            if !name.is_empty() && self.known.insert(name.clone()) {
                 self.names.push(name.clone());
             }
         }
@@ -264,6 +274,11 @@ impl<'a> Survey<'a> {
                 self.add_names(fields.keys());
                 if self.layout.is_none() {
                     self.layout = self.layout_of(fields);
+                }
+                if self.layout == Some(Layout::Amazon) {
+                    let mut tidied = fields.clone();
+                    amazon::tidy(&mut tidied);
+                    self.add_names(tidied.keys());
                 }
             }
             Err(message) => {
@@ -298,7 +313,7 @@ impl<'a> Survey<'a> {
     }
 
     fn unseen(&self) -> Option<(&'a String, &'static str)> {
-        self.named().find(|(field, _)| !self.names.contains(field))
+        self.named().find(|(field, _)| !self.known.contains(*field))
     }
 
     /// Whether no more rows are needed.
@@ -369,9 +384,9 @@ impl<'a> Survey<'a> {
 /// The first names of many, for an error.
 pub(super) fn listed(names: &[String]) -> String {
     const SHOWN: usize = 20;
-    let mut text = names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let mut text = names[..names.len().min(SHOWN)].join(", ");
     if names.len() > SHOWN {
-        text += &format!(" and {} more", names.len() - SHOWN);
+        text = format!("{text} and {} more", names.len() - SHOWN);
     }
     text
 }

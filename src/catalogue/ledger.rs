@@ -124,10 +124,11 @@ impl Ledger {
         let mut summary = format!("{used} {pictures}, {skipped} skipped");
         let reasons = self.reasons();
         if !reasons.is_empty() {
-            summary += &format!(" ({})", reasons.join(", "));
+            summary = format!("{summary} ({})", reasons.join(", "));
         }
         if self.truncated > 0 {
-            summary += &format!(", {} truncated and used", with_commas(self.truncated));
+            let truncated = with_commas(self.truncated);
+            summary = format!("{summary}, {truncated} truncated and used");
         }
         summary
     }
@@ -192,10 +193,8 @@ mod tests {
 
     #[test]
     fn the_summary_counts_each_reason() {
-        let mut ledger = ledger(
-            12_345,
-            &[(Reason::Missing, 2), (Reason::TooLarge, 1), (Reason::Unreadable, 9)],
-        );
+        let mut ledger =
+            ledger(12_345, &[(Reason::Missing, 2), (Reason::TooLarge, 1), (Reason::Unreadable, 9)]);
         assert_eq!(
             ledger.summary(),
             "12,345 pictures, 12 skipped (9 unreadable, 2 missing, 1 too large)"

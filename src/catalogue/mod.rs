@@ -367,10 +367,10 @@ impl Items {
         let mut message = format!("no picture can be used: {}", ledger.summary());
         if self.stream.filtered > 0 {
             let filtered = ledger::with_commas(self.stream.filtered);
-            message += &format!(", {filtered} left out by the filter");
+            message = format!("{message}, {filtered} left out by the filter");
         }
         if let Some(first) = ledger.skipped.first() {
-            message += &format!("; the first one: {}: {}", first.place, first.message);
+            message = format!("{message}; the first one: {}: {}", first.place, first.message);
         }
         Error::invalid(message)
     }

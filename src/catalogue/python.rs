@@ -182,7 +182,10 @@ impl Reader<'_> {
         let first = self.code(4)?.unwrap_or(0) as u16;
         let mut units = vec![first];
         let mut ahead = self.chars.clone();
-        if (0xd800..0xdc00).contains(&first) && ahead.next() == Some('\\') && ahead.next() == Some('u') {
+        if (0xd800..0xdc00).contains(&first)
+            && ahead.next() == Some('\\')
+            && ahead.next() == Some('u')
+        {
             self.take();
             self.take();
             units.push(self.code(4)?.unwrap_or(0) as u16);
@@ -270,7 +273,10 @@ mod tests {
     #[test]
     fn what_json_cannot_hold_becomes_null() {
         let row = "{\"a\": NaN, \"b\": -Infinity, \"c\": 1e999, \"d\": nan, \"e\": 12L}";
-        assert_eq!(parse(row).unwrap(), json!({"a": null, "b": null, "c": null, "d": null, "e": 12}));
+        assert_eq!(
+            parse(row).unwrap(),
+            json!({"a": null, "b": null, "c": null, "d": null, "e": 12})
+        );
     }
 
     #[test]
@@ -287,9 +293,13 @@ mod tests {
     fn rubbish_and_deep_nesting_never_panic() {
         assert!(parse(&"[".repeat(1_000_000)).unwrap_err().contains("within each other"));
         let mut rng = crate::units::Seed(3).stream("python rubbish", 0);
-        let pieces = ["{", "}", "[", "(", ")", "'", "\"", "\\", "u", "x4", "\\ud8", "1", "-", "e", ":", ",", "é", "None"];
+        let pieces = [
+            "{", "}", "[", "(", ")", "'", "\"", "\\", "u", "x4", "\\ud8", "1", "-", "e", ":", ",",
+            "é", "None",
+        ];
         for _ in 0..20_000 {
-            let text: String = (0..rng.usize(0..14)).map(|_| pieces[rng.usize(0..pieces.len())]).collect();
+            let text: String =
+                (0..rng.usize(0..14)).map(|_| pieces[rng.usize(0..pieces.len())]).collect();
             let _ = parse(&text);
         }
     }

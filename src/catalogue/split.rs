@@ -156,7 +156,10 @@ mod tests {
 
     #[test]
     fn one_group_or_none_cannot_be_split_and_the_ends_set_aside_nothing_or_all() {
-        assert_eq!(catalogue([]).split(0.5, Seed(1)), Split { training: vec![], validation: vec![] });
+        assert_eq!(
+            catalogue([]).split(0.5, Seed(1)),
+            Split { training: vec![], validation: vec![] }
+        );
         let one = catalogue([item("a", Some("x")), item("b", Some("x"))]).split(0.5, Seed(1));
         assert!(one.training.is_empty() || one.validation.is_empty());
         assert!(grouped(9).split(0.0, Seed(1)).validation.is_empty());

@@ -89,7 +89,9 @@ impl Table {
         let place = Place { file: Arc::clone(&self.file), line: Some(row.line) };
         match row.content {
             Ok(fields) => self.item(fields, place),
-            Err(message) => Ok(Found::Skip(Skip { place, id: None, reason: Reason::BadRow, message })),
+            Err(message) => {
+                Ok(Found::Skip(Skip { place, id: None, reason: Reason::BadRow, message }))
+            }
         }
     }
 

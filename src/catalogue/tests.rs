@@ -182,10 +182,10 @@ fn the_first_of_two_equal_ids_wins_across_files_too() {
     ]);
     let source = Source::new([shop.path("a.csv"), shop.path("b.jsonl")]);
     let (items, ledger) = read(&source);
-    assert_eq!(items.iter().map(|item| item.image.clone()).collect::<Vec<_>>(), [
-        shop.path("a.jpg"),
-        shop.path("d.jpg")
-    ]);
+    assert_eq!(
+        items.iter().map(|item| item.image.clone()).collect::<Vec<_>>(),
+        [shop.path("a.jpg"), shop.path("d.jpg")]
+    );
     let message = "the id 1 was used by an earlier item";
     assert_eq!(
         skips(&ledger),
@@ -202,7 +202,7 @@ fn a_title_of_a_million_characters_is_read_whole() {
         ("long.jsonl", &format!("{{\"image\": \"a.jpg\", \"title\": \"{title}\"}}")),
     ]);
     for name in ["long.csv", "long.jsonl"] {
-        assert_eq!(shop.source(name).load().unwrap().items[0].texts, [title.clone()], "{name}");
+        assert_eq!(shop.source(name).load().unwrap().items[0].texts, [&*title], "{name}");
     }
 }
 
@@ -237,7 +237,9 @@ fn a_catalogue_without_a_picture_field_lists_the_fields_it_has() {
         error(&shop, &shop.source("b.csv")),
         "b.csv: no field \"image\" (found: id, title, price); name it with --image-field"
     );
-    assert!(error(&shop, &shop.source("c.csv")).starts_with("c.csv: field \"image\" holds no picture"));
+    assert!(
+        error(&shop, &shop.source("c.csv")).starts_with("c.csv: field \"image\" holds no picture")
+    );
 }
 
 #[test]
@@ -257,8 +259,12 @@ fn a_field_that_the_user_named_and_no_row_has_is_an_error() {
         error(&shop, &source(|source| source.text_fields = vec!["caption".into(), "body".into()])),
         format!("hats.csv: no field \"body\" {found}; name one of these with --text-field")
     );
-    assert!(error(&shop, &source(|source| source.id_field = Some("skew".into()))).contains("\"sku\"?"));
-    assert!(error(&shop, &source(|s| s.group_field = Some("lot".into()))).contains("--group-field"));
+    assert!(
+        error(&shop, &source(|source| source.id_field = Some("skew".into()))).contains("\"sku\"?")
+    );
+    assert!(
+        error(&shop, &source(|s| s.group_field = Some("lot".into()))).contains("--group-field")
+    );
 }
 
 #[test]
@@ -283,7 +289,10 @@ fn fields_that_the_user_named_are_used() {
 
 #[test]
 fn a_field_that_only_a_later_row_has_is_found() {
-    let shop = Shop::new(&[("hats.jsonl", "{\"a\": 1}\n{\"image\": \"a.jpg\"}\n{\"image\": \"b.jpg\", \"blurb\": \"B\"}\n")]);
+    let shop = Shop::new(&[(
+        "hats.jsonl",
+        "{\"a\": 1}\n{\"image\": \"a.jpg\"}\n{\"image\": \"b.jpg\", \"blurb\": \"B\"}\n",
+    )]);
     let mut source = shop.source("hats.jsonl");
     source.text_fields = vec!["blurb".into()];
     let (items, ledger) = read(&source);
@@ -311,10 +320,19 @@ fn nothing_to_read_is_an_error_that_says_what_was_seen() {
         ("empty.jsonl", "empty.jsonl: the catalogue is empty: expected one row a picture"),
         ("blank.csv", "blank.csv: the catalogue is empty: expected one row a picture"),
         ("header.csv", "header.csv: the catalogue has a header line and no rows"),
-        ("broken.jsonl", "broken.jsonl:2: none of 2 rows can be read; the first one: the row is not JSON"),
-        ("a.parquet", "a.parquet: parquet is not read by this build; it reads a folder of pictures, .jsonl"),
+        (
+            "broken.jsonl",
+            "broken.jsonl:2: none of 2 rows can be read; the first one: the row is not JSON",
+        ),
+        (
+            "a.parquet",
+            "a.parquet: parquet is not read by this build; it reads a folder of pictures, .jsonl",
+        ),
         ("shard.tar.gz", "shard.tar.gz: tar is not read by this build"),
-        ("notes.xyz", "notes.xyz: cannot tell what kind of catalogue this is (found .xyz, expected"),
+        (
+            "notes.xyz",
+            "notes.xyz: cannot tell what kind of catalogue this is (found .xyz, expected",
+        ),
         ("photo.jpg", "photo.jpg: this is a picture; name the folder that holds it"),
         ("utf16.csv", "utf16.csv: the file is UTF-16 text"),
     ];
@@ -325,7 +343,9 @@ fn nothing_to_read_is_an_error_that_says_what_was_seen() {
     let kind = shop.source("nowhere.jsonl").open().unwrap_err().kind();
     assert_eq!(kind, ErrorKind::NotFound);
     assert_eq!(shop.source("a.parquet").open().unwrap_err().kind(), ErrorKind::Unsupported);
-    assert!(Source::default().open().unwrap_err().to_string().starts_with("no catalogue was named"));
+    assert!(
+        Source::default().open().unwrap_err().to_string().starts_with("no catalogue was named")
+    );
     let mut source = shop.source("header.csv");
     source.images = Some(shop.path("pictures"));
     assert!(error(&shop, &source).starts_with("pictures: no such folder"));
@@ -351,7 +371,10 @@ fn when_no_row_is_left_the_error_counts_them() {
         "no picture can be used: 0 pictures, 0 skipped, 3 left out by the filter"
     );
     let message = error(&shop, &shop.source("urls.csv"));
-    assert!(message.contains("1 skipped (1 missing); the first one: urls.csv:2: a.jpg is not in"), "{message}");
+    assert!(
+        message.contains("1 skipped (1 missing); the first one: urls.csv:2: a.jpg is not in"),
+        "{message}"
+    );
     assert!(message.contains("`looksee urls`"), "{message}");
 }
 
@@ -367,13 +390,19 @@ fn the_filter_sees_the_whole_row_and_the_usual_names() {
     };
     assert_eq!(kept("price < 8"), ["x1"]);
     assert_eq!(kept("price is null"), ["x2"]);
-    assert_eq!(kept("sku = 'X1' and id = 'x1' and title like 'red%' and caption contains 'hat'"), ["x1"]);
+    assert_eq!(
+        kept("sku = 'X1' and id = 'x1' and title like 'red%' and caption contains 'hat'"),
+        ["x1"]
+    );
     assert_eq!(kept("group = 'g' and lot = 'g' and image = 'b.jpg'"), ["x2"]);
 }
 
 #[test]
 fn limits_and_samples_keep_the_order_and_the_seed_decides() {
-    let rows: String = (0..200).map(|n| format!("{{\"image\": \"{n}.jpg\", \"id\": {n}}}\n")).collect();
+    let rows: String = (0..200)
+        .map(|n| format!("{{\"image\": \"{n}.jpg\", \"id\": {n}}}\n"))
+        .collect::<Vec<_>>()
+        .concat();
     let shop = Shop::new(&[("many.jsonl", &rows)]);
     let mut source = shop.source("many.jsonl");
     source.limit = Some(3);
@@ -396,13 +425,16 @@ fn limits_and_samples_keep_the_order_and_the_seed_decides() {
 
 #[test]
 fn a_sample_is_even() {
-    let rows: String = (0..10).map(|n| format!("{{\"image\": \"{n}.jpg\"}}\n")).collect();
+    let rows: String =
+        (0..10).map(|n| format!("{{\"image\": \"{n}.jpg\"}}\n")).collect::<Vec<_>>().concat();
     let shop = Shop::new(&[("ten.jsonl", &rows)]);
     let mut counts = [0; 10];
     for seed in 0..400 {
         let mut source = shop.source("ten.jsonl");
         (source.sample, source.seed) = (Some(3), Seed(seed));
-        ids(&source).iter().for_each(|id| counts[usize::from(id.as_bytes()[0] - b'0')] += 1);
+        for id in ids(&source) {
+            counts[usize::from(id.as_bytes()[0] - b'0')] += 1;
+        }
     }
     assert!(counts.iter().all(|count| (80..160).contains(count)), "{counts:?}");
 }
@@ -475,7 +507,11 @@ fn amazon_2018_is_read_in_both_forms() {
         "asin": "B2", "title": "Hat", "imageURL": ["https://i.example/I/71C._SS40_.jpg"], "price": "",
         "imageURLHighRes": ["https://i.example/I/71C.jpg"], "also_buy": [], "main_cat": "Books",
     });
-    let shop = Shop::new(&[("v1.json", &first.to_string()), ("v2.json", &second.to_string()), ("B2.webp", "")]);
+    let shop = Shop::new(&[
+        ("v1.json", &first.to_string()),
+        ("v2.json", &second.to_string()),
+        ("B2.webp", ""),
+    ]);
     shop.write("61B.jpg", b"");
     let (items, _) = read(&shop.source("v1.json"));
     assert_eq!(items[0].image, shop.path("61B.jpg"));
@@ -509,6 +545,23 @@ fn amazon_2023_is_read_and_its_largest_picture_fetched() {
     assert_eq!(items[0].fields["color"], "Navy");
     assert_eq!(items[0].group, None);
     assert!(!items[0].fields.contains_key("images"));
+}
+
+#[test]
+fn amazon_rows_have_the_fields_that_the_user_names() {
+    let row = json!({
+        "parent_asin": "C1", "title": "Dress", "store": "Baleaf", "features": ["Zip", "Hood"],
+        "images": [{"large": "https://i.example/I/31z.jpg"}],
+    });
+    let shop = Shop::new(&[("meta.jsonl", &row.to_string()), ("C1.jpg", "")]);
+    let mut source = shop.source("meta.jsonl");
+    source.text_fields = vec!["brand".into(), "features".into()];
+    source.group_field = Some("store".into());
+    let (items, _) = read(&source);
+    assert_eq!(items[0].texts, ["Baleaf", "Zip Hood"]);
+    assert_eq!(items[0].group.as_deref(), Some("Baleaf"));
+    source.text_fields = vec!["colour".into()];
+    assert!(error(&shop, &source).contains("no field \"colour\""));
 }
 
 #[test]
@@ -547,9 +600,16 @@ fn a_folder_reads_pictures_with_the_texts_beside_them() {
 
 #[test]
 fn a_folder_without_pictures_or_a_named_field_says_so() {
-    let shop = Shop::new(&[("pics/hats.jsonl", HATS), ("more/a.jpg", ""), ("more/a.json", "{\"title\": \"x\"}")]);
+    let shop = Shop::new(&[
+        ("pics/hats.jsonl", HATS),
+        ("more/a.jpg", ""),
+        ("more/a.json", "{\"title\": \"x\"}"),
+    ]);
     let message = error(&shop, &shop.source("pics"));
-    assert!(message.starts_with("pics: no pictures in this folder (1 other files); looked for jpg, "), "{message}");
+    assert!(
+        message.starts_with("pics: no pictures in this folder (1 other files); looked for jpg, "),
+        "{message}"
+    );
     let mut source = shop.source("more");
     source.text_fields = vec!["blurb".into()];
     let message = error(&shop, &source);
@@ -593,4 +653,42 @@ fn items_can_be_read_on_another_thread() {
     fn sendable<T: Send>(_: &T) {}
     let shop = Shop::new(&[("hats.jsonl", HATS)]);
     sendable(&shop.source("hats.jsonl").open().unwrap());
+}
+
+#[test]
+fn rubbish_in_any_format_never_panics() {
+    let shop = Shop::new(&[]);
+    let mut rng = Seed(11).stream("catalogue rubbish", 0);
+    let pieces: [&[u8]; 18] = [
+        b"{",
+        b"}",
+        b"[",
+        b"]",
+        b"\"image\"",
+        b":",
+        b"\"a.jpg\"",
+        b",",
+        b"\n",
+        b"\r\n",
+        b"\xff",
+        b"'asin'",
+        b"'",
+        b"http://x/",
+        b"1e9",
+        b"\"",
+        b"\\",
+        b"image",
+    ];
+    for round in 0..300 {
+        let bytes: Vec<u8> = (0..rng.usize(0..40))
+            .flat_map(|_| pieces[rng.usize(0..pieces.len())].to_vec())
+            .collect();
+        for name in ["r.json", "r.csv", "r.tsv"] {
+            shop.write(name, &bytes);
+            let mut source = shop.source(name);
+            source.format = (round % 2 == 0 && name == "r.json").then_some(Format::Amazon);
+            let _ = source.load();
+            let _ = source.remotes();
+        }
+    }
 }
