@@ -42,10 +42,21 @@ pub use frame::{Fit, Frame, Framed, frame};
 
 /// Reads, decodes and frames one file.
 pub fn load(path: &Path, frame: Frame, limits: Limits) -> Result<Framed> {
-    read(path, limits)
-        .and_then(|bytes| decode(&bytes, limits))
-        .map(|picture| self::frame(&picture, frame))
-        .map_err(|error| error.at_file(path))
+    load_with_checksum(path, frame, limits).map(|(framed, _)| framed)
+}
+
+/// [`load`], and the checksum of the file's bytes, which are read once for both.
+pub(crate) fn load_with_checksum(
+    path: &Path,
+    frame: Frame,
+    limits: Limits,
+) -> Result<(Framed, u64)> {
+    let load = || {
+        let bytes = read(path, limits)?;
+        let framed = self::frame(&decode(&bytes, limits)?, frame);
+        Ok((framed, files::checksum(&bytes)))
+    };
+    load().map_err(|error: Error| error.at_file(path))
 }
 
 /// [`load`] for many files on all cores, in order.
