@@ -351,8 +351,7 @@ fn is_cache(path: &Path) -> bool {
 /// Half-written and not touched for an hour, so that no living process writes it.
 fn is_abandoned(path: &Path) -> bool {
     let changed = || std::fs::metadata(path).ok()?.modified().ok()?.elapsed().ok();
-    name_is(path, ".cache-", ".tmp")
-        && changed().is_some_and(|age| age > Duration::from_secs(60 * 60))
+    name_is(path, ".cache-", ".tmp") && changed().is_some_and(|age| age > Duration::from_hours(1))
 }
 
 fn name_is(path: &Path, start: &str, end: &str) -> bool {

@@ -32,7 +32,7 @@ type Pair = (u32, u32);
 /// Pieces, the joins that lead to them, and which words were seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Pieces {
-    pieces: Vec<String>,
+    texts: Vec<String>,
     joins: Vec<Pair>,
     /// Hashes of the words of the training texts, ascending: a few bytes a word, and one word in
     /// tens of thousands is wrongly believed to have been seen.
@@ -102,10 +102,10 @@ impl Pieces {
         Ok(made)
     }
 
-    fn index(pieces: Vec<String>, joins: Vec<Pair>, seen: Vec<u32>) -> Self {
-        let places: HashMap<String, u32> = pieces.iter().cloned().zip(0..).collect();
+    fn index(texts: Vec<String>, joins: Vec<Pair>, seen: Vec<u32>) -> Self {
+        let places: HashMap<String, u32> = texts.iter().cloned().zip(0..).collect();
         let result = |(left, right): Pair| {
-            let text = [pieces[left as usize].as_str(), &pieces[right as usize]].concat();
+            let text = [texts[left as usize].as_str(), &texts[right as usize]].concat();
             places.get(&text).copied().unwrap_or(STRANGER)
         };
         let steps = joins
@@ -113,11 +113,11 @@ impl Pieces {
             .zip(0..)
             .map(|(&pair, rank)| (pair, Step { rank, result: result(pair) }))
             .collect();
-        Self { pieces, joins, seen, places, steps }
+        Self { texts, joins, seen, places, steps }
     }
 
     pub(super) fn pieces(&self) -> &[String] {
-        &self.pieces
+        &self.texts
     }
 
     pub(super) fn joins(&self) -> &[Pair] {
@@ -130,7 +130,7 @@ impl Pieces {
 
     /// Tokens, padding and unknown included.
     pub(super) fn len(&self) -> usize {
-        self.pieces.len() + FIRST as usize
+        self.texts.len() + FIRST as usize
     }
 
     /// Whether the word was in the training texts.
@@ -353,7 +353,7 @@ mod tests {
 
     fn texts(pieces: &Pieces, word: &str) -> Vec<String> {
         let text = |id: u32| match id.checked_sub(FIRST) {
-            Some(place) => pieces.pieces[place as usize].clone(),
+            Some(place) => pieces.texts[place as usize].clone(),
             None => "?".to_owned(),
         };
         pieces.encode(word).into_iter().map(text).collect()
@@ -396,8 +396,8 @@ mod tests {
         // "▁d r e s s" 5 times, "u n d r e s s" 3 times: "re", "res", "ress" lead (8 each, taken
         // in the order of their texts), then "▁d"+"ress" 5.
         let pieces = Pieces::learn(&counts(&[("dress", 5), ("undress", 3)]), 14);
-        assert_eq!(pieces.pieces[..7], ["d", "e", "n", "r", "s", "▁d", "▁u"]);
-        assert_eq!(pieces.pieces[7..], ["es", "ess", "ress", "▁dress", "dress"]);
+        assert_eq!(pieces.texts[..7], ["d", "e", "n", "r", "s", "▁d", "▁u"]);
+        assert_eq!(pieces.texts[7..], ["es", "ess", "ress", "▁dress", "dress"]);
         assert_eq!(texts(&pieces, "dress"), ["▁dress"]);
         assert_eq!(texts(&pieces, "dresses"), ["▁dress", "es"]);
         assert_eq!(texts(&pieces, "undress"), ["▁u", "n", "dress"]);
@@ -409,11 +409,11 @@ mod tests {
         for _ in 0..20 {
             let word = |rng: &mut fastrand::Rng| {
                 let length = rng.usize(1..9);
-                String::from_iter((0..length).map(|_| rng.choice(['a', 'b', 'c', 'é']).unwrap()))
+                (0..length).map(|_| rng.choice(['a', 'b', 'c', 'é']).unwrap()).collect::<String>()
             };
             let counts: HashMap<String, u64> =
                 (0..60).map(|_| (word(&mut rng), rng.u64(1..9))).collect();
-            assert_eq!(Pieces::learn(&counts, 90).pieces, learn_slowly(&counts, 90));
+            assert_eq!(Pieces::learn(&counts, 90).texts, learn_slowly(&counts, 90));
         }
     }
 

@@ -67,10 +67,7 @@ fn a_text_without_tokens_is_one_unknown_token() {
         assert_eq!(vocabulary.encode(" \n"), [UNKNOWN]);
         let empty = Vocabulary::learn([], &rules);
         assert_eq!(empty.len(), 2);
-        assert_eq!(
-            empty.encode("dress"),
-            empty.encode("?????")[..1].repeat(empty.encode("dress").len())
-        );
+        assert!(empty.encode("red dress").iter().all(|&id| id == UNKNOWN));
     }
 }
 
@@ -118,7 +115,7 @@ fn forty_thousand_titles_are_learned_in_seconds() {
     let words: Vec<String> = (0..20_000).map(|_| word()).collect();
     let titles: Vec<String> = (0..40_000)
         .map(|_| {
-            Vec::from_iter((0..10).map(|_| words[rng.usize(..words.len())].as_str())).join(" ")
+            (0..10).map(|_| words[rng.usize(..words.len())].as_str()).collect::<Vec<_>>().join(" ")
         })
         .collect();
     let start = Instant::now();
@@ -133,7 +130,7 @@ fn a_text_of_a_million_characters_is_encoded_at_once() {
     let vocabulary = Vocabulary::learn(TITLES, &Rules::Pieces { size: 200 });
     let mut rng = fastrand::Rng::with_seed(3);
     let letters =
-        String::from_iter((0..1_000_000).map(|_| char::from(b"redstiol"[rng.usize(..8)])));
+        (0..1_000_000).map(|_| char::from(b"redstiol"[rng.usize(..8)])).collect::<String>();
     for text in ["dress".repeat(200_000), letters, "é".repeat(500_000), "\u{301}".repeat(500_000)]
     {
         let start = Instant::now();
