@@ -191,12 +191,12 @@ impl Update<'_> {
         let known = self.writer.known(&item.id)?;
         let same_picture = match &known {
             Some(known) if self.options.verify => {
-                let bytes =
-                    files::read(&image).map_err(|error| Unusable::skipped(&item, error))?;
+                let bytes = files::read(&image).map_err(|error| Unusable::skipped(&item, error))?;
                 known.stamp.content == files::checksum(&bytes)
             }
-            Some(known) => (known.stamp.size, known.stamp.modified_ns)
-                == (stamp.size, stamp.modified_ns),
+            Some(known) => {
+                (known.stamp.size, known.stamp.modified_ns) == (stamp.size, stamp.modified_ns)
+            }
             None => false,
         };
         if let (Some(known), true) = (&known, same_picture) {
@@ -322,8 +322,7 @@ fn skip(item: &Item, error: &Error) -> Skip {
 
 /// Size and time of a file; its content is not read.
 fn stamp(path: &Path) -> Result<Stamp> {
-    let about =
-        std::fs::metadata(path).map_err(|e| Error::io("cannot read", e).at_file(path))?;
+    let about = std::fs::metadata(path).map_err(|e| Error::io("cannot read", e).at_file(path))?;
     let modified = about.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     Ok(Stamp {
         size: about.len(),

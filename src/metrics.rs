@@ -386,7 +386,8 @@ mod tests {
     fn intervals_hold_the_value_repeat_with_the_seed_and_narrow_with_more_queries() {
         let few: Vec<usize> = (1..=20).collect();
         let many = few.repeat(50);
-        let (narrow, wide) = (summarise(&many, Seed(1)).unwrap(), summarise(&few, Seed(1)).unwrap());
+        let (narrow, wide) =
+            (summarise(&many, Seed(1)).unwrap(), summarise(&few, Seed(1)).unwrap());
         assert!(wide.ci95.r5[0] <= 0.25 && 0.25 <= wide.ci95.r5[1]);
         let width = |interval: [f64; 2]| interval[1] - interval[0];
         assert!(width(narrow.ci95.r5) < width(wide.ci95.r5) / 4.0);

@@ -42,7 +42,7 @@ impl fmt::Display for ItemId {
 ///
 /// Streams are derived by name and number and never share state, so a step draws the same values
 /// whether or not the run was interrupted before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Seed(pub u64);
 
@@ -53,12 +53,6 @@ impl Seed {
         let mut bytes = [0; 8];
         bytes.copy_from_slice(&number.to_le_bytes());
         fastrand::Rng::with_seed(xxhash_rust::xxh3::xxh3_64_with_seed(&bytes, name))
-    }
-}
-
-impl Default for Seed {
-    fn default() -> Self {
-        Self(0)
     }
 }
 

@@ -6,6 +6,8 @@
 
 mod gru;
 pub(crate) mod parameters;
+#[cfg(test)]
+mod reference;
 mod resnet;
 pub(crate) mod towers;
 pub mod weights;

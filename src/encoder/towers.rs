@@ -78,7 +78,7 @@ impl Towers {
 }
 
 /// Scales rows to length 1; a row of zeros stays one, and its gradient is finite.
-fn unit_rows(x: Tensor<2>) -> Tensor<2> {
+pub(super) fn unit_rows(x: Tensor<2>) -> Tensor<2> {
     let length = (x.clone().powi_scalar(2).sum_dim(1) + 1e-12).sqrt(); // [n, 1]
     x / length
 }

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
+use super::Space;
 use super::bits::Bits;
 use super::reader::Index;
 use super::record::{Known, Record, Stored};
 use super::segment::{self, Entry, Kind, Segment};
 use super::store::{self, Change, Location, failed};
-use super::Space;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{self, FolderLock};
 use crate::units::ItemId;
@@ -386,7 +386,8 @@ impl Writer {
         let mut items = Vec::new();
         store::each_item(&self.connection, |id, item| {
             if ![Some(item.picture), item.text].into_iter().flatten().all(exists) {
-                let message = "its vector is in no segment; the index is damaged, see `looksee check`";
+                let message =
+                    "its vector is in no segment; the index is damaged, see `looksee check`";
                 return Err(Error::new(ErrorKind::Corrupt, message).at_item(id));
             }
             items.push(Placed { id: id.to_owned(), picture: item.picture, text: item.text });

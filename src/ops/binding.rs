@@ -24,7 +24,7 @@ use looksee_kernels::pool::{self, PoolShape};
 
 /// A window that slides over a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Geometry {
+pub(crate) struct Geometry {
     /// Side of the window.
     pub kernel: usize,
     /// Step of the window.
@@ -36,7 +36,7 @@ pub struct Geometry {
 /// How batch norm behaves. Its gradient goes through the moments, as is right for a batch's own;
 /// no gradient is ever asked for with moments kept from elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct NormMode {
+pub(crate) struct NormMode {
     /// Added to the variance.
     pub epsilon: f32,
     /// What follows.
@@ -45,7 +45,7 @@ pub struct NormMode {
 
 /// Operations in which several of the framework's are done in one pass over memory.
 #[backend_extension(Autodiff, Flex)]
-pub trait Fused: Backend {
+pub(crate) trait Fused: Backend {
     /// `x [n, h, w, ci]`, `weights [k·k·ci, co]` -> `[n, oh, ow, co]`.
     fn looksee_conv(
         x: FloatTensor<Self>,
@@ -79,7 +79,7 @@ pub trait Fused: Backend {
 }
 
 /// The gradients of [`Fused`].
-pub trait FusedGradients: Backend {
+pub(crate) trait FusedGradients: Backend {
     /// Of the convolution's input, which has shape `shape.n, height, width, inputs`.
     fn conv_input_gradient(
         dy: FloatTensor<Self>,
@@ -122,7 +122,7 @@ pub trait FusedGradients: Backend {
 
 /// What the backward pass of a GRU needs of the forward pass.
 #[derive(Debug)]
-pub struct GruSaved<B: Backend + ?Sized> {
+pub(crate) struct GruSaved<B: Backend + ?Sized> {
     inputs: FloatTensor<B>,
     weights: FloatTensor<B>,
     bias: FloatTensor<B>,

@@ -1,0 +1,277 @@
+//! The towers against PyTorch: outputs, every gradient and the running statistics of
+//! `testdata/reference/towers.json` (its README.md has the formula and what the bounds mean).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use burn::tensor::Tensor;
+use serde::Deserialize;
+
+use super::gru::{Gru, TextTower};
+use super::parameters::{Mode, Parameters, Pass};
+use super::resnet::{Depth, MOMENTUM, Pool, ResNet};
+use super::towers::unit_rows;
+use super::weights::{NamedTensor, Weights};
+use crate::images::ImageBatch;
+use crate::ops::values_of;
+use crate::tokens::TokenBatch;
+use crate::units::Seed;
+
+const DIM: usize = 16;
+
+#[derive(Deserialize)]
+struct Reference {
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    name: String,
+    tower: String,
+    mode: String,
+    images: Option<Images>,
+    last_norm: Option<LastNorm>,
+    tokens: Option<Tokens>,
+    outputs: Outputs,
+    gradients: Vec<Expected>,
+    running: Vec<Expected>,
+}
+
+#[derive(Deserialize)]
+struct Images {
+    n: usize,
+    height: usize,
+    width: usize,
+}
+
+#[derive(Deserialize)]
+struct LastNorm {
+    suffix: String,
+    scale: f64,
+    shift: f64,
+}
+
+#[derive(Deserialize)]
+struct Tokens {
+    vocabulary: usize,
+    dim: usize,
+    hidden: usize,
+    lengths: Vec<u32>,
+    longest: usize,
+}
+
+#[derive(Deserialize)]
+struct Outputs {
+    values: Vec<f64>,
+    f32_distance: f64,
+}
+
+#[derive(Deserialize)]
+struct Expected {
+    name: String,
+    l2: f64,
+    dot: f64,
+    first: Vec<f64>,
+    f32_distance: f64,
+}
+
+/// The top 24 bits of SplitMix64, as a share of 1.
+fn uniform(name: &str, position: usize) -> f64 {
+    let seed = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, b| {
+        (hash ^ u64::from(b)).wrapping_mul(0x100_0000_01b3)
+    });
+    let mut z = seed.wrapping_add(position as u64).wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^= z >> 31;
+    (z >> 40) as f64 / f64::from(1 << 24)
+}
+
+fn made(name: &str, count: usize, scale: f64, shift: f64) -> Vec<f32> {
+    (0..count).map(|i| (scale * (2.0 * uniform(name, i) - 1.0) + shift) as f32).collect()
+}
+
+fn scale_and_shift(name: &str, shape: &[usize], case: &Case) -> (f64, f64) {
+    if let Some(last) = case.last_norm.as_ref().filter(|last| name.ends_with(&last.suffix)) {
+        return (last.scale, last.shift);
+    }
+    let fan_in: usize = shape[1..].iter().product();
+    match name {
+        _ if name.starts_with("gru.") => {
+            (1.0 / (case.tokens.as_ref().unwrap().hidden as f64).sqrt(), 0.0)
+        }
+        "embedding.weight" => (1.0, 0.0),
+        _ if name.ends_with("running_mean") => (0.1, 0.0),
+        _ if name.ends_with("running_var") => (0.25, 1.0),
+        _ if name.ends_with("bias") => (0.1, 0.0),
+        _ if shape.len() == 1 => (0.25, 1.0),
+        _ => ((3.0 / fan_in as f64).sqrt() * 2.0_f64.sqrt(), 0.0),
+    }
+}
+
+/// Fills the parameters below `prefix` by the formula; names in the formula lack it.
+fn fill(parameters: &mut Parameters, prefix: &str, case: &Case) {
+    let weights: Weights = parameters
+        .to_weights()
+        .into_iter()
+        .map(|(full, tensor)| {
+            let name = full.strip_prefix(prefix).unwrap().to_owned();
+            let (scale, shift) = scale_and_shift(&name, &tensor.shape, case);
+            let values = made(&name, tensor.values.len(), scale, shift);
+            (name, NamedTensor { shape: tensor.shape, values })
+        })
+        .collect();
+    parameters.load(&weights, prefix, |_| false).unwrap();
+}
+
+/// What our tower makes of a case.
+struct Ours {
+    parameters: Parameters,
+    outputs: Vec<f32>,
+    gradients: BTreeMap<String, Vec<f32>>,
+}
+
+fn run(case: &Case) -> Ours {
+    let mut parameters = Parameters::default();
+    let mode = if case.mode == "train" { Mode::Training } else { Mode::Inference };
+    let (prefix, forward): (_, Box<dyn Fn(&Pass) -> Tensor<2>>) = match &case.images {
+        Some(size) => {
+            let depth = if case.tower == "resnet18" { Depth::ResNet18 } else { Depth::ResNet50 };
+            let tower = ResNet { depth, pool: Pool::Max, dim: DIM };
+            tower.add_parameters(&mut parameters, Seed(0));
+            let batch = pictures(size);
+            ("image.", Box::new(move |pass| tower.forward(pass, &batch)))
+        }
+        None => {
+            let tokens = case.tokens.as_ref().unwrap();
+            let tower = text_tower(tokens);
+            tower.add_parameters(&mut parameters, Seed(0));
+            let batch = texts(tokens);
+            let mut no_chance = Seed(0).stream("", 0);
+            no_chance.seed(0);
+            let chance = std::cell::RefCell::new(no_chance);
+            let forward = move |pass: &Pass| tower.forward(pass, &batch, &mut chance.borrow_mut());
+            ("text.", Box::new(forward))
+        }
+    };
+    fill(&mut parameters, prefix, case);
+    let pass = Pass::new(Arc::new(parameters.clone()), mode);
+    let out = unit_rows(forward(&pass));
+    let outputs = values_of(out.clone());
+    let mut gradients = BTreeMap::new();
+    if mode == Mode::Training {
+        let cotangent = made("input.cotangent", outputs.len(), 1.0, 0.0);
+        let cotangent: Tensor<2> = pass.tensor(cotangent, &[outputs.len() / DIM, DIM]);
+        gradients = pass.gradients((out * cotangent).sum().backward());
+        parameters.keep_statistics(&pass.seen(), MOMENTUM);
+    }
+    // Gradients in file layout, under file names.
+    let mut as_parameters = parameters.clone();
+    for (name, parameter) in as_parameters.iter_mut() {
+        if let Some(gradient) = gradients.get(name) {
+            parameter.values.clone_from(gradient);
+        }
+    }
+    let in_file_layout = |weights: Weights| {
+        weights
+            .into_iter()
+            .map(|(name, tensor)| (name.strip_prefix(prefix).unwrap().to_owned(), tensor.values))
+    };
+    let learned: Vec<String> =
+        gradients.keys().map(|name| name.strip_prefix(prefix).unwrap().to_owned()).collect();
+    let gradients = in_file_layout(as_parameters.to_weights())
+        .filter(|(name, _)| learned.contains(name))
+        .collect();
+    Ours { parameters, outputs, gradients }
+}
+
+fn pictures(size: &Images) -> ImageBatch {
+    let count = size.n * size.height * size.width * 3;
+    let rgb = (0..count).map(|i| (uniform("input.images", i) * 256.0) as u8).collect();
+    ImageBatch { width_px: size.width, height_px: size.height, rgb }
+}
+
+fn text_tower(tokens: &Tokens) -> Gru {
+    let tower = TextTower {
+        embedding: tokens.dim,
+        hidden: tokens.hidden,
+        bidirectional: true,
+        pool: Pool::Max,
+        longest: tokens.longest,
+        dropout: 0.0,
+    };
+    Gru { tower, vocabulary: tokens.vocabulary, dim: DIM }
+}
+
+fn texts(tokens: &Tokens) -> TokenBatch {
+    let choices = (tokens.vocabulary - 2) as f64;
+    let id = |at: usize| {
+        let padded = (at % tokens.longest) as u32 >= tokens.lengths[at / tokens.longest];
+        if padded { 0 } else { 2 + (uniform("input.tokens", at) * choices) as u32 }
+    };
+    let ids = (0..tokens.lengths.len() * tokens.longest).map(id).collect();
+    TokenBatch { len: tokens.longest, ids, lengths: tokens.lengths.clone() }
+}
+
+/// Asserts that `ours` is as close to `expected` as `times` PyTorch's own f32 results are.
+fn close(case: &str, expected: &Expected, ours: &[f32], times: f64) {
+    let bound = times * expected.f32_distance.max(3e-7) * expected.l2 + 1e-9;
+    let at = format!("{case}: {}", expected.name);
+    let l2 = ours.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt();
+    assert!((l2 - expected.l2).abs() <= bound, "{at}: l2 {l2}, expected {}", expected.l2);
+    let probe = format!("probe.{}", expected.name);
+    let dot: f64 = (0..ours.len())
+        .map(|i| f64::from(ours[i]) * f64::from((2.0 * uniform(&probe, i) - 1.0) as f32))
+        .sum();
+    assert!((dot - expected.dot).abs() <= bound, "{at}: dot {dot}, expected {}", expected.dot);
+    for (ours, expected) in ours.iter().zip(&expected.first) {
+        assert!((f64::from(*ours) - expected).abs() <= bound, "{at}: {ours}, expected {expected}");
+    }
+}
+
+/// How many times PyTorch's own distance between f32 and f64 ours may be.
+const TIMES: f64 = 8.0;
+
+fn check(tower: &str) {
+    let text = include_str!("../../testdata/reference/towers.json");
+    let reference: Reference = serde_json::from_str(text).unwrap();
+    let cases: Vec<Case> = reference.cases.into_iter().filter(|c| c.tower == tower).collect();
+    assert!(!cases.is_empty());
+    for case in &cases {
+        let ours = run(case);
+        let distance: f64 = ours
+            .outputs
+            .iter()
+            .zip(&case.outputs.values)
+            .map(|(a, b)| (f64::from(*a) - b).powi(2))
+            .sum::<f64>()
+            .sqrt();
+        let length = case.outputs.values.iter().map(|x| x * x).sum::<f64>().sqrt();
+        let bound = TIMES * case.outputs.f32_distance.max(3e-7);
+        assert!(distance / length <= bound, "{}: outputs {}", case.name, distance / length);
+        assert_eq!(ours.gradients.len(), case.gradients.len(), "{}", case.name);
+        for expected in &case.gradients {
+            close(&case.name, expected, &ours.gradients[&expected.name], TIMES);
+        }
+        let statistics = ours.parameters.to_weights();
+        for expected in &case.running {
+            let values = &statistics[&format!("image.{}", expected.name)].values;
+            close(&case.name, expected, values, TIMES);
+        }
+    }
+}
+
+#[test]
+fn resnet18_gives_pytorchs_outputs_gradients_and_statistics() {
+    check("resnet18");
+}
+
+#[test]
+fn resnet50_gives_pytorchs_outputs_gradients_and_statistics() {
+    check("resnet50");
+}
+
+#[test]
+fn the_text_tower_gives_pytorchs_outputs_and_gradients() {
+    check("gru");
+}
