@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use rayon::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::units::Seed;
 use crate::vectors::Vectors;
@@ -82,7 +82,7 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
 }
 
 /// What the ranks of many queries say.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// Number of queries with a right answer in the gallery.
     pub queries: usize,
@@ -103,7 +103,7 @@ pub struct Summary {
 }
 
 /// 95 % intervals over resampled queries, `[low, high]`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Intervals {
     /// Of [`Summary::r1`].
     pub r1: [f64; 2],

@@ -3,5 +3,38 @@
 //! This is the only package of the project where `unsafe` may appear. Every entry point is safe,
 //! concrete (`&[f32]` and explicit shapes) and works on whole blocks: it asserts its lengths once
 //! and chooses the processor's instructions once a block.
+//!
+//! Rules that hold for every function here:
+//! - Values are `f32`, matrices row-major, pictures `[n, height, width, channels]`, all contiguous.
+//! - Work is dealt to rayon's current pool. The same inputs on the same number of threads give the
+//!   same bytes, because what is added to what depends on sizes only, never on who is ready first.
+//! - A wrong length is a mistake of the calling code and panics with both lengths; values are
+//!   never checked, and NaN and infinity go the way of IEEE arithmetic.
+//!
+//! | module | what it computes |
+//! |---|---|
+//! | [`conv`], [`norm`], [`pool`], [`elementwise`] | the layers of a residual network and their gradients |
+//! | [`gru`] | a recurrent layer over whole sequences, and its gradients |
+//! | [`matmul`] | the matrix product under all of them |
+//! | [`adam`] | one step of the optimiser |
+//! | [`scan`] | exact nearest rows of a query |
+//! | [`simd`] | which instructions are used, chosen at run time |
+//! | [`mapped`] | a read-only mapped file |
 
+#![expect(clippy::inline_always, reason = "what a versioned loop calls must become part of it")]
+
+mod activate;
+pub mod adam;
+pub mod conv;
+pub mod elementwise;
+pub mod gru;
 pub mod mapped;
+pub mod matmul;
+pub mod norm;
+mod parallel;
+pub mod pool;
+pub mod scan;
+mod scratch;
+pub mod simd;
+#[cfg(test)]
+mod testing;

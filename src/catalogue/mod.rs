@@ -1,20 +1,63 @@
 //! Catalogues: what there is to learn from and to search in.
+//!
+//! A [`Source`] says which files and folders to read and how; [`Source::open`] streams their
+//! [`Item`]s, [`Source::load`] holds them in memory without their fields, and [`Source::remotes`]
+//! lists the pictures that are still to be fetched. Each format lives in a file of its own and hands
+//! over what it found item by item; everything that all formats share (which field is which, the
+//! filter, ids that occur twice, limits and samples) is done once, here and in `layout`.
+//!
+//! Rows are taken as they come and never collected, because catalogues have millions of them and one
+//! bad row must not cost the others: it becomes a line of the [`Ledger`], with its place and what is
+//! wrong with it. Only what no row can repair ends the stream: a file that breaks off, or a field
+//! that no row has.
+//!
+//! Pictures are not opened here. Whether a picture's file is there and can be decoded is found out by
+//! whoever decodes it, so that each file is touched once.
+//!
+//! ```
+//! use looksee::catalogue::Source;
+//! # let folder = tempfile::tempdir().unwrap();
+//! # let path = folder.path().join("hats.csv");
+//! # std::fs::write(&path, "image,title,price\nred.jpg,Red hat,7.5\n,Blue hat,8\n").unwrap();
+//! let mut items = Source::new([&path]).open()?;
+//! let hat = items.next().unwrap()?;
+//! assert_eq!(hat.texts, ["Red hat"]);
+//! assert_eq!(hat.fields["price"], 7.5);
+//! assert!(items.next().is_none());
+//! assert_eq!(items.ledger().summary(), "1 picture, 1 skipped (1 bad row)");
+//! # Ok::<(), looksee::Error>(())
+//! ```
 
+mod amazon;
+mod csv;
+mod folder;
+mod format;
+mod json;
+mod layout;
+mod ledger;
+mod lines;
+mod pictures;
+mod python;
+mod rows;
+mod split;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::error::Result;
+pub use format::Format;
+pub use ledger::{Ledger, Place, Reason, Skip};
+pub use split::{Catalogue, Split};
+
+use crate::error::{Error, ErrorKind, Result};
 use crate::filter::{Fields, Filter};
 use crate::units::{ItemId, Seed};
 
-/// Where in which file an item stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// The catalogue file, or the picture itself in a folder.
-    pub file: Arc<Path>,
-    /// The line (from 1), where the format has lines.
-    pub line: Option<u64>,
-}
+/// The endings of picture files.
+const PICTURE_ENDINGS: [&str; 8] = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff"];
 
 /// One picture of a catalogue with the texts that belong to it.
 #[derive(Clone, Debug)]
@@ -31,86 +74,6 @@ pub struct Item {
     pub group: Option<Arc<str>>,
     /// Where it was read.
     pub place: Place,
-}
-
-/// Why something was not used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum Reason {
-    /// The file is there but is no picture that can be decoded.
-    Unreadable,
-    /// The picture's file is not there.
-    Missing,
-    /// Beyond the limits on bytes or pixels.
-    TooLarge,
-    /// The row breaks its format or lacks a field.
-    BadRow,
-    /// The id was used by an earlier item.
-    DuplicateId,
-    /// No text, where one is needed.
-    NoText,
-}
-
-/// One thing that was left out.
-#[derive(Clone, Debug)]
-pub struct Skip {
-    /// Where it stands.
-    pub place: Place,
-    /// The item's name, if it got that far.
-    pub id: Option<ItemId>,
-    /// What kind of trouble.
-    pub reason: Reason,
-    /// The sentence for a person.
-    pub message: String,
-}
-
-/// Counts what was used and lists what was not.
-#[derive(Clone, Debug, Default)]
-pub struct Ledger {
-    /// Items that were used.
-    pub used: usize,
-    /// Items that were not.
-    pub skipped: Vec<Skip>,
-    /// Pictures that end early and were used with their rest grey.
-    pub truncated: usize,
-}
-
-impl Ledger {
-    /// `12,345 pictures, 12 skipped (9 unreadable, 2 missing, 1 too large)`; truncated pictures
-    /// are added when there are any.
-    pub fn summary(&self) -> String {
-        unimplemented!()
-    }
-
-    /// Writes the skipped things as JSON lines (`file`, `line`, `id`, `reason`, `message`).
-    pub fn write(&self, path: &Path) -> Result<()> {
-        let _ = path;
-        unimplemented!()
-    }
-}
-
-/// How a catalogue is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Format {
-    /// A folder of pictures.
-    Folder,
-    /// JSON lines, or one JSON array of objects.
-    Json,
-    /// Comma-separated with a header line.
-    Csv,
-    /// Tab-separated with a header line.
-    Tsv,
-    /// Amazon product metadata of 2014, 2018, 2018 v2 or 2023 (told apart row by row).
-    Amazon,
-}
-
-impl Format {
-    /// The format with this name as `--format` takes it.
-    pub fn named(name: &str) -> Result<Self> {
-        let _ = name;
-        unimplemented!()
-    }
 }
 
 /// Which catalogue to read and how.
@@ -140,36 +103,6 @@ pub struct Source {
     pub seed: Seed,
 }
 
-/// A stream of items; rows that cannot be used go to the ledger.
-pub struct Items {}
-
-impl std::fmt::Debug for Items {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Items").finish_non_exhaustive()
-    }
-}
-
-impl Iterator for Items {
-    /// An error ends the stream: a file that vanished, a field that no row has.
-    type Item = Result<Item>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        unimplemented!()
-    }
-}
-
-impl Items {
-    /// What was used and left out so far.
-    pub fn ledger(&self) -> &Ledger {
-        unimplemented!()
-    }
-
-    /// The ledger, to be added to.
-    pub fn into_ledger(self) -> Ledger {
-        unimplemented!()
-    }
-}
-
 /// A picture that is not here yet: `urls` lists these for a downloader.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remote {
@@ -179,6 +112,19 @@ pub struct Remote {
     pub file: String,
 }
 
+/// What a format's reader came upon.
+enum Found {
+    Item(Item),
+    Skip(Skip),
+    /// A row whose picture is still to be fetched.
+    Absent(Skip, Remote),
+    /// A row that the filter leaves out.
+    Filtered,
+}
+
+/// The things found in one path, in order.
+type Reader = Box<dyn Iterator<Item = Result<Found>> + Send>;
+
 impl Source {
     /// A source with defaults for everything but its paths.
     pub fn new(paths: impl IntoIterator<Item = impl Into<PathBuf>>) -> Self {
@@ -186,45 +132,246 @@ impl Source {
     }
 
     /// Starts to read.
+    ///
+    /// All paths are looked at first, so that a file without a usable field, the last one too, is an
+    /// error before any work is done.
     pub fn open(&self) -> Result<Items> {
-        unimplemented!()
+        if let Some(folder) = &self.images
+            && !folder.is_dir()
+        {
+            let message = "no such folder; it was named as the place of the pictures";
+            return Err(Error::new(ErrorKind::NotFound, message).at_file(folder));
+        }
+        Ok(Items {
+            stream: Stream::open(self)?,
+            sample: self.sample,
+            sampled: None,
+            seed: self.seed,
+        })
     }
 
     /// Reads everything but the fields. An empty catalogue is an error that says what was seen.
     pub fn load(&self) -> Result<Catalogue> {
-        unimplemented!()
+        let mut items = self.open()?;
+        let mut kept = Vec::new();
+        for item in &mut items {
+            kept.push(Item { fields: Fields::new(), ..item? });
+        }
+        if kept.is_empty() {
+            return Err(items.nothing_found());
+        }
+        Ok(Catalogue { items: kept, ledger: items.into_ledger() })
     }
 
-    /// The pictures that rows name by URL.
+    /// The pictures that rows name by URL and whose files are not there, each file once.
+    ///
+    /// The folder of pictures need not exist yet. The filter is heeded, and so is the limit, which
+    /// counts rows with and without their pictures; a sample is not, because it is drawn from the
+    /// pictures that are there.
     pub fn remotes(&self) -> Result<Vec<Remote>> {
-        unimplemented!()
+        let mut remotes = Vec::new();
+        let mut known = HashSet::new();
+        let mut stream = Stream::open(self)?;
+        let mut rows = 0;
+        while self.limit.is_none_or(|limit| rows < limit)
+            && let Some(found) = stream.next_found()?
+        {
+            rows += usize::from(matches!(found, Found::Item(_) | Found::Absent(..)));
+            if let Found::Absent(_, remote) = found
+                && known.insert(remote.file.clone())
+            {
+                remotes.push(remote);
+            }
+        }
+        Ok(remotes)
+    }
+
+    /// The reader for one path.
+    fn reader(source: &Arc<Self>, path: &Path) -> Result<Reader> {
+        let format = match source.format {
+            Some(format) => format.of(path)?,
+            None => Format::detect(path)?,
+        };
+        match format {
+            Format::Folder => Ok(Box::new(folder::Folder::open(path, source)?)),
+            format => Ok(Box::new(table::Table::open(path, format, source)?)),
+        }
     }
 }
 
-/// A whole catalogue in memory, without fields.
-#[derive(Clone, Debug)]
-pub struct Catalogue {
-    /// Items in file order.
-    pub items: Vec<Item>,
-    /// What was left out.
-    pub ledger: Ledger,
+/// Items and the rest, path by path.
+struct Stream {
+    source: Arc<Source>,
+    /// Number of the next path.
+    next: usize,
+    reader: Option<Reader>,
+    ledger: Ledger,
+    filtered: usize,
+    /// Checksums of the ids that were used.
+    ids: HashSet<u128>,
+    groups: HashSet<Arc<str>>,
 }
 
-/// Item numbers of a [`Catalogue::split`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Split {
-    /// To learn from.
-    pub training: Vec<usize>,
-    /// To measure on.
-    pub validation: Vec<usize>,
+impl Stream {
+    fn open(source: &Source) -> Result<Self> {
+        let source = Arc::new(source.clone());
+        let Some((first, others)) = source.paths.split_first() else {
+            return Err(Error::invalid("no catalogue was named: expected a folder or a file"));
+        };
+        let reader = Source::reader(&source, first)?;
+        // Opened once to see what is wrong with them; a pipe can be read only once.
+        for path in others.iter().filter(|path| !path.exists() || path.is_file()) {
+            drop(Source::reader(&source, path)?);
+        }
+        Ok(Self {
+            source,
+            next: 1,
+            reader: Some(reader),
+            ledger: Ledger::default(),
+            filtered: 0,
+            ids: HashSet::new(),
+            groups: HashSet::new(),
+        })
+    }
+
+    fn next_found(&mut self) -> Result<Option<Found>> {
+        loop {
+            if let Some(found) = self.reader.as_mut().and_then(Iterator::next) {
+                return found.map(Some);
+            }
+            let Some(path) = self.source.paths.get(self.next) else { return Ok(None) };
+            self.reader = Some(Source::reader(&self.source, path)?);
+            self.next += 1;
+        }
+    }
+
+    /// The next item that can be used.
+    fn next_item(&mut self) -> Result<Option<Item>> {
+        if self.source.limit.is_some_and(|limit| self.ledger.used >= limit) {
+            return Ok(None);
+        }
+        while let Some(found) = self.next_found()? {
+            match found {
+                Found::Item(item) => match self.admitted(item) {
+                    Ok(item) => return Ok(Some(item)),
+                    Err(skip) => self.ledger.skipped.push(skip),
+                },
+                Found::Skip(skip) | Found::Absent(skip, _) => self.ledger.skipped.push(skip),
+                Found::Filtered => self.filtered += 1,
+            }
+        }
+        Ok(None)
+    }
+
+    /// An item whose id is new, its group shared with the others that have it.
+    fn admitted(&mut self, mut item: Item) -> Result<Item, Skip> {
+        if !self.ids.insert(xxhash_rust::xxh3::xxh3_128(item.id.as_str().as_bytes())) {
+            return Err(Skip {
+                message: format!("the id {} was used by an earlier item", item.id),
+                reason: Reason::DuplicateId,
+                id: Some(item.id),
+                place: item.place,
+            });
+        }
+        if let Some(group) = &mut item.group {
+            match self.groups.get(group) {
+                Some(known) => *group = Arc::clone(known),
+                None => drop(self.groups.insert(Arc::clone(group))),
+            }
+        }
+        self.ledger.used += 1;
+        Ok(item)
+    }
 }
 
-impl Catalogue {
-    /// Puts about `fraction` of the items aside for validation: a group goes whole to one side,
-    /// and an item's side depends only on the seed and its group (or id), so that a catalogue
-    /// that grows keeps its split.
-    pub fn split(&self, fraction: f64, seed: Seed) -> Split {
-        let _ = (fraction, seed);
-        unimplemented!()
+/// A stream of items; rows that cannot be used go to the ledger.
+pub struct Items {
+    stream: Stream,
+    sample: Option<usize>,
+    /// What is left of the sample, once it is drawn.
+    sampled: Option<std::vec::IntoIter<Item>>,
+    seed: Seed,
+}
+
+impl std::fmt::Debug for Items {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Items").field("ledger", &self.stream.ledger).finish_non_exhaustive()
+    }
+}
+
+impl Iterator for Items {
+    /// An error ends the stream: a file that vanished, a field that no row has.
+    type Item = Result<Item>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let found = match self.sample {
+            None => self.stream.next_item(),
+            Some(count) => self.next_sampled(count),
+        };
+        if found.is_err() {
+            self.end();
+        }
+        found.transpose()
+    }
+}
+
+impl Items {
+    /// What was used and left out so far.
+    pub fn ledger(&self) -> &Ledger {
+        &self.stream.ledger
+    }
+
+    /// The ledger, to be added to.
+    pub fn into_ledger(self) -> Ledger {
+        self.stream.ledger
+    }
+
+    /// Makes sure that nothing follows.
+    fn end(&mut self) {
+        self.stream.reader = None;
+        self.stream.next = self.stream.source.paths.len();
+        self.sampled = Some(Vec::new().into_iter());
+    }
+
+    fn next_sampled(&mut self, count: usize) -> Result<Option<Item>> {
+        if self.sampled.is_none() {
+            let sample = self.draw(count)?;
+            self.stream.ledger.used = sample.len();
+            self.sampled = Some(sample.into_iter());
+        }
+        Ok(self.sampled.as_mut().and_then(Iterator::next))
+    }
+
+    /// A sample of `count` items in file order (a reservoir: the n-th item replaces one of those
+    /// kept with chance count/n).
+    fn draw(&mut self, count: usize) -> Result<Vec<Item>> {
+        let mut rng = self.seed.stream("catalogue sample", 0);
+        let mut kept: Vec<(usize, Item)> = Vec::new();
+        let mut number = 0;
+        while let Some(item) = self.stream.next_item()? {
+            let slot = if number < count { number } else { rng.usize(0..=number) };
+            match kept.get_mut(slot) {
+                Some(place) => *place = (number, item),
+                None if number < count => kept.push((number, item)),
+                None => {}
+            }
+            number += 1;
+        }
+        kept.sort_unstable_by_key(|(number, _)| *number);
+        Ok(kept.into_iter().map(|(_, item)| item).collect())
+    }
+
+    /// The error for a catalogue without one usable item.
+    fn nothing_found(&self) -> Error {
+        let ledger = self.ledger();
+        let mut message = format!("no picture can be used: {}", ledger.summary());
+        if self.stream.filtered > 0 {
+            let filtered = ledger::with_commas(self.stream.filtered);
+            message = format!("{message}, {filtered} left out by the filter");
+        }
+        if let Some(first) = ledger.skipped.first() {
+            message = format!("{message}; the first one: {}: {}", first.place, first.message);
+        }
+        Error::invalid(message)
     }
 }

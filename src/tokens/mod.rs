@@ -1,10 +1,35 @@
 //! Texts to numbers.
+//!
+//! A [`Vocabulary`] is learned once from the training texts and travels with the model; it turns a
+//! text into token numbers for the text tower and tells a search which of its words were never
+//! trained. There are two [`Rules`]: whole words, as the article has it, and sub-word pieces, which
+//! keep the parts of a rare word (docs/adr/0006-sub-word-pieces.md). Both cut texts into the same
+//! words (see `words`), so they differ only in what becomes of a word.
+//!
+//! ```
+//! use looksee::tokens::{Rules, Vocabulary};
+//!
+//! let texts = ["red dress", "red shoe", "blue dress"];
+//! let vocabulary = Vocabulary::learn(texts, &Rules::Words { min_count: 1 });
+//! let batch = vocabulary.batch(&["a red dress!", "shoe"], 70);
+//! assert_eq!((batch.len, batch.lengths.as_slice()), (4, [4, 1].as_slice()));
+//! assert_eq!(vocabulary.unknown_words("red xyzzy"), ["xyzzy"]);
+//! ```
 
+mod pieces;
+mod stored;
+mod whole;
+mod words;
+
+use std::collections::HashMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
+use pieces::Pieces;
+use whole::WholeWords;
+use words::Words;
 
 /// How a text is cut and which cuts get a number of their own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,7 +42,8 @@ pub enum Rules {
     },
     /// Sub-word pieces (byte-pair encoding), so that a rare word keeps its parts.
     Pieces {
-        /// Largest number of pieces.
+        /// Largest number of pieces; every character of the texts gets one even beyond it, so
+        /// that no character that was seen is ever unknown.
         size: usize,
     },
 }
@@ -26,21 +52,35 @@ pub enum Rules {
 pub const PADDING: u32 = 0;
 /// The number of the unknown token.
 pub const UNKNOWN: u32 = 1;
+/// The number of the first token that stands for something.
+const FIRST: u32 = 2;
 
 /// Which tokens there are; travels with the model.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Vocabulary {}
+pub struct Vocabulary(Kind);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Kind {
+    Words(WholeWords),
+    Pieces(Pieces),
+}
 
 impl Vocabulary {
     /// Learns from texts; the same texts in any order give the same vocabulary.
     pub fn learn<'a>(texts: impl IntoIterator<Item = &'a str>, rules: &Rules) -> Self {
-        let _ = (texts.into_iter().count(), rules);
-        unimplemented!()
+        let counts = word_counts(texts);
+        Self(match *rules {
+            Rules::Words { min_count } => Kind::Words(WholeWords::learn(counts, min_count)),
+            Rules::Pieces { size } => Kind::Pieces(Pieces::learn(&counts, size)),
+        })
     }
 
     /// Number of tokens, padding and unknown included.
     pub fn len(&self) -> usize {
-        unimplemented!()
+        match &self.0 {
+            Kind::Words(words) => words.len(),
+            Kind::Pieces(pieces) => pieces.len(),
+        }
     }
 
     /// Never: padding and unknown are always there.
@@ -50,33 +90,93 @@ impl Vocabulary {
 
     /// The token numbers of one text; at least one ([`UNKNOWN`] for a text without tokens).
     pub fn encode(&self, text: &str) -> Vec<u32> {
-        let _ = text;
-        unimplemented!()
+        self.encode_at_most(text, usize::MAX, &mut HashMap::new())
     }
 
-    /// Encodes texts and pads them to the longest, which is cut at `longest` tokens.
+    /// Encodes texts and pads them to the longest, which is cut at `longest` tokens (at least 1).
     pub fn batch<T: AsRef<str>>(&self, texts: &[T], longest: usize) -> TokenBatch {
-        let _ = (texts, longest);
-        unimplemented!()
+        let mut known = HashMap::new();
+        let rows: Vec<Vec<u32>> = texts
+            .iter()
+            .map(|text| self.encode_at_most(text.as_ref(), longest.max(1), &mut known))
+            .collect();
+        TokenBatch::padded(&rows)
     }
 
-    /// Words of `text` that the vocabulary has never seen (for a search to name).
+    /// Words of `text` that the vocabulary has never seen (for a search to name), each once, folded
+    /// as [`Vocabulary::encode`] folds them. Punctuation is not worth a word to the user.
     pub fn unknown_words(&self, text: &str) -> Vec<String> {
-        let _ = text;
-        unimplemented!()
+        let mut unknown: Vec<String> = Vec::new();
+        let mut words = Words::of(text);
+        while let Some(word) = words.next() {
+            let named = unknown.iter().any(|other| other == word);
+            if !named && !words::is_punctuation(word) && !self.has_seen(word) {
+                unknown.push(word.to_owned());
+            }
+        }
+        unknown
     }
 
     /// Writes `vocabulary.json`, whole or not at all.
     pub fn save(&self, path: &Path) -> Result<()> {
-        let _ = path;
-        unimplemented!()
+        stored::save(self, path)
     }
 
     /// Reads what [`Vocabulary::save`] wrote.
     pub fn load(path: &Path) -> Result<Self> {
-        let _ = path;
-        unimplemented!()
+        stored::load(path)
     }
+
+    fn has_seen(&self, word: &str) -> bool {
+        match &self.0 {
+            Kind::Words(words) => words.number(word).is_some(),
+            Kind::Pieces(pieces) => pieces.has_seen(word),
+        }
+    }
+
+    /// Stops at `most` tokens, so that a text of a million words costs no more than its beginning.
+    /// `known` keeps the pieces of words met before.
+    fn encode_at_most(
+        &self,
+        text: &str,
+        most: usize,
+        known: &mut HashMap<String, Vec<u32>>,
+    ) -> Vec<u32> {
+        let mut ids = Vec::new();
+        let mut words = Words::of(text);
+        while ids.len() < most
+            && let Some(word) = words.next()
+        {
+            match &self.0 {
+                Kind::Words(words) => ids.push(words.number(word).unwrap_or(UNKNOWN)),
+                Kind::Pieces(pieces) => {
+                    if !known.contains_key(word) {
+                        known.insert(word.to_owned(), pieces.encode(word));
+                    }
+                    ids.extend(&known[word]);
+                }
+            }
+        }
+        ids.truncate(most);
+        if ids.is_empty() {
+            ids.push(UNKNOWN);
+        }
+        ids
+    }
+}
+
+fn word_counts<'a>(texts: impl IntoIterator<Item = &'a str>) -> HashMap<String, u64> {
+    let mut counts = HashMap::new();
+    for text in texts {
+        let mut words = Words::of(text);
+        while let Some(word) = words.next() {
+            match counts.get_mut(word) {
+                Some(count) => *count += 1,
+                None => drop(counts.insert(word.to_owned(), 1)),
+            }
+        }
+    }
+    counts
 }
 
 /// Encoded texts, padded to one length.
@@ -89,3 +189,17 @@ pub struct TokenBatch {
     /// `[n]` tokens of each text before its padding, at least 1.
     pub lengths: Vec<u32>,
 }
+
+impl TokenBatch {
+    fn padded(rows: &[Vec<u32>]) -> Self {
+        let len = rows.iter().map(Vec::len).max().unwrap_or(1);
+        let mut ids = vec![PADDING; rows.len() * len];
+        for (to, row) in ids.chunks_exact_mut(len).zip(rows) {
+            to[..row.len()].copy_from_slice(row);
+        }
+        Self { len, ids, lengths: rows.iter().map(|row| row.len() as u32).collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests;

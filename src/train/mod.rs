@@ -1,39 +1,41 @@
-//! Training: a recipe, a catalogue, a model folder.
+//! Training: a recipe and a catalogue in, a model folder out.
+//!
+//! [`run`] plans (material, split, vocabulary, networks) and hands over to `fit`, the loop, which
+//! is given loss, miner, schedule, optimiser and checkpoint as values. All chance is drawn from
+//! the seed and the step, and the state of a run is one file, so that a run that was interrupted
+//! goes on to the same bytes.
+
+mod batches;
+mod calibrate;
+mod checkpoint;
+mod fit;
+mod log;
+mod loss;
+mod material;
+mod miner;
+mod optimiser;
+mod recipe;
+mod schedule;
+mod watch;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+pub use loss::{Loss, LossKind};
+pub use miner::Miner;
+pub use recipe::{Flip, ImageRecipe, Recipe, TextChoice};
+pub use schedule::{Schedule, ScheduleKind};
 
 use crate::catalogue::{Ledger, Source};
-use crate::error::Result;
-use crate::units::{Listener, Seed, Stop};
-
-/// Everything that decides a training run but the catalogue; a readable TOML.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Recipe {}
-
-impl Recipe {
-    /// `article` or `default`; the error lists the names.
-    pub fn named(name: &str) -> Result<Self> {
-        let _ = name;
-        unimplemented!()
-    }
-    /// Reads a recipe's TOML; unknown keys are errors that list the known ones.
-    pub fn parse(text: &str) -> Result<Self> {
-        let _ = text;
-        unimplemented!()
-    }
-    /// The TOML text.
-    pub fn to_toml(&self) -> String {
-        unimplemented!()
-    }
-    /// Sets one value by its dotted key, as the command line's overrides do.
-    pub fn set(&mut self, key: &str, value: &str) -> Result<()> {
-        let _ = (key, value);
-        unimplemented!()
-    }
-}
+use crate::encoder::parameters::Parameters;
+use crate::encoder::towers::Towers;
+use crate::encoder::weights;
+use crate::error::{Error, ErrorKind, Result};
+use crate::files::{self, FolderLock};
+use crate::units::{Event, Listener, Seed, Stop};
+use checkpoint::State;
+use fit::Trainer;
+use optimiser::Optimiser;
 
 /// One training run.
 #[derive(Clone, Debug)]
@@ -48,7 +50,7 @@ pub struct Job {
     pub weights: Option<PathBuf>,
     /// Go on where an interrupted run stopped.
     pub resume: bool,
-    /// Wall-clock budget in minutes.
+    /// Wall-clock budget in minutes, preparation of the pictures included.
     pub minutes: Option<f64>,
     /// Where chance comes from.
     pub seed: Seed,
@@ -57,15 +59,107 @@ pub struct Job {
 /// What a run came to.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// One line for a person: recall beside chance and the untrained model.
+    /// A few lines for a person: recall beside chance and the untrained model.
     pub summary: String,
     /// What was used and what was not.
     pub ledger: Ledger,
 }
 
 /// Trains until the recipe or the budget ends. A stop that was asked for saves a checkpoint and
-/// returns an [`crate::ErrorKind::Interrupted`] error that says how to go on.
+/// returns an [`ErrorKind::Interrupted`] error that says how to go on.
 pub fn run(job: &Job, stop: &Stop, listener: Listener<'_>) -> Result<Outcome> {
-    let _ = (job, stop, listener);
-    unimplemented!()
+    let clock = fit::Clock::start(job.minutes);
+    // Weights are read first: a wrong file should not cost the decoding of a catalogue.
+    let pretrained = job.weights.as_deref().map(weights::read).transpose()?;
+    let catalogue = job.source.load()?;
+    files::make_folder(&job.output)?;
+    let _lock = FolderLock::take(&job.output)?;
+    refuse_to_overwrite(job)?;
+    let task =
+        files::fingerprint([task_of(&job.recipe).as_bytes(), catalogue.fingerprint().as_bytes()]);
+    let (material, ledger) = material::prepare(job, catalogue, stop, listener)?;
+    let towers = Towers::new(&job.recipe.architecture(), material.vocabulary.len());
+    let mut parameters = towers.parameters(job.seed);
+    if let Some(pretrained) = &pretrained {
+        let taken = start_from(&mut parameters, pretrained)
+            .map_err(|e| e.at_file(job.weights.as_deref().unwrap_or(&job.output)))?;
+        listener(Event::Note(&format!("{taken} tensors taken from the pretrained weights")));
+    }
+    let (state, optimiser) = if job.resume {
+        let loaded = checkpoint::load(&job.output, &mut parameters)?;
+        check_same_task(&loaded.0, &task, job)?;
+        loaded
+    } else {
+        (fresh_state(job.seed, task), Optimiser::default())
+    };
+    let freeze = job.recipe.freeze();
+    parameters.freeze(|name| freeze.holds(name));
+    let mut trainer = Trainer {
+        job,
+        towers,
+        material: &material,
+        parameters: Arc::new(parameters),
+        optimiser,
+        state,
+        clock,
+    };
+    let summary = trainer.fit(stop, listener)?;
+    Ok(Outcome { summary, ledger })
+}
+
+/// What must be the same for a run to be resumed: all of the recipe but its length.
+fn task_of(recipe: &Recipe) -> String {
+    let mut recipe = recipe.clone();
+    recipe.schedule.epochs = 0;
+    recipe.to_toml()
+}
+
+fn fresh_state(seed: Seed, task: String) -> State {
+    State {
+        step: 0,
+        elapsed_s: 0.0,
+        seed,
+        task,
+        plateau: schedule::Plateau::default(),
+        untrained: None,
+        best: None,
+    }
+}
+
+fn refuse_to_overwrite(job: &Job) -> Result<()> {
+    if job.resume || !(checkpoint::exists(&job.output) || job.output.join("model.toml").exists()) {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        "there is a model or an interrupted run here already; go on with --resume, or choose \
+         another folder",
+    )
+    .at_file(&job.output))
+}
+
+fn check_same_task(state: &State, task: &str, job: &Job) -> Result<()> {
+    let what = if state.seed != job.seed {
+        format!("its seed is {}, not {}", state.seed.0, job.seed.0)
+    } else if state.task != task {
+        "the recipe or the catalogue has changed since".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(Error::new(
+        ErrorKind::Mismatch,
+        format!(
+            "the interrupted run cannot go on: {what}; give the same catalogue and flags, or \
+             train into another folder"
+        ),
+    )
+    .at_file(&job.output))
+}
+
+/// Takes an image tower in torchvision's names; the linear layer at the end may be another.
+fn start_from(parameters: &mut Parameters, pretrained: &weights::Weights) -> Result<usize> {
+    // Weights of a looksee model carry the tower below "image.".
+    let own = pretrained.keys().any(|name| name.starts_with("image."));
+    let prefix = if own { "" } else { "image." };
+    let skipped = |name: &str| name.starts_with("image.fc.") || name.starts_with("text.");
+    Ok(parameters.load(pretrained, prefix, skipped)?.len())
 }

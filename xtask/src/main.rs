@@ -1,2 +1,60 @@
-//! stub
-fn main() {}
+//! What developers and CI run, one command an intention: `cargo xtask check`, `test`, `demo`,
+//! `tidy`, `fixtures`.
+//!
+//! Each command is a list of ordinary commands that are printed before they run, so that any of
+//! them can be repeated by hand. CI calls the same list (`.ci/run`): what passes here passes there.
+
+mod checks;
+mod demo;
+mod fixtures;
+mod steps;
+mod tidy;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  check           the quick part of test: formatting, lints, tidy
+  test            everything that CI runs; stops at the first failure
+  demo [--keep]   makes a catalogue of emoji, learns from it and searches it, all below demo/;
+                  --keep goes on with the catalogue and the model of the last run
+  tidy            the rules of ARCHITECTURE.md and CONTRIBUTING.md that no compiler checks
+  fixtures        makes the reference numbers in testdata/ again (needs Python)
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let root = root();
+    let outcome = match arguments.as_slice() {
+        ["check"] => checks::check(&root),
+        ["test"] => checks::test(&root),
+        ["demo"] => demo::run(&root, demo::Earlier::Remove),
+        ["demo", "--keep"] => demo::run(&root, demo::Earlier::Keep),
+        ["tidy"] => tidy::run(&root),
+        ["fixtures"] => fixtures::run(&root),
+        ["help" | "--help" | "-h"] => {
+            print!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        _ => {
+            eprint!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The repository's root: the folder above this package.
+fn root() -> PathBuf {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.parent().unwrap_or(package).to_path_buf()
+}

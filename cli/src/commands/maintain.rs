@@ -1,0 +1,130 @@
+//! `looksee remove`, `compact`, `merge` and `check`: an index without its catalogue.
+
+use std::io::BufRead;
+use std::path::Path;
+
+use looksee::index::{Check, Index, Writer};
+use looksee::units::ItemId;
+use looksee::{Error, ErrorKind, Result};
+use serde_json::json;
+
+use crate::args::{CheckArgs, CompactArgs, MergeArgs, RemoveArgs};
+use crate::console::Console;
+use crate::outcome::{Outcome, Status};
+use crate::{figures, folders, output};
+
+pub(crate) fn remove(args: &RemoveArgs, console: &mut Console) -> Outcome {
+    let ids = ids(&args.ids)?;
+    let mut writer = open_existing(&args.index)?;
+    for id in &ids {
+        if writer.known(id)?.is_none() {
+            console.warn(&format!("no item {:?} in the index", id.as_str()));
+        }
+    }
+    let removed = writer.remove(&ids)?;
+    writer.commit()?;
+    if console.json {
+        output::document(&json!({"removed": removed}))?;
+    } else {
+        output::line(&format!("{} removed", figures::count(removed, "item")))?;
+    }
+    Ok(if removed > 0 { Status::Done } else { Status::NothingFound })
+}
+
+/// The names that were typed, or those on standard input.
+fn ids(typed: &[String]) -> Result<Vec<ItemId>> {
+    if typed != ["-"] {
+        return Ok(typed.iter().map(|id| ItemId::from(id.as_str())).collect());
+    }
+    let lines: Vec<String> = std::io::stdin()
+        .lock()
+        .lines()
+        .collect::<Result<_, _>>()
+        .map_err(|e| Error::io("cannot read the names on standard input", e))?;
+    Ok(lines.iter().filter(|line| !line.is_empty()).map(|line| line.as_str().into()).collect())
+}
+
+pub(crate) fn compact(args: &CompactArgs, console: &mut Console) -> Outcome {
+    let (before, _) = folders::index(&args.index)?.size()?;
+    let mut writer = open_existing(&args.index)?;
+    writer.compact()?;
+    drop(writer);
+    let (after, _) = folders::index(&args.index)?.size()?;
+    if console.json {
+        output::document(&json!({"bytes_before": before, "bytes": after}))?;
+    } else {
+        output::line(&format!("{} before, {} now", figures::bytes(before), figures::bytes(after)))?;
+    }
+    Ok(Status::Done)
+}
+
+pub(crate) fn merge(args: &MergeArgs, console: &mut Console) -> Outcome {
+    let parts = args.parts.iter().map(|part| folders::index(part)).collect::<Result<Vec<_>>>()?;
+    let Some(first) = parts.first() else { return Ok(Status::NothingFound) };
+    let mut writer = Writer::open(&args.output, first.space(), |to| {
+        folders::copy_model(&first.model_folder(), to)
+    })?;
+    let mut taken = 0;
+    for (part, name) in parts.iter().zip(&args.parts) {
+        let items = writer.merge(part).map_err(|e| e.at_file(name))?;
+        console.note(&format!("{}: {}", name.display(), figures::count(items, "item")));
+        taken += items;
+    }
+    writer.commit()?;
+    let held = folders::index(&args.output)?.len();
+    if console.json {
+        output::document(&json!({"index": args.output, "taken": taken, "items": held}))?;
+    } else {
+        let (taken, held) = (figures::thousands(taken), figures::count(held, "item"));
+        output::line(&format!("{taken} taken over, {} holds {held}", args.output.display()))?;
+    }
+    Ok(Status::Done)
+}
+
+pub(crate) fn check(args: &CheckArgs, console: &mut Console) -> Outcome {
+    let check = folders::index(&args.index)?.check()?;
+    if console.json {
+        output::document(&check)?;
+    } else {
+        output::line(&described(&check))?;
+    }
+    if check.problems.is_empty() {
+        return Ok(Status::Done);
+    }
+    let what = "the index is damaged; make it again with `looksee index`, or restore a copy";
+    Err(Error::new(ErrorKind::Corrupt, what).at_file(&args.index).into())
+}
+
+fn described(check: &Check) -> String {
+    let items = figures::count(check.items, "item");
+    let segments = figures::count(check.segments, "segment");
+    if check.problems.is_empty() {
+        return format!("{items} in {segments}: every checksum and count is right");
+    }
+    let problems = figures::count(check.problems.len(), "problem");
+    format!("{items} in {segments}, {problems}:\n  {}", check.problems.join("\n  "))
+}
+
+/// A writer for an index that is there.
+fn open_existing(folder: &Path) -> Result<Writer> {
+    let index: Index = folders::index(folder)?;
+    Writer::open(folder, index.space(), |_| {
+        Err(Error::new(ErrorKind::NotFound, "the index vanished meanwhile").at_file(folder))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_lists_each_problem_on_its_own_line() {
+        let mut check = Check { items: 2, segments: 1, problems: Vec::new() };
+        assert_eq!(described(&check), "2 items in 1 segment: every checksum and count is right");
+        check.problems = vec!["a is short".to_owned(), "b is long".to_owned()];
+        assert_eq!(
+            described(&check),
+            "2 items in 1 segment, 2 problems:\n  a is short\n  b is long"
+        );
+    }
+}

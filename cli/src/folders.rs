@@ -1,0 +1,147 @@
+//! Which folder is a model, which is an index: said before anything is read from it.
+
+use std::path::{Path, PathBuf};
+
+use looksee::encoder::{Encoder, Model};
+use looksee::index::Index;
+use looksee::{Error, ErrorKind, Result};
+
+/// The files that make a model and travel inside an index.
+const MODEL_FILES: [&str; 3] = ["model.toml", "weights.safetensors", "vocabulary.json"];
+
+/// Whether `folder` holds a model.
+pub(crate) fn is_model(folder: &Path) -> bool {
+    folder.join("model.toml").is_file()
+}
+
+/// Whether `folder` holds an index.
+pub(crate) fn is_index(folder: &Path) -> bool {
+    folder.join("index.sqlite").is_file()
+}
+
+/// Loads the model in `folder`.
+pub(crate) fn model(folder: &Path) -> Result<Model> {
+    expect_folder(folder)?;
+    if is_model(folder) {
+        return Model::load(folder);
+    }
+    let hint = if is_index(folder) {
+        "; it is an index, its model is in the folder `model` inside it"
+    } else {
+        "; `looksee train CATALOGUE -o MODEL` makes a model"
+    };
+    Err(Error::invalid(format!("this is no model folder (it has no model.toml){hint}"))
+        .at_file(folder))
+}
+
+/// Opens the index in `folder`.
+pub(crate) fn index(folder: &Path) -> Result<Index> {
+    expect_folder(folder)?;
+    if is_index(folder) {
+        return Index::open(folder);
+    }
+    let hint = if is_model(folder) {
+        "; it is a model, `looksee index CATALOGUE -m MODEL -o INDEX` makes an index with it"
+    } else {
+        "; `looksee index CATALOGUE -m MODEL -o INDEX` makes an index"
+    };
+    Err(Error::invalid(format!("this is no index folder (it has no index.sqlite){hint}"))
+        .at_file(folder))
+}
+
+/// Loads the model that travels inside an index, which must be the one that made its vectors.
+pub(crate) fn model_of(index: &Index) -> Result<Model> {
+    let folder = index.model_folder();
+    let model = model(&folder)?;
+    let (made_by, inside) = (&index.space().fingerprint, model.fingerprint());
+    if made_by == inside {
+        return Ok(model);
+    }
+    Err(Error::new(
+        ErrorKind::Mismatch,
+        format!(
+            "the index was made by model {made_by} but the model inside it is {inside}; \
+             run `looksee index` again"
+        ),
+    )
+    .at_file(folder))
+}
+
+/// Refuses a file to be written whose folder does not exist: before the work, not after it.
+pub(crate) fn expect_room_for(file: &Path) -> Result<()> {
+    match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => expect_folder(folder),
+        _ => Ok(()),
+    }
+}
+
+/// Copies the model in `from` to the folder `to`, which is made.
+pub(crate) fn copy_model(from: &Path, to: &Path) -> Result<()> {
+    looksee::files::make_folder(to)?;
+    for name in MODEL_FILES {
+        let bytes = looksee::files::read(&from.join(name))?;
+        looksee::files::replace_bytes(&to.join(name), &bytes)?;
+    }
+    Ok(())
+}
+
+/// The model for `looksee index`: the one that was named, else the one inside the index.
+pub(crate) fn model_for_index(named: Option<&Path>, index: &Path) -> Result<PathBuf> {
+    if let Some(folder) = named {
+        return Ok(folder.to_path_buf());
+    }
+    let inside = index.join("model");
+    if is_model(&inside) {
+        return Ok(inside);
+    }
+    Err(Error::invalid("there is no model in this index yet; name one with --model MODEL")
+        .at_file(index))
+}
+
+/// Refuses a path that is no folder.
+pub(crate) fn expect_folder(folder: &Path) -> Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let (kind, what) = if folder.exists() {
+        (ErrorKind::Invalid, "this is a file, and a folder is needed here")
+    } else {
+        (ErrorKind::NotFound, "there is no such folder")
+    };
+    Err(Error::new(kind, what).at_file(folder))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_given_as_a_model_is_told_where_its_model_is() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("index.sqlite"), "").unwrap();
+        let error = model(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("it is an index, its model is in the folder `model`"), "{error}");
+    }
+
+    #[test]
+    fn a_model_travels_with_its_three_files_and_without_its_checkpoints() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in MODEL_FILES.iter().chain(&["log.jsonl"]) {
+            std::fs::write(folder.path().join(name), name).unwrap();
+        }
+        let copy = folder.path().join("index/model");
+        copy_model(folder.path(), &copy).unwrap();
+        assert_eq!(std::fs::read_dir(&copy).unwrap().count(), 3);
+        assert_eq!(std::fs::read_to_string(copy.join("model.toml")).unwrap(), "model.toml");
+    }
+
+    #[test]
+    fn without_a_name_the_model_inside_the_index_is_used() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(model_for_index(None, folder.path()).is_err());
+        let inside = folder.path().join("model");
+        std::fs::create_dir(&inside).unwrap();
+        std::fs::write(inside.join("model.toml"), "").unwrap();
+        assert_eq!(model_for_index(None, folder.path()).unwrap(), inside);
+    }
+}

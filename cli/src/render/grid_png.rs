@@ -1,0 +1,331 @@
+//! A sheet as a PNG: heading, then rows of framed pictures with title and score below.
+//!
+//! [`Layout`] is all arithmetic and knows no pixels; [`Canvas`] draws rectangles, pictures and
+//! letters and knows no layout. The letters are a fixed bitmap font of the Latin alphabets, so the
+//! same answer gives the same bytes on every machine; other scripts show a replacement sign.
+
+use std::io::Cursor;
+
+use image::{ImageFormat, Rgb, RgbImage};
+use looksee::{Error, ErrorKind, Result};
+use noto_sans_mono_bitmap::{FontWeight, RasterHeight, get_raster, get_raster_width};
+
+use super::grid::{NOT_FOUND, Sheet, score_line, title};
+use super::text;
+use crate::answer::Shown;
+
+/// Pixels of a picture's side.
+pub(super) const SIDE: usize = 240;
+
+const MARGIN: usize = 32;
+const GAP: usize = 24;
+/// The thin frame around a picture lies outside of it.
+const BORDER: usize = 1;
+/// Side of a query's picture in the heading.
+const ASKED_SIDE: usize = 120;
+const MIN_WIDTH: usize = 560;
+const HEADING_LINES: usize = 3;
+const TITLE_LINES: usize = 2;
+
+const WHITE: Rgb<u8> = Rgb([255, 255, 255]);
+const INK: Rgb<u8> = Rgb([28, 28, 32]);
+const GREY: Rgb<u8> = Rgb([120, 120, 128]);
+const EMPTY: Rgb<u8> = Rgb([232, 232, 235]);
+const LINE: Rgb<u8> = Rgb([218, 218, 222]);
+
+/// A font and the distance of its lines.
+#[derive(Clone, Copy)]
+struct Font {
+    weight: FontWeight,
+    height: RasterHeight,
+    line: usize,
+}
+
+const HEADING: Font = Font { weight: FontWeight::Bold, height: RasterHeight::Size20, line: 26 };
+const BODY: Font = Font { weight: FontWeight::Regular, height: RasterHeight::Size16, line: 19 };
+
+impl Font {
+    /// Letters that fit in so many pixels.
+    fn letters(self, width: usize) -> usize {
+        width / get_raster_width(self.weight, self.height)
+    }
+}
+
+/// The PNG's bytes.
+pub(super) fn draw(sheet: &Sheet<'_>) -> Result<Vec<u8>> {
+    let layout = Layout::of(sheet);
+    let mut canvas = Canvas(RgbImage::from_pixel(layout.width as u32, layout.height as u32, WHITE));
+    draw_heading(&mut canvas, sheet, &layout);
+    for (number, (hit, picture)) in sheet.answer.hits.iter().zip(&sheet.found).enumerate() {
+        draw_cell(&mut canvas, layout.cell(number), hit, picture.as_deref());
+    }
+    let mut bytes = Vec::new();
+    canvas
+        .0
+        .write_to(&mut Cursor::new(&mut bytes), ImageFormat::Png)
+        .map_err(|e| Error::new(ErrorKind::Io, "cannot encode the grid").with_source(e))?;
+    Ok(bytes)
+}
+
+/// Where everything stands, in pixels.
+#[derive(Debug, PartialEq, Eq)]
+struct Layout {
+    width: usize,
+    height: usize,
+    columns: usize,
+    /// Lines of the query.
+    heading: Vec<String>,
+    /// Left edge of the heading's text, right of the query's pictures.
+    heading_x: usize,
+    /// Its top edge: in the middle of the pictures when they are higher.
+    heading_y: usize,
+    /// Top edge of the first row of pictures.
+    grid_y: usize,
+}
+
+impl Layout {
+    fn of(sheet: &Sheet<'_>) -> Self {
+        let columns = sheet.columns();
+        let rows = sheet.found.len().div_ceil(columns.max(1));
+        let width = (2 * MARGIN + extent(columns, CELL_WIDTH)).max(MIN_WIDTH);
+        let pictures = fitting_pictures(sheet.asked.len(), width);
+        let heading_x = MARGIN + pictures * (ASKED_SIDE + 2 * BORDER + GAP);
+        let letters = HEADING.letters(width - MARGIN - heading_x);
+        let heading = text::wrap(&printable(&sheet.answer.query), letters, HEADING_LINES);
+        let text_height = heading.len() * HEADING.line + BODY.line;
+        let picture_height = if pictures > 0 { ASKED_SIDE + 2 * BORDER } else { 0 };
+        let heading_y = MARGIN + picture_height.saturating_sub(text_height) / 2;
+        let grid_y = MARGIN + text_height.max(picture_height) + GAP;
+        let below = if rows == 0 { 0 } else { extent(rows, CELL_HEIGHT) + MARGIN };
+        Self { width, height: grid_y + below, columns, heading, heading_x, heading_y, grid_y }
+    }
+
+    /// The upper left corner of a cell.
+    fn cell(&self, number: usize) -> (usize, usize) {
+        let (row, column) = (number / self.columns, number % self.columns);
+        (MARGIN + column * (CELL_WIDTH + GAP), self.grid_y + row * (CELL_HEIGHT + GAP))
+    }
+}
+
+const CELL_WIDTH: usize = SIDE + 2 * BORDER;
+const CAPTION_GAP: usize = 8;
+const CELL_HEIGHT: usize = SIDE + 2 * BORDER + CAPTION_GAP + (TITLE_LINES + 1) * BODY.line;
+
+/// Pixels that so many things of one size take with gaps between them.
+fn extent(number: usize, size: usize) -> usize {
+    (number * (size + GAP)).saturating_sub(GAP)
+}
+
+/// Pictures of the query that leave at least half of the width to the text.
+fn fitting_pictures(asked: usize, width: usize) -> usize {
+    asked.min((width / 2 - MARGIN) / (ASKED_SIDE + 2 * BORDER + GAP))
+}
+
+fn draw_heading(canvas: &mut Canvas, sheet: &Sheet<'_>, layout: &Layout) {
+    let shown = fitting_pictures(sheet.asked.len(), layout.width);
+    for (number, picture) in sheet.asked.iter().take(shown).enumerate() {
+        let x = MARGIN + number * (ASKED_SIDE + 2 * BORDER + GAP);
+        canvas.outline((x, MARGIN), ASKED_SIDE + 2 * BORDER);
+        canvas.picture((x + BORDER, MARGIN + BORDER), &halved(picture, sheet.side), ASKED_SIDE);
+    }
+    let mut at = (layout.heading_x, layout.heading_y);
+    for line in &layout.heading {
+        canvas.text(at, line, HEADING, INK);
+        at.1 += HEADING.line;
+    }
+    canvas.text(at, &sheet.summary(), BODY, GREY);
+}
+
+fn draw_cell(canvas: &mut Canvas, (x, y): (usize, usize), hit: &Shown, picture: Option<&[u8]>) {
+    canvas.outline((x, y), CELL_WIDTH);
+    let inner = (x + BORDER, y + BORDER);
+    match picture {
+        Some(rgb) => canvas.picture(inner, rgb, SIDE),
+        None => canvas.missing(inner),
+    }
+    let mut at = (x, y + CELL_WIDTH + CAPTION_GAP);
+    for line in text::wrap(&printable(title(hit)), BODY.letters(CELL_WIDTH), TITLE_LINES) {
+        canvas.text(at, &line, BODY, INK);
+        at.1 += BODY.line;
+    }
+    canvas.text(at, &score_line(hit), BODY, GREY);
+}
+
+/// A square picture at half its side, each pixel the mean of four.
+fn halved(rgb: &[u8], side: usize) -> Vec<u8> {
+    let half = side / 2;
+    let mut small = Vec::with_capacity(half * half * 3);
+    for (y, x) in (0..half).flat_map(|y| (0..half).map(move |x| (y, x))) {
+        for channel in 0..3 {
+            let at = |dy: usize, dx: usize| {
+                u32::from(rgb[((2 * y + dy) * side + 2 * x + dx) * 3 + channel])
+            };
+            small.push(((at(0, 0) + at(0, 1) + at(1, 0) + at(1, 1) + 2) / 4) as u8);
+        }
+    }
+    small
+}
+
+/// Typographic signs that the font lacks, by the plain ones it has.
+fn printable(text: &str) -> String {
+    text.chars()
+        .map(|letter| match letter {
+            '\u{2018}' | '\u{2019}' | '\u{2032}' => '\'',
+            '\u{201c}' | '\u{201d}' | '\u{201e}' | '\u{2033}' => '"',
+            '\u{2010}'..='\u{2015}' | '\u{2212}' => '-',
+            '\u{2022}' => '\u{b7}',
+            other => other,
+        })
+        .collect::<String>()
+        .replace('\u{2026}', "...")
+}
+
+/// Pixels that can be drawn on; what lies outside is left out.
+struct Canvas(RgbImage);
+
+impl Canvas {
+    fn fill(&mut self, (x, y): (usize, usize), (width, height): (usize, usize), colour: Rgb<u8>) {
+        for (row, column) in (y..y + height).flat_map(|y| (x..x + width).map(move |x| (y, x))) {
+            if let Some(pixel) = self.0.get_pixel_mut_checked(column as u32, row as u32) {
+                *pixel = colour;
+            }
+        }
+    }
+
+    /// A thin square frame.
+    fn outline(&mut self, at: (usize, usize), side: usize) {
+        self.fill(at, (side, side), LINE);
+        let inner = side - 2 * BORDER;
+        self.fill((at.0 + BORDER, at.1 + BORDER), (inner, inner), WHITE);
+    }
+
+    /// A square picture `[side, side, 3]`.
+    fn picture(&mut self, (x, y): (usize, usize), rgb: &[u8], side: usize) {
+        for (number, pixel) in rgb.chunks_exact(3).enumerate() {
+            let at = ((x + number % side) as u32, (y + number / side) as u32);
+            if let Some(target) = self.0.get_pixel_mut_checked(at.0, at.1) {
+                *target = Rgb([pixel[0], pixel[1], pixel[2]]);
+            }
+        }
+    }
+
+    /// The cell of a picture that is gone.
+    fn missing(&mut self, (x, y): (usize, usize)) {
+        self.fill((x, y), (SIDE, SIDE), EMPTY);
+        let width = NOT_FOUND.len() * get_raster_width(BODY.weight, BODY.height);
+        let at = (x + (SIDE - width) / 2, y + (SIDE - BODY.line) / 2);
+        self.text(at, NOT_FOUND, BODY, GREY);
+    }
+
+    fn text(&mut self, (x, y): (usize, usize), text: &str, font: Font, colour: Rgb<u8>) {
+        let step = get_raster_width(font.weight, font.height);
+        for (number, letter) in text.chars().enumerate() {
+            self.letter((x + number * step, y), letter, font, colour);
+        }
+    }
+
+    fn letter(&mut self, (x, y): (usize, usize), letter: char, font: Font, colour: Rgb<u8>) {
+        let known = get_raster(letter, font.weight, font.height);
+        let unknown = || get_raster(char::REPLACEMENT_CHARACTER, font.weight, font.height);
+        let Some(raster) = known.or_else(unknown) else { return };
+        for (row, line) in raster.rows().enumerate() {
+            for (column, &cover) in line.iter().enumerate() {
+                let at = ((x + column) as u32, (y + row) as u32);
+                if let Some(pixel) = self.0.get_pixel_mut_checked(at.0, at.1) {
+                    *pixel = blend(*pixel, colour, cover);
+                }
+            }
+        }
+    }
+}
+
+fn blend(below: Rgb<u8>, above: Rgb<u8>, cover: u8) -> Rgb<u8> {
+    let cover = u32::from(cover);
+    let mixed = |b: u8, a: u8| ((u32::from(b) * (255 - cover) + u32::from(a) * cover) / 255) as u8;
+    Rgb([0, 1, 2].map(|channel| mixed(below.0[channel], above.0[channel])))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::answer::Answer;
+    use crate::render::grid::tests::sheet;
+    use crate::render::samples;
+
+    fn layout(hits: usize, asked: usize) -> Layout {
+        let answer = samples::answer();
+        let picture = vec![0; SIDE * SIDE * 3];
+        let asked = vec![picture; asked];
+        Layout::of(&Sheet { answer: &answer, side: SIDE, asked, found: vec![None; hits] })
+    }
+
+    #[test]
+    fn nine_cells_fill_the_sheet_up_to_its_margins() {
+        let layout = layout(9, 0);
+        assert_eq!(layout.columns, 3);
+        assert_eq!(layout.width, 2 * MARGIN + 3 * CELL_WIDTH + 2 * GAP);
+        let (x, y) = layout.cell(8);
+        assert_eq!(x + CELL_WIDTH + MARGIN, layout.width);
+        assert_eq!(y + CELL_HEIGHT + MARGIN, layout.height);
+    }
+
+    #[test]
+    fn a_picture_of_the_query_moves_the_text_to_its_right_and_the_grid_down() {
+        let (without, with) = (layout(9, 0), layout(9, 1));
+        assert_eq!((without.heading_x, without.heading_y), (MARGIN, MARGIN));
+        assert!(with.heading_x > MARGIN + ASKED_SIDE && with.heading_y > MARGIN);
+        assert!(with.grid_y > without.grid_y && with.width == without.width);
+    }
+
+    #[test]
+    fn many_pictures_of_the_query_leave_half_of_the_width_to_its_words() {
+        let layout = layout(1, 50);
+        assert!(layout.heading_x <= layout.width / 2 + GAP);
+    }
+
+    #[test]
+    fn no_hits_are_a_heading_alone() {
+        let layout = layout(0, 0);
+        assert_eq!((layout.width, layout.height), (MIN_WIDTH, layout.grid_y));
+    }
+
+    #[test]
+    fn pictures_and_the_grey_of_a_missing_one_are_where_the_layout_says() {
+        let answer = samples::answer();
+        let sheet = sheet(&answer, SIDE);
+        let layout = Layout::of(&sheet);
+        let drawn = image::load_from_memory(&draw(&sheet).unwrap()).unwrap().to_rgb8();
+        assert_eq!(drawn.dimensions(), (layout.width as u32, layout.height as u32));
+        let corner = |number| {
+            let (x, y) = layout.cell(number);
+            *drawn.get_pixel((x + BORDER + 2) as u32, (y + BORDER + 2) as u32)
+        };
+        assert_eq!(corner(0), Rgb([200, 20, 40]));
+        assert_eq!(corner(1), EMPTY);
+        let asked = *drawn.get_pixel((MARGIN + 60) as u32, (MARGIN + 60) as u32);
+        assert_eq!(asked, Rgb([200, 20, 40]));
+    }
+
+    #[test]
+    fn the_same_answer_gives_the_same_bytes_and_another_query_others() {
+        let answer = samples::answer();
+        let other = Answer { query: "blue dress".to_owned(), ..samples::answer() };
+        assert_eq!(draw(&sheet(&answer, SIDE)).unwrap(), draw(&sheet(&answer, SIDE)).unwrap());
+        assert_ne!(draw(&sheet(&answer, SIDE)).unwrap(), draw(&sheet(&other, SIDE)).unwrap());
+    }
+
+    #[test]
+    fn typographic_signs_become_letters_that_the_font_has() {
+        let plain = printable("Women’s “A–Z”…");
+        assert_eq!(plain, "Women's \"A-Z\"...");
+        for letter in plain.chars() {
+            assert!(get_raster(letter, BODY.weight, BODY.height).is_some(), "{letter:?}");
+        }
+    }
+
+    #[test]
+    fn a_halved_picture_holds_the_mean_of_four_pixels() {
+        let rgb = [0, 0, 0, 100, 100, 100, 100, 100, 100, 200, 200, 200];
+        assert_eq!(halved(&rgb, 2), [100, 100, 100]);
+    }
+}

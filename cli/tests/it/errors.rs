@@ -1,0 +1,179 @@
+//! Every error is one line that says what was found and what to do, with exit code 2.
+
+use std::process::Stdio;
+
+use crate::util::Folder;
+
+#[test]
+fn a_catalogue_that_is_not_there() {
+    let ran = Folder::new().run(["train", "shoes.jsonl", "-o", "model"]);
+    ran.failed_with("shoes.jsonl: there is no such catalogue; give a file or a folder of pictures");
+}
+
+#[test]
+fn a_folder_that_is_no_model() {
+    let folder = Folder::new();
+    folder.write("shoes.jsonl", "{}");
+    folder.run(["eval", ".", "shoes.jsonl"]).failed_with(
+        ".: this is no model folder (it has no model.toml); \
+         `looksee train CATALOGUE -o MODEL` makes a model",
+    );
+}
+
+#[test]
+fn a_model_that_is_not_there() {
+    let folder = Folder::new();
+    folder.write("shoes.jsonl", "{}");
+    folder.run(["eval", "mdel", "shoes.jsonl"]).failed_with("mdel: there is no such folder");
+}
+
+#[test]
+fn a_file_where_a_model_is_needed() {
+    let folder = Folder::new();
+    folder.write("model.toml", "");
+    folder
+        .run(["embed", "model.toml", "--images", "a.jpg", "-o", "v.npy"])
+        .failed_with("model.toml: this is a file, and a folder is needed here");
+}
+
+#[test]
+fn a_folder_that_is_no_index() {
+    let folder = Folder::new();
+    let sentence = ".: this is no index folder (it has no index.sqlite); \
+                    `looksee index CATALOGUE -m MODEL -o INDEX` makes an index";
+    for words in [
+        &["search", ".", "red dress"][..],
+        &["remove", ".", "B1"],
+        &["compact", "."],
+        &["check", "."],
+        &["merge", ".", "-o", "all"],
+    ] {
+        folder.run(words).failed_with(sentence);
+    }
+}
+
+#[test]
+fn a_model_given_as_an_index() {
+    let folder = Folder::new();
+    folder.write("model/model.toml", "");
+    folder.run(["search", "model", "red"]).failed_with(
+        "model: this is no index folder (it has no index.sqlite); it is a model, \
+         `looksee index CATALOGUE -m MODEL -o INDEX` makes an index with it",
+    );
+}
+
+#[test]
+fn an_index_without_a_model_to_make_it_with() {
+    let folder = Folder::new();
+    folder.write("shoes.jsonl", "{}");
+    folder
+        .run(["index", "shoes.jsonl", "-o", "shop"])
+        .failed_with("shop: there is no model in this index yet; name one with --model MODEL");
+}
+
+#[test]
+fn a_folder_that_is_neither_model_nor_index() {
+    Folder::new()
+        .run(["info", "."])
+        .failed_with(".: this is neither a model (no model.toml) nor an index (no index.sqlite)");
+}
+
+#[test]
+fn a_device_that_this_build_lacks() {
+    Folder::new()
+        .run(["info", ".", "--device", "cuda"])
+        .failed_with("this build has no device \"cuda\" (it has: cpu); leave --device out");
+}
+
+#[test]
+fn queries_that_say_nothing() {
+    let folder = Folder::new();
+    folder
+        .run(["search", "shop", "red", "-"])
+        .failed_with("nothing follows the - at the end of the query");
+    folder
+        .run(["search", "shop", " "])
+        .failed_with("the query is empty; give words, ./picture.jpg or id:NAME");
+}
+
+#[test]
+fn a_grid_of_an_unknown_kind_is_refused_before_anything_is_searched() {
+    Folder::new()
+        .run(["search", "shop", "red", "--grid", "red.pdf"])
+        .failed_with("red.pdf: a grid is a .png or an .html file");
+}
+
+#[test]
+fn a_file_to_be_written_into_a_folder_that_is_not_there() {
+    let folder = Folder::new();
+    folder.write("model/model.toml", "");
+    folder
+        .run(["embed", "model", "--images", "a.jpg", "-o", "out/v.npy"])
+        .failed_with("out: there is no such folder");
+    folder
+        .run(["search", "shop", "red", "--grid", "out/red.png"])
+        .failed_with("out: there is no such folder");
+}
+
+#[test]
+fn formats_that_contradict_each_other() {
+    Folder::new()
+        .run(["search", "shop", "red", "--json", "--format", "csv"])
+        .failed_with("--format, --json and -0 ask for different formats");
+}
+
+#[test]
+fn a_models_description_is_printed_as_it_is_and_as_json() {
+    let folder = Folder::new();
+    folder.write("model/model.toml", "dim = 128\n[image]\ntower = \"resnet18\"\n");
+    let ran = folder.run(["info", "model"]);
+    assert_eq!(ran.stdout, "dim = 128\n[image]\ntower = \"resnet18\"\n");
+    let ran = folder.run(["info", "model", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(json, serde_json::json!({"dim": 128, "image": {"tower": "resnet18"}}));
+}
+
+#[test]
+fn a_damaged_model_description_is_an_error_in_one_line() {
+    let folder = Folder::new();
+    folder.write("model/model.toml", "dim = \n");
+    let ran = folder.run(["info", "model", "--json"]);
+    assert_eq!(ran.code, Some(2));
+    assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
+}
+
+#[test]
+fn a_reader_that_has_gone_is_no_error() {
+    let folder = Folder::new();
+    // More than a pipe holds, so that the program must notice.
+    let comment = format!("# {}\n", "x".repeat(1 << 20));
+    folder.write("model/model.toml", comment);
+    let mut command = folder.program(["info", "model"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_behind_standard_output_is_an_error() {
+    let folder = Folder::new();
+    folder.write("model/model.toml", "dim = 128\n");
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = folder.program(["info", "model"]).stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let sentence = String::from_utf8(output.stderr).unwrap();
+    assert!(sentence.starts_with("looksee: cannot write to standard output: "), "{sentence}");
+}
+
+#[test]
+fn pictures_and_texts_at_once() {
+    let folder = Folder::new();
+    folder.write("model/model.toml", "");
+    let words = ["embed", "model", "--images", "-", "-o", "v.npy", "--texts", "t"];
+    let ran = folder.run_with_input(&words, b"a.jpg\n");
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.stderr.contains("cannot be used with"), "{}", ran.stderr);
+}

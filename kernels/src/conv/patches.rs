@@ -1,0 +1,147 @@
+//! The patch matrix: input values under the kernel, one row an output position.
+//!
+//! In `[height, width, channels]` order the taps of one kernel row are one run of the input, cut
+//! where the kernel reaches into the padding; so a patch is `kernel` copies, not one a tap.
+
+use super::ConvShape;
+use crate::matmul::{View, Workers};
+use crate::parallel::{piece_len, threads};
+use crate::scratch::with_scratch;
+use crate::simd::multiversion;
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// The taps of one kernel row at one output position.
+struct Run {
+    /// All taps of the kernel row.
+    taps: Range<usize>,
+    /// Those that lie on the picture; empty at the start of `taps` when none does.
+    inside: Range<usize>,
+    /// Where the values of `inside` start in the input.
+    source: usize,
+}
+
+/// The position of a row of the patch matrix, with the input pixel under the kernel's corner.
+#[derive(Clone, Copy)]
+struct Corner {
+    picture: usize,
+    y: isize,
+    x: isize,
+}
+
+impl Corner {
+    #[inline(always)]
+    fn of_row(shape: &ConvShape, row: usize) -> Self {
+        let (height, width) = (shape.out_height(), shape.out_width());
+        let position = row % (height * width);
+        let place = |at: usize| (at * shape.stride) as isize - shape.padding as isize;
+        Self {
+            picture: row / (height * width),
+            y: place(position / width),
+            x: place(position % width),
+        }
+    }
+
+    #[inline(always)]
+    fn run(self, shape: &ConvShape, kernel_row: usize) -> Run {
+        let tap = |column: usize| (kernel_row * shape.kernel + column) * shape.inputs;
+        let taps = tap(0)..tap(shape.kernel);
+        let y = self.y + kernel_row as isize;
+        let first = (-self.x).max(0) as usize;
+        let last = (shape.width as isize - self.x).clamp(0, shape.kernel as isize) as usize;
+        if y < 0 || y >= shape.height as isize || first >= last {
+            return Run { inside: taps.start..taps.start, taps, source: 0 };
+        }
+        let pixel = (self.picture * shape.height + y as usize) * shape.width;
+        let column = (self.x + first as isize) as usize;
+        Run { taps, inside: tap(first)..tap(last), source: (pixel + column) * shape.inputs }
+    }
+}
+
+/// Calls `use_them` with the patch matrix `[rows, taps]` of these rows and taps.
+pub(super) fn with_patches<R>(
+    shape: &ConvShape,
+    x: &[f32],
+    rows: Range<usize>,
+    taps: Range<usize>,
+    workers: Workers,
+    use_them: impl FnOnce(View) -> R,
+) -> R {
+    if shape.is_product() && taps.len() == shape.inputs {
+        let x = &x[rows.start * shape.inputs..rows.end * shape.inputs];
+        return use_them(View::new(x, rows.len(), shape.inputs));
+    }
+    with_scratch(rows.len() * taps.len(), |patches| {
+        match workers {
+            Workers::One => copy_patches(shape, x, rows.start, &taps, patches),
+            Workers::All => {
+                let share = piece_len(rows.len(), 4 * threads(), 1);
+                patches.par_chunks_mut(share * taps.len()).enumerate().for_each(|(task, part)| {
+                    copy_patches(shape, x, rows.start + task * share, &taps, part);
+                });
+            }
+        }
+        use_them(View::new(patches, rows.len(), taps.len()))
+    })
+}
+
+/// Fills `patches` `[.., taps]` with the rows from `first_row` on.
+fn copy_patches(
+    shape: &ConvShape,
+    x: &[f32],
+    first_row: usize,
+    taps: &Range<usize>,
+    patches: &mut [f32],
+) {
+    for (row, patch) in patches.chunks_exact_mut(taps.len()).enumerate() {
+        let corner = Corner::of_row(shape, first_row + row);
+        for kernel_row in 0..shape.kernel {
+            copy_run(&corner.run(shape, kernel_row), x, taps, patch);
+        }
+    }
+}
+
+/// Copies the part of a run that lies in `taps` to its place in `patch`.
+fn copy_run(run: &Run, x: &[f32], taps: &Range<usize>, patch: &mut [f32]) {
+    let all = clip(&run.taps, taps);
+    if all.is_empty() {
+        return;
+    }
+    let inside = clip(&run.inside, &all);
+    let place = |range: Range<usize>| range.start - taps.start..range.end - taps.start;
+    if inside.is_empty() {
+        patch[place(all)].fill(0.0);
+        return;
+    }
+    let source = run.source + inside.start - run.inside.start;
+    patch[place(all.start..inside.start)].fill(0.0);
+    patch[place(inside.clone())].copy_from_slice(&x[source..source + inside.len()]);
+    patch[place(inside.end..all.end)].fill(0.0);
+}
+
+/// The part of `range` that lies in `limits`; an empty range lies at one of the ends.
+fn clip(range: &Range<usize>, limits: &Range<usize>) -> Range<usize> {
+    let start = range.start.clamp(limits.start, limits.end.max(limits.start));
+    start..range.end.clamp(start, limits.end.max(start))
+}
+
+multiversion! {
+    /// Adds `patches` `[rows, taps]` onto the pictures they were cut from.
+    pub(super) fn add_patches(
+        shape: ConvShape,
+        rows: Range<usize>,
+        patches: &[f32],
+        pictures: &mut [f32],
+    ) {
+        for (row, patch) in rows.zip(patches.chunks_exact(shape.taps())) {
+            let corner = Corner::of_row(&shape, row);
+            for kernel_row in 0..shape.kernel {
+                let run = corner.run(&shape, kernel_row);
+                let target = &mut pictures[run.source..run.source + run.inside.len()];
+                for (to, &from) in target.iter_mut().zip(&patch[run.inside]) {
+                    *to += from;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,128 @@
+use super::*;
+use crate::testing::{Sum, Terms, assert_close, in_pool, in_pools, random};
+
+/// Calls `term(x index, weight index, y index)` for every product of the definition.
+fn each_product(s: &ConvShape, mut term: impl FnMut(usize, usize, usize)) {
+    let (oh, ow) = (s.out_height(), s.out_width());
+    for row in 0..s.rows() {
+        let (picture, oy, ox) = (row / (oh * ow), row / ow % oh, row % ow);
+        for tap in 0..s.kernel * s.kernel {
+            let y = oy * s.stride + tap / s.kernel;
+            let x = ox * s.stride + tap % s.kernel;
+            let inside = s.padding..s.padding + s.height;
+            if !inside.contains(&y) || !(s.padding..s.padding + s.width).contains(&x) {
+                continue;
+            }
+            let pixel = (picture * s.height + y - s.padding) * s.width + x - s.padding;
+            for input in 0..s.inputs {
+                for output in 0..s.outputs {
+                    let weight = (tap * s.inputs + input) * s.outputs + output;
+                    term(pixel * s.inputs + input, weight, row * s.outputs + output);
+                }
+            }
+        }
+    }
+}
+
+fn check(shape: &ConvShape) {
+    let x = random(shape.n * shape.image(), 1);
+    let weights = random(shape.taps() * shape.outputs, 2);
+    let dy = random(shape.rows() * shape.outputs, 3);
+    let mut terms = [dy.len(), x.len(), weights.len()].map(|len| vec![Terms::default(); len]);
+    each_product(shape, |i, w, o| {
+        terms[0][o].add(x[i], weights[w]);
+        terms[1][i].add(dy[o], weights[w]);
+        terms[2][w].add(dy[o], x[i]);
+    });
+    let expected = terms.map(|all| all.into_iter().map(Terms::sum).collect::<Vec<_>>());
+    in_pools(|| {
+        let mut y = vec![f32::NAN; dy.len()];
+        forward(shape, &x, &weights, &mut y);
+        assert_close(&y, &expected[0]);
+        let mut dx = vec![f32::NAN; x.len()];
+        backward_input(shape, &dy, &weights, &mut dx);
+        assert_close(&dx, &expected[1]);
+        let mut dw = vec![f32::NAN; weights.len()];
+        backward_weights(shape, &x, &dy, &mut dw);
+        assert_close(&dw, &expected[2]);
+    });
+}
+
+fn shape([n, height, width, inputs, outputs, kernel, stride, padding]: [usize; 8]) -> ConvShape {
+    ConvShape { n, height, width, inputs, outputs, kernel, stride, padding }
+}
+
+#[test]
+fn odd_sizes_agree_with_the_definition() {
+    for sizes in [
+        [1, 1, 1, 1, 1, 1, 1, 0],
+        [1, 1, 1, 3, 5, 3, 1, 1],
+        [2, 5, 7, 3, 13, 3, 1, 1],
+        [3, 7, 5, 13, 7, 3, 2, 1],
+        [2, 13, 13, 3, 5, 7, 2, 3],
+        [5, 7, 7, 5, 3, 1, 2, 0],
+        [3, 5, 2, 7, 2, 1, 1, 0],
+        [1, 13, 5, 2, 3, 5, 3, 2],
+        [2, 3, 3, 2, 2, 3, 1, 0],
+        [1, 2, 2, 5, 1, 3, 2, 2],
+        [1, 5, 5, 2, 2, 1, 3, 0],
+        [2, 7, 7, 3, 2, 2, 2, 1],
+    ] {
+        check(&shape(sizes));
+    }
+}
+
+#[test]
+fn many_rows_agree_with_the_definition() {
+    // More than 256 rows a thread on pools of up to three threads.
+    check(&shape([2, 29, 31, 5, 3, 3, 1, 1]));
+    check(&shape([2, 61, 59, 3, 4, 3, 2, 1]));
+    check(&shape([1, 31, 29, 3, 5, 1, 1, 0]));
+    // More than one chunk for each sum.
+    check(&shape([5, 30, 30, 20, 1, 3, 1, 1]));
+}
+
+#[test]
+fn wide_products_agree_with_the_definition() {
+    // More weights than a thread keeps an accumulator for.
+    check(&shape([1, 3, 3, 550, 551, 1, 1, 0]));
+}
+
+#[test]
+fn the_same_threads_give_the_same_bytes() {
+    let shape = shape([4, 19, 17, 7, 9, 3, 1, 1]);
+    let (x, dy) = (random(4 * shape.image(), 1), random(shape.rows() * 9, 3));
+    for threads in [2, 5] {
+        let run = || {
+            let mut dw = vec![0.0; shape.taps() * 9];
+            backward_weights(&shape, &x, &dy, &mut dw);
+            dw.iter().map(|value| value.to_bits()).collect::<Vec<_>>()
+        };
+        assert_eq!(in_pool(threads, run), in_pool(threads, run));
+    }
+}
+
+#[test]
+fn a_window_larger_than_the_picture_has_no_output() {
+    let shape = shape([1, 2, 2, 1, 1, 5, 1, 1]);
+    assert_eq!(shape.rows(), 0);
+    let mut dx = [1.0; 4];
+    forward(&shape, &[1.0; 4], &[1.0; 25], &mut []);
+    backward_input(&shape, &[], &[1.0; 25], &mut dx);
+    assert_close(&dx, &[Sum::exact(0.0); 4]);
+}
+
+#[test]
+fn values_that_are_not_numbers_pass_through() {
+    let shape = shape([1, 3, 3, 1, 1, 1, 1, 0]);
+    let x = [f32::NAN, 1.0, f32::INFINITY, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0];
+    let mut y = [0.0; 9];
+    forward(&shape, &x, &[2.0], &mut y);
+    assert!(y[0].is_nan() && y[2] == f32::INFINITY && (y[1] - 2.0).abs() < 1e-6, "{y:?}");
+}
+
+#[test]
+#[should_panic(expected = "input values")]
+fn a_wrong_length_is_named() {
+    forward(&shape([1, 2, 2, 1, 1, 1, 1, 0]), &[0.0; 3], &[0.0], &mut [0.0; 4]);
+}

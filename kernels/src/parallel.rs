@@ -1,0 +1,44 @@
+//! How work is cut into pieces for rayon's current pool.
+
+use std::ops::Range;
+
+/// Values a task of an elementwise loop gets: 256 KB, long against the cost of handing it out.
+pub(crate) const TASK_VALUES: usize = 1 << 16;
+
+/// Number of threads of the pool that work started here runs on.
+pub(crate) fn threads() -> usize {
+    rayon::current_num_threads().max(1)
+}
+
+/// Length of each piece (the last may be shorter) when `count` things are cut into at most
+/// `pieces`, as a multiple of `multiple`; at least 1.
+pub(crate) fn piece_len(count: usize, pieces: usize, multiple: usize) -> usize {
+    count.div_ceil(pieces.max(1)).next_multiple_of(multiple).max(1)
+}
+
+/// The ranges of `0..count` in pieces of `len`.
+pub(crate) fn pieces(count: usize, len: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..count).step_by(len).map(move |start| start..(start + len).min(count))
+}
+
+/// Values a task gets when rows of `channels` must stay whole, and at least `rows` rows.
+pub(crate) fn task_values(channels: usize, rows: usize) -> usize {
+    (TASK_VALUES / channels.max(1)).max(rows) * channels.max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_cover_everything_once() {
+        for count in [0, 1, 7, 64, 65] {
+            for parts in 1..9 {
+                let len = piece_len(count, parts, 4);
+                let all: Vec<usize> = pieces(count, len).flatten().collect();
+                assert_eq!(all, (0..count).collect::<Vec<_>>());
+                assert!(pieces(count, len).count() <= parts);
+            }
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The text tower: word embedding, bidirectional GRU (Cho et al., 2014), pool over the tokens,
+//! linear layer.
+//!
+//! Names are PyTorch's for `nn.Embedding`, `nn.GRU` and `nn.Linear`, below `text.`. Padding takes
+//! no part: each sequence ends at its own length, backward states start there, and the pool sees
+//! real tokens alone.
+
+use std::sync::Arc;
+
+use burn::tensor::{Int, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+
+use super::parameters::{Init, Layout, Mode, Parameters, Pass};
+use super::resnet::Pool;
+use crate::ops::{self, Direction};
+use crate::tokens::TokenBatch;
+use crate::units::Seed;
+
+/// Architecture of a text tower.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TextTower {
+    /// Values a token.
+    pub embedding: usize,
+    /// Values of a state, each direction.
+    pub hidden: usize,
+    /// Whether a second GRU reads from the end.
+    pub bidirectional: bool,
+    /// How the states of a text become one vector.
+    pub pool: Pool,
+    /// Tokens after which a text is cut.
+    pub longest: usize,
+    /// Chance that a feature of the embedding is left out for a whole text (spatial dropout).
+    pub dropout: f32,
+}
+
+/// A text tower with the sizes that come from elsewhere.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Gru {
+    pub(crate) tower: TextTower,
+    pub(crate) vocabulary: usize,
+    pub(crate) dim: usize,
+}
+
+impl Gru {
+    fn directions(self) -> &'static [(Direction, &'static str)] {
+        const BOTH: [(Direction, &str); 2] =
+            [(Direction::Forward, ""), (Direction::Backward, "_reverse")];
+        if self.tower.bidirectional { &BOTH } else { &BOTH[..1] }
+    }
+
+    /// Adds this tower's parameters with PyTorch's initialisation; embeddings start small.
+    pub(crate) fn add_parameters(self, parameters: &mut Parameters, seed: Seed) {
+        let TextTower { embedding, hidden, .. } = self.tower;
+        let table = [self.vocabulary, embedding];
+        parameters.add("text.embedding.weight", &table, Layout::Plain, Init::Normal(0.1), seed);
+        let bound = Init::Uniform(1.0 / (hidden as f32).sqrt());
+        for (_, suffix) in self.directions() {
+            for (part, inputs) in [("ih", embedding), ("hh", hidden)] {
+                let weight = format!("text.gru.weight_{part}_l0{suffix}");
+                parameters.add(weight, &[inputs, 3 * hidden], Layout::Transposed, bound, seed);
+                let bias = format!("text.gru.bias_{part}_l0{suffix}");
+                parameters.add(bias, &[3 * hidden], Layout::Plain, bound, seed);
+            }
+        }
+        let features = hidden * self.directions().len();
+        let bound = Init::Uniform(1.0 / (features as f32).sqrt());
+        let weight = [features, self.dim];
+        parameters.add("text.fc.weight", &weight, Layout::Transposed, bound, seed);
+        parameters.add("text.fc.bias", &[self.dim], Layout::Plain, bound, seed);
+    }
+
+    /// Token numbers -> `[n, dim]`, not normalised. `chance` is for the dropout.
+    pub(crate) fn forward(
+        self,
+        pass: &Pass,
+        batch: &TokenBatch,
+        chance: &mut fastrand::Rng,
+    ) -> Tensor<2> {
+        let n = batch.lengths.len();
+        let embedded = self.embedded(pass, batch, chance); // [n·len, embedding]
+        let lengths: Arc<[u32]> = batch.lengths.as_slice().into();
+        let states = self.directions().iter().map(|&(direction, suffix)| {
+            let weight = |part| pass.matrix(&format!("text.gru.weight_{part}_l0{suffix}"));
+            let bias = |part| pass.vector(&format!("text.gru.bias_{part}_l0{suffix}"));
+            let inputs = embedded.clone().matmul(weight("ih")) + bias("ih").unsqueeze();
+            let inputs = inputs.reshape([n, batch.len, 3 * self.tower.hidden]);
+            let states =
+                ops::gru(inputs, weight("hh"), bias("hh"), Arc::clone(&lengths), direction);
+            self.pooled(pass, states, batch) // [n, hidden]
+        });
+        let features = Tensor::cat(states.collect(), 1); // [n, hidden·directions]
+        features.matmul(pass.matrix("text.fc.weight")) + pass.vector("text.fc.bias").unsqueeze()
+    }
+
+    fn embedded(self, pass: &Pass, batch: &TokenBatch, chance: &mut fastrand::Rng) -> Tensor<2> {
+        let (n, len, width) = (batch.lengths.len(), batch.len, self.tower.embedding);
+        let ids: Vec<i32> = batch.ids.iter().map(|&id| id as i32).collect();
+        let ids: Tensor<1, Int> =
+            Tensor::from_data(TensorData::new(ids, vec![n * len]), pass.device());
+        let embedded = pass.matrix("text.embedding.weight").select(0, ids); // [n·len, width]
+        let drop = self.tower.dropout;
+        if pass.mode() == Mode::Inference || drop <= 0.0 {
+            return embedded;
+        }
+        let kept = |chance: &mut fastrand::Rng| {
+            if chance.f32() < drop { 0.0 } else { 1.0 / (1.0 - drop) }
+        };
+        let mask = (0..n * width).map(|_| kept(chance)).collect();
+        let mask: Tensor<3> = pass.tensor(mask, &[n, 1, width]);
+        (embedded.reshape([n, len, width]) * mask).reshape([n * len, width])
+    }
+
+    /// States `[n, len, hidden]` -> `[n, hidden]` over each text's real tokens.
+    fn pooled(self, pass: &Pass, states: Tensor<3>, batch: &TokenBatch) -> Tensor<2> {
+        let [n, len, hidden] = states.dims();
+        match self.tower.pool {
+            Pool::Max => {
+                // States lie within -1 and 1, so that a padded position at -2 never wins.
+                let low = padding_mask(
+                    batch,
+                    |length, position| {
+                        if position < length { 0.0 } else { -2.0 }
+                    },
+                );
+                let states = states + pass.tensor(low, &[n, len, 1]);
+                ops::global_max_pool(states.reshape([n, len, 1, hidden]))
+            }
+            Pool::Average => {
+                let share =
+                    padding_mask(
+                        batch,
+                        |length, position| {
+                            if position < length { 1.0 / length as f32 } else { 0.0 }
+                        },
+                    );
+                let share: Tensor<3> = pass.tensor(share, &[n, len, 1]);
+                (states * share).sum_dim(1).reshape([n, hidden])
+            }
+        }
+    }
+}
+
+fn padding_mask(batch: &TokenBatch, value: impl Fn(usize, usize) -> f32 + Copy) -> Vec<f32> {
+    let lengths = batch.lengths.iter().map(|&length| length as usize);
+    lengths.flat_map(|length| (0..batch.len).map(move |position| value(length, position))).collect()
+}

@@ -1,0 +1,409 @@
+//! A model's numbers: named values in the layout that the kernels want, and the tensors that one
+//! pass makes of them.
+//!
+//! Names and file layout are PyTorch's (torchvision's for the image tower), so that weights go in
+//! and out without a table of names; inside, a convolution is a matrix `[taps, outputs]` and a
+//! linear layer `[inputs, outputs]`. Keeping plain vectors rather than the framework's module
+//! types makes saving, freezing and the optimiser's state a walk over one map, and keeps a run
+//! reproducible to the byte.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use looksee_kernels::norm::Moments;
+
+use super::weights::{NamedTensor, Weights};
+use crate::error::{Error, ErrorKind, Result};
+use crate::ops::values_of;
+use crate::units::Seed;
+
+/// How the values of a parameter lie in memory and in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// The same in both: a vector, an embedding table.
+    Plain,
+    /// Memory `[inputs, outputs]`, file `[outputs, inputs]`.
+    Transposed,
+    /// Memory `[kernel·kernel·inputs, outputs]`, file `[outputs, inputs, kernel, kernel]`.
+    Convolution {
+        /// Side of the window.
+        kernel: usize,
+    },
+}
+
+/// One named value.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Parameter {
+    /// Sizes in memory: one or two.
+    pub(crate) shape: Vec<usize>,
+    /// Row-major.
+    pub(crate) values: Vec<f32>,
+    pub(crate) layout: Layout,
+    /// Learned by gradient; running statistics are not, nor is what is frozen.
+    pub(crate) trainable: bool,
+}
+
+/// How a parameter starts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Init {
+    /// Every value the same.
+    Constant(f32),
+    /// Normal with this standard deviation.
+    Normal(f32),
+    /// Uniform between minus and plus this bound.
+    Uniform(f32),
+}
+
+/// All parameters of a model by name.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Parameters {
+    map: BTreeMap<String, Parameter>,
+}
+
+impl Parameters {
+    /// Adds a parameter; its chance depends on the seed and its name alone.
+    pub(crate) fn add(
+        &mut self,
+        name: impl Into<String>,
+        shape: &[usize],
+        layout: Layout,
+        init: Init,
+        seed: Seed,
+    ) {
+        let name = name.into();
+        let mut rng = seed.stream(&name, 0);
+        let count = shape.iter().product();
+        let values = match init {
+            Init::Constant(value) => vec![value; count],
+            Init::Normal(deviation) => (0..count).map(|_| deviation * normal(&mut rng)).collect(),
+            Init::Uniform(bound) => (0..count).map(|_| bound * (2.0 * rng.f32() - 1.0)).collect(),
+        };
+        let parameter = Parameter { shape: shape.to_vec(), values, layout, trainable: true };
+        self.map.insert(name, parameter);
+    }
+
+    /// Adds a value that is kept and saved but not learned.
+    pub(crate) fn add_statistic(&mut self, name: impl Into<String>, size: usize, value: f32) {
+        let parameter = Parameter {
+            shape: vec![size],
+            values: vec![value; size],
+            layout: Layout::Plain,
+            trainable: false,
+        };
+        self.map.insert(name.into(), parameter);
+    }
+
+    /// The parameter of this name.
+    ///
+    /// # Panics
+    /// When there is none: towers ask only for what they added.
+    pub(crate) fn get(&self, name: &str) -> &Parameter {
+        self.map.get(name).unwrap_or_else(|| panic!("no parameter {name}"))
+    }
+
+    /// All parameters in order of their names.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Parameter)> {
+        self.map.iter().map(|(name, parameter)| (name.as_str(), parameter))
+    }
+
+    /// All parameters in order of their names, to be changed.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (&str, &mut Parameter)> {
+        self.map.iter_mut().map(|(name, parameter)| (name.as_str(), parameter))
+    }
+
+    /// Stops the learning of every parameter that `frozen` names.
+    pub(crate) fn freeze(&mut self, frozen: impl Fn(&str) -> bool) {
+        for (name, parameter) in &mut self.map {
+            parameter.trainable &= !frozen(name);
+        }
+    }
+
+    /// Moves running statistics towards a batch's: `momentum` is the share of the new.
+    pub(crate) fn keep_statistics(&mut self, seen: &[Seen], momentum: f32) {
+        for Seen { name, moments, rows } in seen {
+            let unbiased = *rows as f32 / (*rows as f32 - 1.0).max(1.0);
+            self.blend(&format!("{name}.running_mean"), &moments.mean, 1.0, momentum);
+            self.blend(&format!("{name}.running_var"), &moments.variance, unbiased, momentum);
+        }
+    }
+
+    fn blend(&mut self, name: &str, new: &[f32], scale: f32, momentum: f32) {
+        let Some(parameter) = self.map.get_mut(name) else { return };
+        for (old, new) in parameter.values.iter_mut().zip(new) {
+            *old += momentum * (scale * new - *old);
+        }
+    }
+
+    /// All values under file names and in file layout.
+    pub(crate) fn to_weights(&self) -> Weights {
+        self.map.iter().map(|(name, parameter)| (name.clone(), to_file(parameter))).collect()
+    }
+
+    /// Takes the values of all parameters below `prefix` from a weight file whose names lack it.
+    ///
+    /// Every such parameter must be in the file with the right shape, but those for which
+    /// `optional` is true, which keep their values when they are missing or of another shape.
+    /// Returns the names that were taken.
+    pub(crate) fn load(
+        &mut self,
+        weights: &Weights,
+        prefix: &str,
+        optional: impl Fn(&str) -> bool,
+    ) -> Result<Vec<String>> {
+        let mut taken = Vec::new();
+        for (name, parameter) in &mut self.map {
+            let Some(in_file) = name.strip_prefix(prefix) else { continue };
+            let expected = file_shape(parameter);
+            match weights.get(in_file) {
+                Some(tensor) if tensor.shape == expected => {
+                    parameter.values = from_file(tensor, parameter.layout);
+                    taken.push(name.clone());
+                }
+                _ if optional(name) => {}
+                Some(tensor) => {
+                    return Err(Error::new(
+                        ErrorKind::Mismatch,
+                        format!(
+                            "tensor {in_file} has shape {:?}, this architecture needs {expected:?}",
+                            tensor.shape
+                        ),
+                    ));
+                }
+                None => return Err(missing(in_file, weights)),
+            }
+        }
+        Ok(taken)
+    }
+}
+
+fn missing(name: &str, weights: &Weights) -> Error {
+    let found: Vec<&str> = weights.keys().take(4).map(String::as_str).collect();
+    Error::new(
+        ErrorKind::Mismatch,
+        format!(
+            "no tensor {name} among the {} of the file (the first: {}); are these the weights of \
+             this architecture?",
+            weights.len(),
+            found.join(", ")
+        ),
+    )
+}
+
+fn file_shape(parameter: &Parameter) -> Vec<usize> {
+    match (parameter.layout, parameter.shape.as_slice()) {
+        (Layout::Transposed, &[inputs, outputs]) => vec![outputs, inputs],
+        (Layout::Convolution { kernel }, &[taps, outputs]) => {
+            vec![outputs, taps / (kernel * kernel), kernel, kernel]
+        }
+        (_, shape) => shape.to_vec(),
+    }
+}
+
+fn to_file(parameter: &Parameter) -> NamedTensor {
+    let shape = file_shape(parameter);
+    let values = match (parameter.layout, parameter.shape.as_slice()) {
+        (Layout::Transposed, &[rows, columns]) => transposed(&parameter.values, rows, columns),
+        (Layout::Convolution { kernel }, &[taps, outputs]) => {
+            // [k·k, ci, co] -> [co, ci, k·k]
+            let (window, inputs) = (kernel * kernel, taps / (kernel * kernel));
+            let at = |o, i, w| parameter.values[(w * inputs + i) * outputs + o];
+            let order = (0..outputs).flat_map(|o| (0..inputs).map(move |i| (o, i)));
+            order.flat_map(|(o, i)| (0..window).map(move |w| at(o, i, w))).collect()
+        }
+        _ => parameter.values.clone(),
+    };
+    NamedTensor { shape, values }
+}
+
+fn from_file(tensor: &NamedTensor, layout: Layout) -> Vec<f32> {
+    match (layout, tensor.shape.as_slice()) {
+        (Layout::Transposed, &[rows, columns]) => transposed(&tensor.values, rows, columns),
+        (Layout::Convolution { .. }, &[outputs, inputs, height, width]) => {
+            // [co, ci, k·k] -> [k·k, ci, co]
+            let window = height * width;
+            let at = |w, i, o| tensor.values[(o * inputs + i) * window + w];
+            let order = (0..window).flat_map(|w| (0..inputs).map(move |i| (w, i)));
+            order.flat_map(|(w, i)| (0..outputs).map(move |o| at(w, i, o))).collect()
+        }
+        _ => tensor.values.clone(),
+    }
+}
+
+fn transposed(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    (0..columns).flat_map(|c| (0..rows).map(move |r| values[r * columns + c])).collect()
+}
+
+/// A standard normal value (Box and Muller, 1958).
+fn normal(rng: &mut fastrand::Rng) -> f32 {
+    let radius = (-2.0 * (1.0 - rng.f64()).ln()).sqrt();
+    (radius * (std::f64::consts::TAU * rng.f64()).cos()) as f32
+}
+
+/// Whether a pass learns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Batch statistics, gradients.
+    Training,
+    /// Running statistics, no gradients.
+    Inference,
+}
+
+/// The statistics of one batch at one batch norm.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    /// The batch norm's name.
+    pub(crate) name: String,
+    pub(crate) moments: Moments,
+    /// How many rows they were taken over.
+    pub(crate) rows: usize,
+}
+
+#[derive(Clone, Debug)]
+enum Leaf {
+    Vector(Tensor<1>),
+    Matrix(Tensor<2>),
+}
+
+/// The parameters as tensors for one pass (training) or for as long as they do not change
+/// (inference).
+#[derive(Debug)]
+pub(crate) struct Pass {
+    parameters: Arc<Parameters>,
+    device: Device,
+    mode: Mode,
+    leaves: RefCell<BTreeMap<String, Leaf>>,
+    seen: RefCell<Vec<Seen>>,
+}
+
+impl Pass {
+    /// Starts a pass.
+    pub(crate) fn new(parameters: Arc<Parameters>, mode: Mode) -> Self {
+        let device = Device::flex();
+        let device = if mode == Mode::Training { device.autodiff() } else { device };
+        Self { parameters, device, mode, leaves: RefCell::default(), seen: RefCell::default() }
+    }
+
+    pub(crate) fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    pub(crate) fn device(&self) -> &Device {
+        &self.device
+    }
+
+    pub(crate) fn parameter(&self, name: &str) -> &Parameter {
+        self.parameters.get(name)
+    }
+
+    /// Parameter `name` as a tensor of one dimension.
+    pub(crate) fn vector(&self, name: &str) -> Tensor<1> {
+        let mut leaves = self.leaves.borrow_mut();
+        if let Some(Leaf::Vector(tensor)) = leaves.get(name) {
+            return tensor.clone();
+        }
+        let tensor = self.leaf(name);
+        leaves.insert(name.to_owned(), Leaf::Vector(tensor.clone()));
+        tensor
+    }
+
+    /// Parameter `name` as a tensor of two dimensions.
+    pub(crate) fn matrix(&self, name: &str) -> Tensor<2> {
+        let mut leaves = self.leaves.borrow_mut();
+        if let Some(Leaf::Matrix(tensor)) = leaves.get(name) {
+            return tensor.clone();
+        }
+        let tensor = self.leaf(name);
+        leaves.insert(name.to_owned(), Leaf::Matrix(tensor.clone()));
+        tensor
+    }
+
+    fn leaf<const D: usize>(&self, name: &str) -> Tensor<D> {
+        let parameter = self.parameters.get(name);
+        let tensor = self.tensor(parameter.values.clone(), &parameter.shape);
+        if self.mode == Mode::Training && parameter.trainable {
+            tensor.require_grad()
+        } else {
+            tensor
+        }
+    }
+
+    /// A constant tensor on this pass's device.
+    pub(crate) fn tensor<const D: usize>(&self, values: Vec<f32>, shape: &[usize]) -> Tensor<D> {
+        Tensor::from_data(TensorData::new(values, shape.to_vec()), &self.device)
+    }
+
+    /// Notes a batch's statistics for [`Parameters::keep_statistics`].
+    pub(crate) fn note(&self, name: &str, moments: &Moments, rows: usize) {
+        let seen = Seen { name: name.to_owned(), moments: moments.clone(), rows };
+        self.seen.borrow_mut().push(seen);
+    }
+
+    /// What was noted, in order.
+    pub(crate) fn seen(&self) -> Vec<Seen> {
+        self.seen.take()
+    }
+
+    /// The gradient of every trainable parameter that took part, by name.
+    pub(crate) fn gradients(&self, mut gradients: Gradients) -> BTreeMap<String, Vec<f32>> {
+        let mut by_name = BTreeMap::new();
+        for (name, leaf) in self.leaves.borrow().iter() {
+            let gradient = match leaf {
+                Leaf::Vector(tensor) => tensor.grad_remove(&mut gradients).map(values_of),
+                Leaf::Matrix(tensor) => tensor.grad_remove(&mut gradients).map(values_of),
+            };
+            if let Some(gradient) = gradient {
+                by_name.insert(name.clone(), gradient);
+            }
+        }
+        by_name
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counting(shape: &[usize], layout: Layout) -> Parameter {
+        let count: usize = shape.iter().product();
+        let values = (0..count).map(|i| i as f32).collect();
+        Parameter { shape: shape.to_vec(), values, layout, trainable: true }
+    }
+
+    #[test]
+    fn every_layout_goes_to_a_file_and_back() {
+        for (shape, layout, in_file) in [
+            (vec![5], Layout::Plain, vec![5]),
+            (vec![3, 4], Layout::Transposed, vec![4, 3]),
+            (vec![18, 7], Layout::Convolution { kernel: 3 }, vec![7, 2, 3, 3]),
+        ] {
+            let parameter = counting(&shape, layout);
+            let file = to_file(&parameter);
+            assert_eq!(file.shape, in_file);
+            assert_eq!(from_file(&file, layout), parameter.values);
+        }
+    }
+
+    #[test]
+    fn a_convolution_is_written_output_first() {
+        // Taps ky, kx, ci = (0, 1, 1) of a 2x2 window over 3 inputs, output 4 of 5.
+        let parameter = counting(&[12, 5], Layout::Convolution { kernel: 2 });
+        let file = to_file(&parameter);
+        // In memory this is row 1*3 + 1 = 4, column 4; in the file [4, 1, 0, 1].
+        assert_eq!(file.values[4 * 12 + 4 + 1], (4 * 5 + 4) as f32);
+    }
+
+    #[test]
+    fn a_missing_or_misshapen_tensor_is_named() {
+        let mut parameters = Parameters::default();
+        parameters.add("image.fc.bias", &[2], Layout::Plain, Init::Constant(0.0), Seed(0));
+        let mut weights = Weights::new();
+        let error = parameters.load(&weights, "image.", |_| false).unwrap_err();
+        assert!(error.to_string().contains("no tensor fc.bias"), "{error}");
+        weights.insert("fc.bias".into(), NamedTensor { shape: vec![3], values: vec![0.0; 3] });
+        let error = parameters.load(&weights, "image.", |_| false).unwrap_err();
+        assert!(error.to_string().contains("shape [3]"), "{error}");
+        assert!(parameters.load(&weights, "image.", |_| true).unwrap().is_empty());
+    }
+}

@@ -1,0 +1,84 @@
+//! Both towers of a model and their passes from batches to tensors and vectors.
+
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+use super::gru::{Gru, TextTower};
+use super::parameters::{Parameters, Pass};
+use super::resnet::{Depth, Pool, ResNet};
+use crate::error::Result;
+use crate::images::{Frame, ImageBatch};
+use crate::ops::values_of;
+use crate::tokens::TokenBatch;
+use crate::units::Seed;
+use crate::vectors::Vectors;
+
+/// Everything about a model's shape but its vocabulary.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Architecture {
+    /// Network that sees the pictures.
+    pub image: Depth,
+    /// How its last feature map becomes one vector.
+    pub image_pool: Pool,
+    /// Values of an embedding.
+    pub dim: usize,
+    /// The size of picture it takes.
+    pub frame: Frame,
+    /// Network that reads the texts.
+    pub text: TextTower,
+}
+
+/// The two networks, without their numbers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Towers {
+    image: ResNet,
+    text: Gru,
+}
+
+impl Towers {
+    pub(crate) fn new(architecture: &Architecture, vocabulary: usize) -> Self {
+        let &Architecture { image: depth, image_pool: pool, dim, text: tower, .. } = architecture;
+        Self { image: ResNet { depth, pool, dim }, text: Gru { tower, vocabulary, dim } }
+    }
+
+    /// Fresh parameters.
+    pub(crate) fn parameters(&self, seed: Seed) -> Parameters {
+        let mut parameters = Parameters::default();
+        self.image.add_parameters(&mut parameters, seed);
+        self.text.add_parameters(&mut parameters, seed);
+        parameters
+    }
+
+    /// Pictures -> `[n, dim]`, rows of length 1.
+    pub(crate) fn images(&self, pass: &Pass, batch: &ImageBatch) -> Tensor<2> {
+        unit_rows(self.image.forward(pass, batch))
+    }
+
+    /// Texts -> `[n, dim]`, rows of length 1.
+    pub(crate) fn texts(
+        &self,
+        pass: &Pass,
+        batch: &TokenBatch,
+        chance: &mut fastrand::Rng,
+    ) -> Tensor<2> {
+        unit_rows(self.text.forward(pass, batch, chance))
+    }
+
+    /// Pictures -> vectors; `pass` does not learn.
+    pub(crate) fn embed_images(&self, pass: &Pass, batch: &ImageBatch) -> Result<Vectors> {
+        Vectors::normalised(self.image.dim, values_of(self.images(pass, batch)))
+    }
+
+    /// Texts -> vectors; `pass` does not learn.
+    pub(crate) fn embed_texts(&self, pass: &Pass, batch: &TokenBatch) -> Result<Vectors> {
+        let mut no_chance = Seed(0).stream("inference", 0);
+        Vectors::normalised(self.text.dim, values_of(self.texts(pass, batch, &mut no_chance)))
+    }
+}
+
+/// Scales rows to length 1; a row of zeros stays one, and its gradient is finite.
+fn unit_rows(x: Tensor<2>) -> Tensor<2> {
+    let length = (x.clone().powi_scalar(2).sum_dim(1) + 1e-12).sqrt(); // [n, 1]
+    x / length
+}

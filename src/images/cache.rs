@@ -1,0 +1,364 @@
+//! The framed pictures of a training set in one file, so that an epoch never decodes.
+//!
+//! Decoding takes longer than many a training step, and an epoch visits every picture. The file is
+//! mapped: pictures in use stay in the operating system's cache, and a set larger than memory still
+//! works.
+//!
+//! Layout, numbers little-endian:
+//!
+//! ```text
+//! 4096 bytes    header: magic, version, frame, counts, key, checksum of the tail, own checksum
+//! stored · f    pixels of the pictures that could be used, [height, width, 3] each
+//! tail          for each path its place among the pixels (u32, u32::MAX for none),
+//!               then what failed and what was truncated as JSON
+//! ```
+//!
+//! The key is a hash over paths, sizes and times of the files, the frame and the limits, and is part
+//! of the file's name: another set of pictures never meets these pixels. A cache is written under
+//! another name and renamed when whole; one that does not check out is made again.
+
+use std::io::{BufWriter, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::time::{Duration, UNIX_EPOCH};
+
+use looksee_kernels::mapped::Mapped;
+use serde::{Deserialize, Serialize};
+
+use super::{Fit, Frame, Framed, Limits, load_many};
+use crate::error::{Error, ErrorKind, Result};
+use crate::files;
+use crate::units::{Event, Listener, Stop};
+
+const MAGIC: [u8; 8] = *b"lookpix\0";
+/// Counts changes of the layout and of how pictures are decoded and framed.
+const VERSION: u32 = 1;
+/// One page, so that the pixels begin on a page of their own.
+const HEADER_BYTES: usize = 4096;
+const CHUNK: usize = 256;
+const ABSENT: u32 = u32::MAX;
+
+/// Framed pictures of a training set in one mapped file, so that an epoch never decodes.
+#[derive(Debug)]
+pub struct PixelCache {
+    map: Mapped,
+    frame: Frame,
+    places: Vec<u32>,
+}
+
+/// A cache and what did not get into it.
+#[derive(Debug)]
+pub struct Cached {
+    /// The pictures.
+    pub cache: PixelCache,
+    /// Numbers of the paths that could not be used, each with its error.
+    pub failed: Vec<(usize, Error)>,
+    /// Numbers of the pictures whose file ended early.
+    pub truncated: Vec<usize>,
+}
+
+impl PixelCache {
+    /// Opens the cache for exactly these files (path, size, time) and this frame under `folder`,
+    /// or makes it. Made under another name and renamed when whole.
+    ///
+    /// A folder holds one cache: when a new one is made, those for other files or frames go.
+    pub fn open_or_make<P: AsRef<Path> + Sync>(
+        folder: &Path,
+        paths: &[P],
+        frame: Frame,
+        limits: Limits,
+        stop: &Stop,
+        listener: Listener<'_>,
+    ) -> Result<Cached> {
+        let order = Order { key: key(paths, frame, limits), paths, frame, limits };
+        let path = folder.join(format!("cache-{}.pixels", order.key));
+        if let Some(cached) = open(&path, &order) {
+            return Ok(cached);
+        }
+        files::make_folder(folder)?;
+        files::replace(&path, |out| make(out, &order, stop, listener))?;
+        remove_others(folder, &path);
+        open(&path, &order).ok_or_else(|| {
+            Error::new(ErrorKind::Corrupt, "the cache cannot be read back; is the disk failing?")
+                .at_file(&path)
+        })
+    }
+
+    /// Picture `number` as `[height, width, 3]`; `None` for one that failed.
+    pub fn get(&self, number: usize) -> Option<&[u8]> {
+        let place = *self.places.get(number)?;
+        let size = self.frame.bytes();
+        (place != ABSENT).then(|| &self.map.bytes()[HEADER_BYTES + place as usize * size..][..size])
+    }
+
+    /// The frame that all pictures are in.
+    pub fn frame(&self) -> Frame {
+        self.frame
+    }
+
+    /// Number of paths, failed ones included.
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// What a cache must be to be the one asked for.
+struct Order<'a, P> {
+    key: String,
+    paths: &'a [P],
+    frame: Frame,
+    limits: Limits,
+}
+
+fn key<P: AsRef<Path>>(paths: &[P], frame: Frame, limits: Limits) -> String {
+    let settings = format!("{VERSION} {frame:?} {limits:?}").into_bytes();
+    let files = paths.iter().map(|path| signature(path.as_ref()));
+    let parts: Vec<Vec<u8>> = std::iter::once(settings).chain(files).collect();
+    files::fingerprint(parts.iter().map(Vec::as_slice))
+}
+
+/// A file's path, size and time of change; the path alone for one that is not there.
+fn signature(path: &Path) -> Vec<u8> {
+    let mut signature = path.as_os_str().as_encoded_bytes().to_vec();
+    if let Ok(about) = std::fs::metadata(path) {
+        let changed = about.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        signature.push(0);
+        signature.extend(about.len().to_le_bytes());
+        signature.extend(changed.unwrap_or_default().as_nanos().to_le_bytes());
+    }
+    signature
+}
+
+/// The outcome of decoding, in the order of the paths.
+#[derive(Debug, Default)]
+struct Tail {
+    places: Vec<u32>,
+    stored: u32,
+    report: Report,
+}
+
+impl Tail {
+    /// Notes the next picture and gives back the pixels to be stored.
+    fn note(&mut self, outcome: Result<Framed>) -> Option<Framed> {
+        let number = self.places.len();
+        match outcome {
+            Ok(picture) => {
+                self.places.push(self.stored);
+                self.stored += 1;
+                if picture.truncated {
+                    self.report.truncated.push(number);
+                }
+                Some(picture)
+            }
+            Err(error) => {
+                self.places.push(ABSENT);
+                self.report.failed.push(Failure::new(number, &error));
+                None
+            }
+        }
+    }
+
+    fn to_bytes(&self) -> Result<Vec<u8>> {
+        let mut bytes: Vec<u8> = self.places.iter().flat_map(|place| place.to_le_bytes()).collect();
+        serde_json::to_writer(&mut bytes, &self.report)
+            .map_err(|e| Error::invalid("cannot write down what failed").with_source(e))?;
+        Ok(bytes)
+    }
+
+    /// `None` when these are not the bytes of a tail for `count` paths and `stored` pictures.
+    fn from_bytes(bytes: &[u8], count: usize, stored: u32) -> Option<Self> {
+        let (places, report) = bytes.split_at_checked(count.checked_mul(4)?)?;
+        let (places, _) = places.as_chunks::<4>();
+        let places: Vec<u32> = places.iter().map(|place| u32::from_le_bytes(*place)).collect();
+        let report: Report = serde_json::from_slice(report).ok()?;
+        let known = |number: &usize| *number < count;
+        let sound = places.iter().all(|&place| place < stored || place == ABSENT)
+            && report.failed.iter().all(|failure| known(&failure.number))
+            && report.truncated.iter().all(known);
+        sound.then_some(Self { places, stored, report })
+    }
+}
+
+/// What the ledger needs to know again when the cache is opened later.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Report {
+    failed: Vec<Failure>,
+    truncated: Vec<usize>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Failure {
+    number: usize,
+    kind: FailureKind,
+    message: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum FailureKind {
+    Missing,
+    TooLarge,
+    Unsupported,
+    Invalid,
+    Io,
+}
+
+impl Failure {
+    fn new(number: usize, error: &Error) -> Self {
+        let kind = match error.kind() {
+            ErrorKind::NotFound => FailureKind::Missing,
+            ErrorKind::TooLarge => FailureKind::TooLarge,
+            ErrorKind::Unsupported => FailureKind::Unsupported,
+            ErrorKind::Io => FailureKind::Io,
+            _ => FailureKind::Invalid,
+        };
+        let source = std::error::Error::source(error).map(|source| format!(": {source}"));
+        let message = format!("{}{}", error.message(), source.unwrap_or_default());
+        Self { number, kind, message }
+    }
+
+    fn error(&self, path: &Path) -> Error {
+        let kind = match self.kind {
+            FailureKind::Missing => ErrorKind::NotFound,
+            FailureKind::TooLarge => ErrorKind::TooLarge,
+            FailureKind::Unsupported => ErrorKind::Unsupported,
+            FailureKind::Io => ErrorKind::Io,
+            FailureKind::Invalid => ErrorKind::Invalid,
+        };
+        Error::new(kind, self.message.clone()).at_file(path)
+    }
+}
+
+/// The first bytes of a cache.
+#[derive(Debug, PartialEq, Eq)]
+struct Header {
+    frame: Frame,
+    count: u64,
+    stored: u32,
+    tail_bytes: u64,
+    tail_checksum: u64,
+    key: String,
+}
+
+impl Header {
+    fn to_bytes(&self) -> Vec<u8> {
+        let fit = match self.frame.fit {
+            Fit::Letterbox => 0,
+            Fit::Crop => 1,
+            Fit::Stretch => 2,
+        };
+        let mut bytes = MAGIC.to_vec();
+        for number in
+            [VERSION, self.frame.width_px as u32, self.frame.height_px as u32, fit, self.stored]
+        {
+            bytes.extend(number.to_le_bytes());
+        }
+        for number in [self.count, self.tail_bytes, self.tail_checksum] {
+            bytes.extend(number.to_le_bytes());
+        }
+        bytes.extend(self.key.as_bytes());
+        bytes.resize(HEADER_BYTES - 8, 0);
+        bytes.extend(files::checksum(&bytes).to_le_bytes());
+        bytes
+    }
+}
+
+fn make<P: AsRef<Path> + Sync>(
+    out: &mut BufWriter<fs_err::File>,
+    order: &Order<'_, P>,
+    stop: &Stop,
+    listener: Listener<'_>,
+) -> Result<()> {
+    let cannot = |e| Error::io("cannot write the decoded pictures", e);
+    out.write_all(&[0; HEADER_BYTES]).map_err(cannot)?;
+    let mut tail = Tail::default();
+    for chunk in order.paths.chunks(CHUNK) {
+        stop.check()?;
+        for outcome in load_many(chunk, order.frame, order.limits) {
+            if let Some(picture) = tail.note(outcome) {
+                out.write_all(&picture.rgb).map_err(cannot)?;
+            }
+        }
+        let (done, total) = (tail.places.len(), order.paths.len());
+        listener(Event::Progress { what: "decoding", done, total });
+    }
+    let bytes = tail.to_bytes()?;
+    out.write_all(&bytes).map_err(cannot)?;
+    out.seek(SeekFrom::Start(0)).map_err(cannot)?;
+    out.write_all(&header(order, tail.stored, &bytes).to_bytes()).map_err(cannot)
+}
+
+fn header<P>(order: &Order<'_, P>, stored: u32, tail: &[u8]) -> Header {
+    Header {
+        frame: order.frame,
+        count: order.paths.len() as u64,
+        stored,
+        tail_bytes: tail.len() as u64,
+        tail_checksum: files::checksum(tail),
+        key: order.key.clone(),
+    }
+}
+
+/// The cache at `path` if it is whole and the one asked for.
+fn open<P: AsRef<Path>>(path: &Path, order: &Order<'_, P>) -> Option<Cached> {
+    let map = Mapped::open(path).ok()?;
+    let tail = tail(map.bytes(), order)?;
+    let Report { failed, truncated } = tail.report;
+    // The reason may be gone (a permission, a network drive) without the file having changed.
+    if failed.iter().any(|failure| failure.kind == FailureKind::Io) {
+        return None;
+    }
+    let failed = failed
+        .iter()
+        .map(|failure| (failure.number, failure.error(order.paths[failure.number].as_ref())))
+        .collect();
+    let cache = PixelCache { map, frame: order.frame, places: tail.places };
+    Some(Cached { cache, failed, truncated })
+}
+
+/// The tail of a whole cache. The header is not taken apart but compared with the one that the
+/// order, the number of stored pictures and the tail call for.
+fn tail<P>(bytes: &[u8], order: &Order<'_, P>) -> Option<Tail> {
+    let number = bytes.get(24..28)?;
+    let stored = u32::from_le_bytes([number[0], number[1], number[2], number[3]]);
+    let pixels = (stored as usize).checked_mul(order.frame.bytes())?;
+    let tail = bytes.get(HEADER_BYTES.checked_add(pixels)?..)?;
+    if bytes[..HEADER_BYTES] != header(order, stored, tail).to_bytes() {
+        return None;
+    }
+    Tail::from_bytes(tail, order.paths.len(), stored)
+}
+
+/// Removes the caches of other keys, and what a killed run left half-written.
+fn remove_others(folder: &Path, keep: &Path) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for path in entries.filter_map(|entry| entry.ok().map(|entry| entry.path())) {
+        if path != keep && (is_cache(&path) || is_abandoned(&path)) {
+            // A cache that another process holds open, or that is gone already, is no trouble.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+fn is_cache(path: &Path) -> bool {
+    name_is(path, "cache-", ".pixels")
+}
+
+/// Half-written and not touched for an hour, so that no living process writes it.
+fn is_abandoned(path: &Path) -> bool {
+    let changed = || std::fs::metadata(path).ok()?.modified().ok()?.elapsed().ok();
+    name_is(path, ".cache-", ".tmp") && changed().is_some_and(|age| age > Duration::from_hours(1))
+}
+
+fn name_is(path: &Path, start: &str, end: &str) -> bool {
+    path.file_name()
+        .and_then(|name| name.to_str())
+        .is_some_and(|name| name.starts_with(start) && name.ends_with(end))
+}
+
+#[cfg(test)]
+mod tests;

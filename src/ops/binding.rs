@@ -1,0 +1,620 @@
+//! The framework's *backend extension*: one trait of fused operations, its implementation on the
+//! CPU backend, and its backward passes under automatic differentiation.
+//!
+//! The forward operations stand in [`Fused`]; the framework generates the dispatch over backends
+//! from it. Their gradients stand in [`FusedGradients`], which only the CPU backend has to offer
+//! and which the autodiff implementation calls.
+
+use std::sync::Arc;
+
+use burn::backend::autodiff::NodeId;
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::flex::{FlexTensor, Layout};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Backend, Flex, TensorMetadata, backend_extension};
+use burn::tensor::{Bytes, DType, Shape};
+use looksee_kernels::conv::{self, ConvShape};
+use looksee_kernels::elementwise;
+use looksee_kernels::gru::{self, Direction, GruShape};
+use looksee_kernels::norm::{self, Activation, Moments};
+use looksee_kernels::pool::{self, PoolShape};
+
+/// A window that slides over a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Geometry {
+    /// Side of the window.
+    pub kernel: usize,
+    /// Step of the window.
+    pub stride: usize,
+    /// Rows and columns added on each side.
+    pub padding: usize,
+}
+
+/// How batch norm behaves. Its gradient goes through the moments, as is right for a batch's own;
+/// no gradient is ever asked for with moments kept from elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NormMode {
+    /// Added to the variance.
+    pub epsilon: f32,
+    /// What follows.
+    pub activation: Activation,
+}
+
+/// Operations in which several of the framework's are done in one pass over memory.
+#[backend_extension(Autodiff, Flex)]
+pub trait Fused: Backend {
+    /// `x [n, h, w, ci]`, `weights [k·k·ci, co]` -> `[n, oh, ow, co]`.
+    fn looksee_conv(
+        x: FloatTensor<Self>,
+        weights: FloatTensor<Self>,
+        geometry: Geometry,
+    ) -> FloatTensor<Self>;
+    /// `[n, h, w, c]` -> `[2·c]`: means, then variances.
+    fn looksee_moments(x: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// Normalise, scale, shift, activate.
+    fn looksee_batch_norm(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        moments: Arc<Moments>,
+        mode: NormMode,
+    ) -> FloatTensor<Self>;
+    /// `max(a + b, 0)`.
+    fn looksee_add_relu(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// Max pool over windows.
+    fn looksee_max_pool(x: FloatTensor<Self>, geometry: Geometry) -> FloatTensor<Self>;
+    /// `[n, h, w, c]` -> `[n, c]`.
+    fn looksee_global_max_pool(x: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// `inputs [n, len, 3·hidden]` -> `[n, len, hidden]`.
+    fn looksee_gru(
+        inputs: FloatTensor<Self>,
+        weights: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        lengths: Arc<[u32]>,
+        direction: Direction,
+    ) -> FloatTensor<Self>;
+}
+
+/// The gradients of [`Fused`].
+pub trait FusedGradients: Backend {
+    /// Of the convolution's input, which has shape `shape.n, height, width, inputs`.
+    fn conv_input_gradient(
+        dy: FloatTensor<Self>,
+        weights: FloatTensor<Self>,
+        shape: ConvShape,
+    ) -> FloatTensor<Self>;
+    /// Of the convolution's weights.
+    fn conv_weights_gradient(
+        x: FloatTensor<Self>,
+        dy: FloatTensor<Self>,
+        shape: ConvShape,
+    ) -> FloatTensor<Self>;
+    /// Of batch norm's input, gamma and beta.
+    fn batch_norm_gradients(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        dy: FloatTensor<Self>,
+        moments: &Moments,
+        mode: NormMode,
+    ) -> [FloatTensor<Self>; 3];
+    /// Of either summand.
+    fn add_relu_gradient(out: FloatTensor<Self>, dy: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// Of the pool's input.
+    fn max_pool_gradient(
+        x: FloatTensor<Self>,
+        dy: FloatTensor<Self>,
+        geometry: Geometry,
+    ) -> FloatTensor<Self>;
+    /// Of the pool's input.
+    fn global_max_pool_gradient(x: FloatTensor<Self>, dy: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// Of the input products, the hidden weights and the hidden bias.
+    fn gru_gradients(
+        saved: GruSaved<Self>,
+        dy: FloatTensor<Self>,
+        lengths: &[u32],
+        direction: Direction,
+    ) -> [FloatTensor<Self>; 3];
+}
+
+/// What the backward pass of a GRU needs of the forward pass.
+#[derive(Debug)]
+pub struct GruSaved<B: Backend + ?Sized> {
+    inputs: FloatTensor<B>,
+    weights: FloatTensor<B>,
+    bias: FloatTensor<B>,
+    out: FloatTensor<B>,
+}
+
+impl<B: Backend> Clone for GruSaved<B> {
+    fn clone(&self) -> Self {
+        Self {
+            inputs: self.inputs.clone(),
+            weights: self.weights.clone(),
+            bias: self.bias.clone(),
+            out: self.out.clone(),
+        }
+    }
+}
+
+// ---- the CPU backend -------------------------------------------------------------------------
+
+fn tensor(values: Vec<f32>, shape: &[usize]) -> FlexTensor {
+    let layout = Layout::contiguous(Shape::from(shape.to_vec()));
+    FlexTensor::new(Bytes::from_elems(values), layout, DType::F32)
+}
+
+/// A tensor whose values lie one after the other.
+struct Dense(FlexTensor);
+
+impl Dense {
+    fn new(tensor: FlexTensor) -> Self {
+        Self(if tensor.is_contiguous() { tensor } else { tensor.to_contiguous() })
+    }
+
+    fn values(&self) -> &[f32] {
+        let start = self.0.layout().start_offset();
+        &self.0.storage::<f32>()[start..start + self.0.layout().num_elements()]
+    }
+
+    fn dims<const D: usize>(&self) -> [usize; D] {
+        let shape = self.0.layout().shape();
+        assert_eq!(shape.num_dims(), D, "a tensor of {D} dimensions");
+        std::array::from_fn(|dimension| shape[dimension])
+    }
+}
+
+fn conv_shape(x: [usize; 4], outputs: usize, geometry: Geometry) -> ConvShape {
+    let [n, height, width, inputs] = x;
+    let Geometry { kernel, stride, padding } = geometry;
+    ConvShape { n, height, width, inputs, outputs, kernel, stride, padding }
+}
+
+fn pool_shape(x: [usize; 4], geometry: Geometry) -> PoolShape {
+    let [n, height, width, channels] = x;
+    let Geometry { kernel, stride, padding } = geometry;
+    PoolShape { n, height, width, channels, kernel, stride, padding }
+}
+
+impl Fused for Flex {
+    fn looksee_conv(x: FlexTensor, weights: FlexTensor, geometry: Geometry) -> FlexTensor {
+        let (x, weights) = (Dense::new(x), Dense::new(weights));
+        let [_, outputs] = weights.dims();
+        let shape = conv_shape(x.dims(), outputs, geometry);
+        let mut y = vec![0.0; shape.rows() * outputs];
+        conv::forward(&shape, x.values(), weights.values(), &mut y);
+        tensor(y, &[shape.n, shape.out_height(), shape.out_width(), outputs])
+    }
+
+    fn looksee_moments(x: FlexTensor) -> FlexTensor {
+        let x = Dense::new(x);
+        let [_, _, _, channels] = x.dims();
+        let Moments { mut mean, variance } = norm::moments(x.values(), channels);
+        mean.extend(variance);
+        tensor(mean, &[2 * channels])
+    }
+
+    fn looksee_batch_norm(
+        x: FlexTensor,
+        gamma: FlexTensor,
+        beta: FlexTensor,
+        moments: Arc<Moments>,
+        mode: NormMode,
+    ) -> FlexTensor {
+        let (x, gamma, beta) = (Dense::new(x), Dense::new(gamma), Dense::new(beta));
+        let dims: [usize; 4] = x.dims();
+        let mut y = vec![0.0; x.values().len()];
+        norm::normalise(
+            x.values(),
+            dims[3],
+            &moments,
+            mode.epsilon,
+            gamma.values(),
+            beta.values(),
+            mode.activation,
+            &mut y,
+        );
+        tensor(y, &dims)
+    }
+
+    fn looksee_add_relu(a: FlexTensor, b: FlexTensor) -> FlexTensor {
+        let (a, b) = (Dense::new(a), Dense::new(b));
+        let mut out = vec![0.0; a.values().len()];
+        elementwise::add_relu(a.values(), b.values(), &mut out);
+        tensor(out, &a.dims::<4>())
+    }
+
+    fn looksee_max_pool(x: FlexTensor, geometry: Geometry) -> FlexTensor {
+        let x = Dense::new(x);
+        let shape = pool_shape(x.dims(), geometry);
+        let dims = [shape.n, shape.out_height(), shape.out_width(), shape.channels];
+        let mut y = vec![0.0; dims.iter().product()];
+        pool::max_forward(&shape, x.values(), &mut y);
+        tensor(y, &dims)
+    }
+
+    fn looksee_global_max_pool(x: FlexTensor) -> FlexTensor {
+        let x = Dense::new(x);
+        let [n, height, width, channels] = x.dims();
+        let mut y = vec![0.0; n * channels];
+        pool::global_max_forward(n, height * width, channels, x.values(), &mut y);
+        tensor(y, &[n, channels])
+    }
+
+    fn looksee_gru(
+        inputs: FlexTensor,
+        weights: FlexTensor,
+        bias: FlexTensor,
+        lengths: Arc<[u32]>,
+        direction: Direction,
+    ) -> FlexTensor {
+        let (inputs, weights, bias) = (Dense::new(inputs), Dense::new(weights), Dense::new(bias));
+        let shape = gru_shape(&inputs, direction);
+        let mut out = vec![0.0; shape.n * shape.len * shape.hidden];
+        gru::forward(&shape, &lengths, inputs.values(), weights.values(), bias.values(), &mut out);
+        tensor(out, &[shape.n, shape.len, shape.hidden])
+    }
+}
+
+fn gru_shape(inputs: &Dense, direction: Direction) -> GruShape {
+    let [n, len, gates] = inputs.dims();
+    GruShape { n, len, hidden: gates / 3, direction }
+}
+
+impl FusedGradients for Flex {
+    fn conv_input_gradient(dy: FlexTensor, weights: FlexTensor, shape: ConvShape) -> FlexTensor {
+        let (dy, weights) = (Dense::new(dy), Dense::new(weights));
+        let dims = [shape.n, shape.height, shape.width, shape.inputs];
+        let mut dx = vec![0.0; dims.iter().product()];
+        conv::backward_input(&shape, dy.values(), weights.values(), &mut dx);
+        tensor(dx, &dims)
+    }
+
+    fn conv_weights_gradient(x: FlexTensor, dy: FlexTensor, shape: ConvShape) -> FlexTensor {
+        let (x, dy) = (Dense::new(x), Dense::new(dy));
+        let mut dw = vec![0.0; shape.taps() * shape.outputs];
+        conv::backward_weights(&shape, x.values(), dy.values(), &mut dw);
+        tensor(dw, &[shape.taps(), shape.outputs])
+    }
+
+    fn batch_norm_gradients(
+        x: FlexTensor,
+        gamma: FlexTensor,
+        beta: FlexTensor,
+        dy: FlexTensor,
+        moments: &Moments,
+        mode: NormMode,
+    ) -> [FlexTensor; 3] {
+        let (x, dy) = (Dense::new(x), Dense::new(dy));
+        let (gamma, beta) = (Dense::new(gamma), Dense::new(beta));
+        let dims: [usize; 4] = x.dims();
+        let mut dx = vec![0.0; x.values().len()];
+        let gradients = norm::normalise_backward(
+            x.values(),
+            dims[3],
+            moments,
+            mode.epsilon,
+            gamma.values(),
+            beta.values(),
+            mode.activation,
+            dy.values(),
+            &mut dx,
+        );
+        [tensor(dx, &dims), tensor(gradients.gamma, &[dims[3]]), tensor(gradients.beta, &[dims[3]])]
+    }
+
+    fn add_relu_gradient(out: FlexTensor, dy: FlexTensor) -> FlexTensor {
+        let (out, dy) = (Dense::new(out), Dense::new(dy));
+        let mut dx = vec![0.0; dy.values().len()];
+        elementwise::relu_backward(out.values(), dy.values(), &mut dx);
+        tensor(dx, &dy.dims::<4>())
+    }
+
+    fn max_pool_gradient(x: FlexTensor, dy: FlexTensor, geometry: Geometry) -> FlexTensor {
+        let (x, dy) = (Dense::new(x), Dense::new(dy));
+        let mut dx = vec![0.0; x.values().len()];
+        pool::max_backward(&pool_shape(x.dims(), geometry), x.values(), dy.values(), &mut dx);
+        tensor(dx, &x.dims::<4>())
+    }
+
+    fn global_max_pool_gradient(x: FlexTensor, dy: FlexTensor) -> FlexTensor {
+        let (x, dy) = (Dense::new(x), Dense::new(dy));
+        let [n, height, width, channels] = x.dims();
+        let mut dx = vec![0.0; x.values().len()];
+        pool::global_max_backward(n, height * width, channels, x.values(), dy.values(), &mut dx);
+        tensor(dx, &x.dims::<4>())
+    }
+
+    fn gru_gradients(
+        saved: GruSaved<Self>,
+        dy: FlexTensor,
+        lengths: &[u32],
+        direction: Direction,
+    ) -> [FlexTensor; 3] {
+        let (inputs, weights) = (Dense::new(saved.inputs), Dense::new(saved.weights));
+        let (bias, out, dy) = (Dense::new(saved.bias), Dense::new(saved.out), Dense::new(dy));
+        let shape = gru_shape(&inputs, direction);
+        let gradients = gru::backward(
+            &shape,
+            lengths,
+            inputs.values(),
+            weights.values(),
+            bias.values(),
+            out.values(),
+            dy.values(),
+        );
+        let gates = 3 * shape.hidden;
+        [
+            tensor(gradients.inputs, &[shape.n, shape.len, gates]),
+            tensor(gradients.w_h, &[shape.hidden, gates]),
+            tensor(gradients.b_h, &[gates]),
+        ]
+    }
+}
+
+// ---- automatic differentiation ---------------------------------------------------------------
+
+/// Hands `gradient` to the parent if it wants one.
+macro_rules! register {
+    ($gradients:ident, $backend:ty, $parent:expr, $gradient:expr) => {
+        if let Some(parent) = $parent {
+            let gradient = $gradient;
+            $gradients.register::<$backend>(parent.id, gradient);
+        }
+    };
+}
+
+#[derive(Debug)]
+struct ConvBackward;
+
+impl<B: Fused + FusedGradients> Backward<B, 2> for ConvBackward {
+    type State = (NodeId, NodeId, Geometry);
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 2>,
+        gradients: &mut Gradients,
+        checkpointer: &mut Checkpointer,
+    ) {
+        let [of_x, of_weights] = ops.parents;
+        let dy = gradients.consume::<B>(&ops.node);
+        let (x, weights, geometry) = ops.state;
+        let x: FloatTensor<B> = checkpointer.retrieve_node_output(x);
+        let weights: FloatTensor<B> = checkpointer.retrieve_node_output(weights);
+        let dims = x.shape();
+        let shape = conv_shape([dims[0], dims[1], dims[2], dims[3]], weights.shape()[1], geometry);
+        register!(gradients, B, of_weights, B::conv_weights_gradient(x, dy.clone(), shape));
+        register!(gradients, B, of_x, B::conv_input_gradient(dy, weights, shape));
+    }
+}
+
+#[derive(Debug)]
+struct BatchNormBackward;
+
+impl<B: Fused + FusedGradients> Backward<B, 3> for BatchNormBackward {
+    type State = ([NodeId; 3], Arc<Moments>, NormMode);
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 3>,
+        gradients: &mut Gradients,
+        checkpointer: &mut Checkpointer,
+    ) {
+        let [of_x, of_gamma, of_beta] = ops.parents;
+        let dy = gradients.consume::<B>(&ops.node);
+        let ([x, gamma, beta], moments, mode) = ops.state;
+        let [dx, dgamma, dbeta] = B::batch_norm_gradients(
+            checkpointer.retrieve_node_output(x),
+            checkpointer.retrieve_node_output(gamma),
+            checkpointer.retrieve_node_output(beta),
+            dy,
+            &moments,
+            mode,
+        );
+        register!(gradients, B, of_x, dx);
+        register!(gradients, B, of_gamma, dgamma);
+        register!(gradients, B, of_beta, dbeta);
+    }
+}
+
+#[derive(Debug)]
+struct AddReluBackward;
+
+impl<B: Fused + FusedGradients> Backward<B, 2> for AddReluBackward {
+    type State = FloatTensor<B>;
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 2>,
+        gradients: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let [of_a, of_b] = ops.parents;
+        let dy = gradients.consume::<B>(&ops.node);
+        let dx = B::add_relu_gradient(ops.state, dy);
+        register!(gradients, B, of_a, dx.clone());
+        register!(gradients, B, of_b, dx);
+    }
+}
+
+#[derive(Debug)]
+struct MaxPoolBackward;
+
+impl<B: Fused + FusedGradients> Backward<B, 1> for MaxPoolBackward {
+    type State = (NodeId, Geometry);
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 1>,
+        gradients: &mut Gradients,
+        checkpointer: &mut Checkpointer,
+    ) {
+        let [of_x] = ops.parents;
+        let dy = gradients.consume::<B>(&ops.node);
+        let (x, geometry) = ops.state;
+        let x = checkpointer.retrieve_node_output(x);
+        register!(gradients, B, of_x, B::max_pool_gradient(x, dy, geometry));
+    }
+}
+
+#[derive(Debug)]
+struct GlobalMaxPoolBackward;
+
+impl<B: Fused + FusedGradients> Backward<B, 1> for GlobalMaxPoolBackward {
+    type State = NodeId;
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 1>,
+        gradients: &mut Gradients,
+        checkpointer: &mut Checkpointer,
+    ) {
+        let [of_x] = ops.parents;
+        let dy = gradients.consume::<B>(&ops.node);
+        let x = checkpointer.retrieve_node_output(ops.state);
+        register!(gradients, B, of_x, B::global_max_pool_gradient(x, dy));
+    }
+}
+
+#[derive(Debug)]
+struct GruBackward;
+
+impl<B: Fused + FusedGradients> Backward<B, 3> for GruBackward {
+    type State = (GruSaved<B>, Arc<[u32]>, Direction);
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 3>,
+        gradients: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let [of_inputs, of_weights, of_bias] = ops.parents;
+        let dy = gradients.consume::<B>(&ops.node);
+        let (saved, lengths, direction) = ops.state;
+        let [inputs, weights, bias] = B::gru_gradients(saved, dy, &lengths, direction);
+        register!(gradients, B, of_inputs, inputs);
+        register!(gradients, B, of_weights, weights);
+        register!(gradients, B, of_bias, bias);
+    }
+}
+
+impl<B: Fused + FusedGradients, C: CheckpointStrategy> Fused for Autodiff<B, C> {
+    fn looksee_conv(
+        x: FloatTensor<Self>,
+        weights: FloatTensor<Self>,
+        geometry: Geometry,
+    ) -> FloatTensor<Self> {
+        let forward =
+            || B::looksee_conv(x.primitive().clone(), weights.primitive().clone(), geometry);
+        match ConvBackward.prepare::<C>([x.node(), weights.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(mut prepared) => {
+                let saved = (prepared.checkpoint(&x), prepared.checkpoint(&weights), geometry);
+                prepared.finish(saved, forward())
+            }
+            OpsKind::UnTracked(prepared) => prepared.finish(forward()),
+        }
+    }
+
+    /// Not tracked: the gradient goes through the moments inside batch norm's own backward pass.
+    fn looksee_moments(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        <Self as burn::backend::AutodiffBackend>::from_inner(B::looksee_moments(x.into_primitive()))
+    }
+
+    fn looksee_batch_norm(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        moments: Arc<Moments>,
+        mode: NormMode,
+    ) -> FloatTensor<Self> {
+        let forward = || {
+            B::looksee_batch_norm(
+                x.primitive().clone(),
+                gamma.primitive().clone(),
+                beta.primitive().clone(),
+                Arc::clone(&moments),
+                mode,
+            )
+        };
+        match BatchNormBackward
+            .prepare::<C>([x.node(), gamma.node(), beta.node()])
+            .compute_bound()
+            .stateful()
+        {
+            OpsKind::Tracked(mut prepared) => {
+                let nodes = [&x, &gamma, &beta].map(|tensor| prepared.checkpoint(tensor));
+                let out = forward();
+                prepared.finish((nodes, Arc::clone(&moments), mode), out)
+            }
+            OpsKind::UnTracked(prepared) => prepared.finish(forward()),
+        }
+    }
+
+    fn looksee_add_relu(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self> {
+        let forward = || B::looksee_add_relu(a.primitive().clone(), b.primitive().clone());
+        match AddReluBackward.prepare::<C>([a.node(), b.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => {
+                let out = forward();
+                prepared.finish(out.clone(), out)
+            }
+            OpsKind::UnTracked(prepared) => prepared.finish(forward()),
+        }
+    }
+
+    fn looksee_max_pool(x: FloatTensor<Self>, geometry: Geometry) -> FloatTensor<Self> {
+        let forward = || B::looksee_max_pool(x.primitive().clone(), geometry);
+        match MaxPoolBackward.prepare::<C>([x.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(mut prepared) => {
+                let saved = (prepared.checkpoint(&x), geometry);
+                prepared.finish(saved, forward())
+            }
+            OpsKind::UnTracked(prepared) => prepared.finish(forward()),
+        }
+    }
+
+    fn looksee_global_max_pool(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        let forward = || B::looksee_global_max_pool(x.primitive().clone());
+        match GlobalMaxPoolBackward.prepare::<C>([x.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(mut prepared) => {
+                let saved = prepared.checkpoint(&x);
+                prepared.finish(saved, forward())
+            }
+            OpsKind::UnTracked(prepared) => prepared.finish(forward()),
+        }
+    }
+
+    fn looksee_gru(
+        inputs: FloatTensor<Self>,
+        weights: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        lengths: Arc<[u32]>,
+        direction: Direction,
+    ) -> FloatTensor<Self> {
+        let out = B::looksee_gru(
+            inputs.primitive().clone(),
+            weights.primitive().clone(),
+            bias.primitive().clone(),
+            Arc::clone(&lengths),
+            direction,
+        );
+        match GruBackward
+            .prepare::<C>([inputs.node(), weights.node(), bias.node()])
+            .compute_bound()
+            .stateful()
+        {
+            OpsKind::Tracked(prepared) => {
+                let saved = GruSaved {
+                    inputs: inputs.into_primitive(),
+                    weights: weights.into_primitive(),
+                    bias: bias.into_primitive(),
+                    out: out.clone(),
+                };
+                prepared.finish((saved, lengths, direction), out)
+            }
+            OpsKind::UnTracked(prepared) => prepared.finish(out),
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! `vocabulary.json`: a vocabulary on disk, readable by people and by other programs.
+//!
+//! Tokens are listed in the order of their numbers, the first having number 2 after padding and
+//! unknown. Joins are pairs of places in the list of pieces, in the order in which they apply.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::pieces::Pieces;
+use super::whole::WholeWords;
+use super::{Kind, Vocabulary};
+use crate::error::{Error, ErrorKind, Result};
+use crate::files;
+
+const FORMAT: &str = "looksee-vocabulary";
+const VERSION: u32 = 1;
+
+/// Read first, so that a newer file is told from a damaged one.
+#[derive(Serialize, Deserialize)]
+struct Header<'a> {
+    format: Cow<'a, str>,
+    version: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Stored<'a> {
+    #[serde(flatten)]
+    header: Header<'a>,
+    #[serde(flatten)]
+    content: Content<'a>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+enum Content<'a> {
+    Words { words: Cow<'a, [String]> },
+    Pieces { pieces: Cow<'a, [String]>, joins: Cow<'a, [(u32, u32)]>, seen: Cow<'a, [u32]> },
+}
+
+pub(super) fn save(vocabulary: &Vocabulary, path: &Path) -> Result<()> {
+    let content = match &vocabulary.0 {
+        Kind::Words(words) => Content::Words { words: words.words().into() },
+        Kind::Pieces(pieces) => Content::Pieces {
+            pieces: pieces.pieces().into(),
+            joins: pieces.joins().into(),
+            seen: pieces.seen().into(),
+        },
+    };
+    let header = Header { format: FORMAT.into(), version: VERSION };
+    files::replace(path, |out| {
+        serde_json::to_writer(out, &Stored { header, content })
+            .map_err(|e| Error::io("cannot write the vocabulary", e.into()))
+    })
+}
+
+pub(super) fn load(path: &Path) -> Result<Vocabulary> {
+    parse(&files::read(path)?).map_err(|error| error.at_file(path))
+}
+
+fn parse(bytes: &[u8]) -> Result<Vocabulary> {
+    check_header(bytes)?;
+    let stored: Stored<'_> = serde_json::from_slice(bytes)
+        .map_err(|e| corrupt("the vocabulary is damaged").with_source(e))?;
+    match stored.content {
+        Content::Words { words } => {
+            check_tokens(&words)?;
+            Ok(Vocabulary(Kind::Words(WholeWords::new(words.into_owned()))))
+        }
+        Content::Pieces { pieces, joins, seen } => {
+            check_tokens(&pieces)?;
+            Pieces::new(pieces.into_owned(), joins.into_owned(), seen.into_owned())
+                .map(|pieces| Vocabulary(Kind::Pieces(pieces)))
+                .map_err(|rule| corrupt(&format!("the vocabulary is damaged: {rule}")))
+        }
+    }
+}
+
+fn check_header(bytes: &[u8]) -> Result<()> {
+    let header: Header<'_> = serde_json::from_slice(bytes)
+        .map_err(|e| corrupt("this is no vocabulary of looksee").with_source(e))?;
+    if header.format != FORMAT {
+        return Err(corrupt(&format!(
+            "this is no vocabulary of looksee: its format is \"{}\", not \"{FORMAT}\"",
+            header.format
+        )));
+    }
+    if header.version != VERSION {
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            format!(
+                "the vocabulary has version {}, this looksee reads version {VERSION}; use the \
+                 looksee that wrote it or train again",
+                header.version
+            ),
+        ));
+    }
+    Ok(())
+}
+
+fn check_tokens(tokens: &[String]) -> Result<()> {
+    let mut met = HashSet::new();
+    for (place, token) in tokens.iter().enumerate() {
+        if token.is_empty() {
+            return Err(corrupt(&format!("the vocabulary is damaged: token {place} is empty")));
+        }
+        if !met.insert(token) {
+            return Err(corrupt(&format!(
+                "the vocabulary is damaged: token {place}, \"{token}\", occurs twice"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn corrupt(message: &str) -> Error {
+    Error::new(ErrorKind::Corrupt, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Rules, Vocabulary};
+    use super::*;
+
+    fn vocabularies() -> [Vocabulary; 2] {
+        let texts = ["Red dress 42\"", "red shoes 👗", "dressed in 红 silk"];
+        [Rules::Words { min_count: 1 }, Rules::Pieces { size: 60 }]
+            .map(|rules| Vocabulary::learn(texts, &rules))
+    }
+
+    #[test]
+    fn what_was_saved_is_loaded() {
+        let folder = tempfile::tempdir().unwrap();
+        for vocabulary in vocabularies() {
+            let path = folder.path().join("vocabulary.json");
+            vocabulary.save(&path).unwrap();
+            assert_eq!(Vocabulary::load(&path).unwrap(), vocabulary);
+        }
+    }
+
+    #[test]
+    fn a_vocabulary_that_is_not_there_is_not_found_by_its_path() {
+        let error = Vocabulary::load(Path::new("/nowhere/vocabulary.json")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        assert!(error.to_string().starts_with("/nowhere/vocabulary.json: "), "{error}");
+    }
+
+    #[test]
+    fn each_broken_rule_is_named() {
+        const HEADER: &str = r#""format": "looksee-vocabulary", "version": 1"#;
+        let pieces = |rest: &str| format!(r#"{{{HEADER}, "kind": "pieces", {rest}}}"#);
+        for (text, rule) in [
+            ("{}".to_owned(), "no vocabulary"),
+            (r#"{"format": "x", "version": 1}"#.to_owned(), "its format is \"x\""),
+            (format!("{{{HEADER}}}"), "damaged"),
+            (
+                format!(r#"{{{HEADER}, "kind": "words", "words": ["a", "a"]}}"#),
+                "\"a\", occurs twice",
+            ),
+            (format!(r#"{{{HEADER}, "kind": "words", "words": [""]}}"#), "token 0 is empty"),
+            (pieces(r#""pieces": ["a"], "joins": [[0, 1]], "seen": []"#), "pieces 0 and 1 of 1"),
+            (pieces(r#""pieces": ["a"], "joins": [[0, 0]], "seen": []"#), "is not there"),
+            (pieces(r#""pieces": ["a", "aa"], "joins": [[0,0],[0,0]], "seen": []"#), "join occurs"),
+            (pieces(r#""pieces": [], "joins": [], "seen": [2, 1]"#), "ascending"),
+        ] {
+            let error = parse(text.as_bytes()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+            assert!(error.to_string().contains(rule), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_newer_version_is_not_called_damaged() {
+        let error = parse(br#"{"format": "looksee-vocabulary", "version": 2}"#).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(error.to_string().contains("has version 2, this looksee reads version 1"));
+    }
+
+    #[test]
+    fn a_file_cut_anywhere_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("vocabulary.json");
+        for vocabulary in vocabularies() {
+            vocabulary.save(&path).unwrap();
+            let bytes = files::read(&path).unwrap();
+            for length in 0..bytes.len() {
+                assert!(parse(&bytes[..length]).is_err(), "{length} of {} bytes", bytes.len());
+            }
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! From the catalogue to batches, prepared beside the compute.
+//!
+//! A batch depends on the seed and its step alone, so that a run that was interrupted goes on
+//! with the same batches.
+
+use std::sync::mpsc::{Receiver, sync_channel};
+
+use super::Recipe;
+use super::recipe::TextChoice;
+use crate::images::{ImageBatch, PixelCache};
+use crate::tokens::{TokenBatch, Vocabulary};
+use crate::units::{Seed, Stop};
+
+/// One pair of the training material.
+#[derive(Debug)]
+pub(super) struct Pair {
+    /// Its picture's number in the cache.
+    pub(super) picture: usize,
+    /// Its texts, at least one.
+    pub(super) texts: Vec<String>,
+    /// Equal numbers never are negatives of each other.
+    pub(super) group: u32,
+}
+
+/// Everything batches are made from.
+#[derive(Debug)]
+pub(super) struct Material {
+    pub(super) cache: PixelCache,
+    pub(super) pairs: Vec<Pair>,
+    /// Pairs to learn from.
+    pub(super) training: Vec<usize>,
+    /// Pairs to measure on, one a group.
+    pub(super) validation: Vec<usize>,
+    pub(super) vocabulary: Vocabulary,
+}
+
+/// What one step learns from.
+#[derive(Debug)]
+pub(super) struct Batch {
+    pub(super) images: ImageBatch,
+    pub(super) texts: TokenBatch,
+    pub(super) negatives: Option<TokenBatch>,
+    pub(super) groups: Vec<u32>,
+}
+
+/// Makes the batch of any step.
+#[derive(Debug)]
+pub(super) struct Batches<'a> {
+    material: &'a Material,
+    recipe: &'a Recipe,
+    seed: Seed,
+    size: usize,
+    // The order of the epoch that was asked for last.
+    epoch: Option<u64>,
+    order: Vec<usize>,
+}
+
+impl<'a> Batches<'a> {
+    pub(super) fn new(material: &'a Material, recipe: &'a Recipe, seed: Seed) -> Self {
+        let size = recipe.batch_size.min(material.training.len());
+        Self { material, recipe, seed, size, epoch: None, order: Vec::new() }
+    }
+
+    /// Pictures a step.
+    pub(super) fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Whole batches an epoch; what is left over changes from epoch to epoch.
+    pub(super) fn per_epoch(&self) -> u64 {
+        (self.material.training.len() / self.size.max(1)) as u64
+    }
+
+    /// The batch of `step` (from 0).
+    pub(super) fn get(&mut self, step: u64) -> Batch {
+        self.turn_to(step / self.per_epoch());
+        let start = (step % self.per_epoch()) as usize * self.size;
+        let members = self.order[start..start + self.size].to_vec();
+        let mut rng = self.seed.stream("batch", step);
+        let augment = self.recipe.augment(&mut rng);
+        let mut images = ImageBatch::new(self.recipe.frame());
+        let mut texts = Vec::with_capacity(self.size);
+        for &member in &members {
+            let pair = &self.material.pairs[member];
+            // Pairs whose picture failed never became material.
+            let rgb = self.material.cache.get(pair.picture).unwrap_or_default();
+            augment.push(rgb, &mut images, &mut rng);
+            texts.push(chosen_text(pair, self.recipe.text, &mut rng));
+        }
+        let negatives = self.recipe.draws_negatives().then(|| {
+            let drawn = members.iter().map(|&member| self.stranger(member, &mut rng));
+            self.encode(&drawn.collect::<Vec<_>>())
+        });
+        let groups = members.iter().map(|&member| self.material.pairs[member].group).collect();
+        Batch { images, texts: self.encode(&texts), negatives, groups }
+    }
+
+    fn turn_to(&mut self, epoch: u64) {
+        if self.epoch != Some(epoch) {
+            self.order.clone_from(&self.material.training);
+            self.seed.stream("order", epoch).shuffle(&mut self.order);
+            self.epoch = Some(epoch);
+        }
+    }
+
+    fn encode(&self, texts: &[String]) -> TokenBatch {
+        self.material.vocabulary.batch(texts, self.recipe.text_tower.longest)
+    }
+
+    /// A random text of another group; after many misses any text, so that a catalogue of one
+    /// group does not hang.
+    fn stranger(&self, member: usize, rng: &mut fastrand::Rng) -> String {
+        let training = &self.material.training;
+        let own = self.material.pairs[member].group;
+        let mut drawn = &self.material.pairs[training[rng.usize(..training.len())]];
+        for _ in 0..100 {
+            if drawn.group != own {
+                break;
+            }
+            drawn = &self.material.pairs[training[rng.usize(..training.len())]];
+        }
+        chosen_text(drawn, self.recipe.text, rng)
+    }
+}
+
+/// The text of a pair that is learned from.
+pub(super) fn chosen_text(pair: &Pair, choice: TextChoice, rng: &mut fastrand::Rng) -> String {
+    match choice {
+        TextChoice::All => pair.texts.join(". "),
+        TextChoice::Title => pair.texts[0].clone(),
+        TextChoice::Any => pair.texts[rng.usize(..pair.texts.len())].clone(),
+    }
+}
+
+/// Runs `work` with a receiver of the batches from `first` on, two of them made ahead on another
+/// thread.
+pub(super) fn ahead<R>(
+    mut batches: Batches<'_>,
+    first: u64,
+    stop: &Stop,
+    work: impl FnOnce(&Receiver<Batch>) -> R,
+) -> R {
+    std::thread::scope(|scope| {
+        let (sender, receiver) = sync_channel(2);
+        scope.spawn(move || {
+            for step in first.. {
+                // The receiver is gone when the work has ended.
+                if stop.asked() || sender.send(batches.get(step)).is_err() {
+                    break;
+                }
+            }
+        });
+        let result = work(&receiver);
+        drop(receiver);
+        result
+    })
+}

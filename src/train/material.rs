@@ -1,0 +1,162 @@
+//! From a catalogue to training material: decoded pictures, texts, groups, split, vocabulary.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::Job;
+use super::batches::{Material, Pair};
+use super::recipe::TextChoice;
+use crate::catalogue::{Catalogue, Item, Ledger, Reason, Skip};
+use crate::error::{Error, Result};
+use crate::images::{self, Cached, Limits, PixelCache};
+use crate::tokens::Vocabulary;
+use crate::units::{Event, Listener, Stop};
+
+/// Most pairs that a validation measures: enough for ±3 % at a recall of one half.
+const VALIDATION_MOST: usize = 1000;
+
+/// Decodes the pictures (or finds them in the cache of an earlier run) and learns the vocabulary
+/// from the training side of the split.
+pub(super) fn prepare(
+    job: &Job,
+    mut catalogue: Catalogue,
+    stop: &Stop,
+    listener: Listener<'_>,
+) -> Result<(Material, Ledger)> {
+    drop_items_without_text(&mut catalogue);
+    let paths: Vec<_> = catalogue.items.iter().map(|item| item.image.clone()).collect();
+    let Cached { cache, failed, truncated } = PixelCache::open_or_make(
+        &job.output,
+        &paths,
+        job.recipe.frame(),
+        Limits::default(),
+        stop,
+        listener,
+    )?;
+    let Catalogue { items, mut ledger } = catalogue;
+    note_failures(&items, &failed, truncated.len(), &mut ledger);
+    let kept: Vec<usize> = (0..items.len()).filter(|&n| cache.get(n).is_some()).collect();
+    let groups = group_numbers(&items);
+    let (training, validation) = split(job, &items, &kept, &groups, &ledger)?;
+    listener(Event::Note(&format!(
+        "{} pairs to learn from, {} put aside to measure on",
+        training.len(),
+        validation.len()
+    )));
+    let mut pairs = Vec::with_capacity(kept.len());
+    for (picture, item) in items.into_iter().enumerate() {
+        pairs.push(Pair { picture, texts: item.texts, group: groups[picture] });
+    }
+    let vocabulary = learn_words(job, &pairs, &training);
+    Ok((Material { cache, pairs, training, validation, vocabulary }, ledger))
+}
+
+fn drop_items_without_text(catalogue: &mut Catalogue) {
+    let Catalogue { items, ledger } = catalogue;
+    items.retain(|item| {
+        let has_text = !item.texts.is_empty();
+        if !has_text {
+            ledger.used -= 1;
+            ledger.skipped.push(Skip {
+                place: item.place.clone(),
+                id: Some(item.id.clone()),
+                reason: Reason::NoText,
+                message: "the picture has no text to learn from".to_owned(),
+            });
+        }
+        has_text
+    });
+}
+
+fn note_failures(items: &[Item], failed: &[(usize, Error)], truncated: usize, ledger: &mut Ledger) {
+    ledger.truncated += truncated;
+    ledger.used -= failed.len();
+    for (number, error) in failed {
+        let item = &items[*number];
+        ledger.skipped.push(Skip {
+            place: item.place.clone(),
+            id: Some(item.id.clone()),
+            reason: images::reason(error),
+            message: error.to_string(),
+        });
+    }
+}
+
+/// Equal numbers for items of one group; items without a group get a number of their own.
+fn group_numbers(items: &[Item]) -> Vec<u32> {
+    let mut known: HashMap<Arc<str>, u32> = HashMap::new();
+    let mut next = 0..;
+    let mut fresh = || next.next().unwrap_or(u32::MAX);
+    items
+        .iter()
+        .map(|item| match &item.group {
+            Some(group) => *known.entry(Arc::clone(group)).or_insert_with(&mut fresh),
+            None => fresh(),
+        })
+        .collect()
+}
+
+/// Item numbers to learn from and to measure on (one a group).
+fn split(
+    job: &Job,
+    items: &[Item],
+    kept: &[usize],
+    groups: &[u32],
+    ledger: &Ledger,
+) -> Result<(Vec<usize>, Vec<usize>)> {
+    let usable = Catalogue {
+        items: kept.iter().map(|&n| items[n].clone()).collect(),
+        ledger: Ledger::default(),
+    };
+    let split = usable.split(job.recipe.validation, job.seed);
+    let training: Vec<usize> = split.training.iter().map(|&n| kept[n]).collect();
+    if training.len() < 2 {
+        return Err(Error::invalid(format!(
+            "there are {} pairs of a picture and a text to learn from ({}); training needs at \
+             least 2, and hundreds to be of use",
+            training.len(),
+            ledger.summary()
+        )));
+    }
+    let mut seen = std::collections::HashSet::new();
+    let mut validation: Vec<usize> = split.validation.iter().map(|&n| kept[n]).collect();
+    validation.retain(|&n| seen.insert(groups[n]));
+    validation.truncate(VALIDATION_MOST);
+    Ok((training, validation))
+}
+
+fn learn_words(job: &Job, pairs: &[Pair], training: &[usize]) -> Vocabulary {
+    let texts = training.iter().flat_map(|&n| {
+        let texts = &pairs[n].texts;
+        let used = if job.recipe.text == TextChoice::Title { 1 } else { texts.len() };
+        texts[..used].iter().map(String::as_str)
+    });
+    Vocabulary::learn(texts, &job.recipe.tokens)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalogue::Place;
+    use crate::units::ItemId;
+
+    fn item(id: &str, group: Option<&str>) -> Item {
+        Item {
+            id: ItemId::from(id),
+            image: id.into(),
+            texts: vec![id.to_owned()],
+            fields: serde_json::Map::new(),
+            group: group.map(Arc::from),
+            place: Place { file: Arc::from(std::path::Path::new("catalogue")), line: None },
+        }
+    }
+
+    #[test]
+    fn items_without_a_group_are_strangers_to_all() {
+        let items = [item("a", None), item("b", Some("g")), item("c", Some("g")), item("d", None)];
+        let numbers = group_numbers(&items);
+        assert_eq!(numbers[1], numbers[2]);
+        assert_ne!(numbers[0], numbers[3]);
+        assert_ne!(numbers[0], numbers[1]);
+    }
+}

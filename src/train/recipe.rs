@@ -1,0 +1,329 @@
+//! Recipes: everything that decides a training run but the catalogue, as a readable TOML.
+
+use serde::{Deserialize, Serialize};
+
+use super::loss::{Loss, LossKind};
+use super::schedule::Schedule;
+use crate::encoder::{Architecture, Depth, Freeze, Pool, TextTower};
+use crate::error::{Error, ErrorKind, Result};
+use crate::images::{Augment, Fit, Frame};
+use crate::tokens::Rules;
+
+const ARTICLE: &str = include_str!("recipes/article.toml");
+const DEFAULT: &str = include_str!("recipes/default.toml");
+
+/// Which of an item's texts is learned from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TextChoice {
+    /// All, joined.
+    All,
+    /// The first.
+    Title,
+    /// One at random each time.
+    Any,
+}
+
+/// When pictures are mirrored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Flip {
+    /// Never.
+    None,
+    /// Each by chance.
+    Picture,
+    /// All pictures of every second batch, by chance, as the article has it.
+    Batch,
+}
+
+/// How pictures are prepared and which network sees them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageRecipe {
+    /// The network.
+    pub tower: Depth,
+    /// How its last feature map becomes one vector.
+    pub pool: Pool,
+    /// Width of the frame in pixels.
+    pub width: usize,
+    /// Height of the frame in pixels.
+    pub height: usize,
+    /// How other shapes are brought in.
+    pub fit: Fit,
+    /// `none`, `stage1` to `stage4`, `all`.
+    pub freeze: String,
+    /// When pictures are mirrored.
+    pub flip: Flip,
+    /// Smallest share of the area that a random crop keeps, above 0 to 1.
+    pub crop: f32,
+    /// Largest change of brightness and contrast, 0 to below 1.
+    pub light: f32,
+}
+
+/// Everything that decides a training run but the catalogue.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// What it is called.
+    pub name: String,
+    /// Which text is learned from.
+    pub text: TextChoice,
+    /// Values of an embedding.
+    pub dim: usize,
+    /// Pictures a step, at least 2.
+    pub batch_size: usize,
+    /// Share of the groups put aside to measure on, 0 to 0.5.
+    pub validation: f64,
+    /// Pictures and the network that sees them.
+    pub image: ImageRecipe,
+    /// The network that reads texts.
+    pub text_tower: TextTower,
+    /// How texts are cut.
+    pub tokens: Rules,
+    /// What is minimised.
+    pub loss: Loss,
+    /// Learning rate over time.
+    pub schedule: Schedule,
+}
+
+impl Recipe {
+    /// `article` or `default`; the error lists the names.
+    pub fn named(name: &str) -> Result<Self> {
+        match name {
+            "article" => Self::parse(ARTICLE),
+            "default" => Self::parse(DEFAULT),
+            _ => Err(Error::new(
+                ErrorKind::NotFound,
+                format!(
+                    "no recipe \"{name}\"; there are article and default, or give a file: \
+                     --recipe FILE.toml"
+                ),
+            )),
+        }
+    }
+
+    /// The text of a recipe that comes with looksee, comments included.
+    pub fn source(name: &str) -> Option<&'static str> {
+        match name {
+            "article" => Some(ARTICLE),
+            "default" => Some(DEFAULT),
+            _ => None,
+        }
+    }
+
+    /// Reads a recipe's TOML; unknown keys are errors that list the known ones.
+    pub fn parse(text: &str) -> Result<Self> {
+        let recipe: Self = toml::from_str(text).map_err(|e| {
+            let line = e.span().map(|span| 1 + text[..span.start].matches('\n').count());
+            let error = Error::invalid(format!("the recipe cannot be used: {}", e.message()));
+            match line {
+                Some(line) => error.at_line(line as u64),
+                None => error,
+            }
+        })?;
+        recipe.checked()
+    }
+
+    /// The TOML text.
+    pub fn to_toml(&self) -> String {
+        // A recipe is numbers, names and tables of them; all of these can be written.
+        toml::to_string(self).unwrap_or_default()
+    }
+
+    /// Sets one value by its dotted key, as the command line's overrides do.
+    pub fn set(&mut self, key: &str, value: &str) -> Result<()> {
+        let mut table: toml::Table =
+            toml::from_str(&self.to_toml()).map_err(|e| Error::invalid(e.message().to_owned()))?;
+        let (parents, last) = match key.rsplit_once('.') {
+            Some((parents, last)) => (parents.split('.').collect(), last),
+            None => (Vec::new(), key),
+        };
+        let mut place = &mut table;
+        for parent in parents {
+            place = match place.get_mut(parent) {
+                Some(toml::Value::Table(table)) => table,
+                _ => return Err(unknown_key(key, self)),
+            };
+        }
+        let Some(old) = place.get(last) else { return Err(unknown_key(key, self)) };
+        let new = like(old, key, value)?;
+        place.insert(last.to_owned(), new);
+        let text = toml::to_string(&table).unwrap_or_default();
+        *self = Self::parse(&text).map_err(|e| {
+            let sentence = e.message().trim_start_matches("the recipe cannot be used: ");
+            Error::invalid(format!("{key} cannot be {value}: {sentence}"))
+        })?;
+        Ok(())
+    }
+
+    /// The size of picture the model takes.
+    pub fn frame(&self) -> Frame {
+        Frame { width_px: self.image.width, height_px: self.image.height, fit: self.image.fit }
+    }
+
+    /// The networks.
+    pub fn architecture(&self) -> Architecture {
+        Architecture {
+            image: self.image.tower,
+            image_pool: self.image.pool,
+            dim: self.dim,
+            frame: self.frame(),
+            text: self.text_tower,
+        }
+    }
+
+    pub(super) fn freeze(&self) -> Freeze {
+        // Checked when the recipe was read.
+        Freeze::named(&self.image.freeze).unwrap_or_default()
+    }
+
+    /// Random changes of the pictures of one batch.
+    pub(super) fn augment(&self, rng: &mut fastrand::Rng) -> Augment {
+        let flip = match self.image.flip {
+            Flip::None => 0.0,
+            Flip::Picture => 0.5,
+            Flip::Batch => f32::from(u8::from(rng.bool())),
+        };
+        Augment { flip, crop: self.image.crop, light: self.image.light }
+    }
+
+    fn checked(self) -> Result<Self> {
+        Freeze::named(&self.image.freeze)?;
+        let ranges = [
+            ("dim", self.dim as f64, 1.0, 65_536.0),
+            ("batch_size", self.batch_size as f64, 2.0, 65_536.0),
+            ("validation", self.validation, 0.0, 0.5),
+            ("image.width", self.image.width as f64, 16.0, 4096.0),
+            ("image.height", self.image.height as f64, 16.0, 4096.0),
+            ("image.crop", f64::from(self.image.crop), 0.01, 1.0),
+            ("image.light", f64::from(self.image.light), 0.0, 0.99),
+            ("text_tower.embedding", self.text_tower.embedding as f64, 1.0, 8192.0),
+            ("text_tower.hidden", self.text_tower.hidden as f64, 1.0, 8192.0),
+            ("text_tower.longest", self.text_tower.longest as f64, 1.0, 8192.0),
+            ("text_tower.dropout", f64::from(self.text_tower.dropout), 0.0, 0.99),
+            ("loss.margin", f64::from(self.loss.margin), 0.0, 4.0),
+            ("loss.temperature", f64::from(self.loss.temperature), 0.001, 100.0),
+            ("schedule.epochs", self.schedule.epochs as f64, 0.0, 1e9),
+            ("schedule.learning_rate", f64::from(self.schedule.learning_rate), 0.0, 100.0),
+            ("schedule.warm_up", f64::from(self.schedule.warm_up), 0.0, 1.0),
+            ("schedule.factor", f64::from(self.schedule.factor), 0.0, 1.0),
+            ("schedule.weight_decay", f64::from(self.schedule.weight_decay), 0.0, 10.0),
+            ("schedule.clip", f64::from(self.schedule.clip), 0.0, 1e9),
+        ];
+        for (key, value, low, high) in ranges {
+            if !(low..=high).contains(&value) {
+                return Err(Error::invalid(format!(
+                    "the recipe cannot be used: {key} is {value}; it must lie between {low} and \
+                     {high}"
+                )));
+            }
+        }
+        Ok(self)
+    }
+
+    /// Whether negatives are drawn from the whole catalogue and embedded beside the batch.
+    pub(super) fn draws_negatives(&self) -> bool {
+        self.loss.kind == LossKind::Triplet && self.loss.miner == super::miner::Miner::Random
+    }
+}
+
+/// `value` as the type that `old` has.
+fn like(old: &toml::Value, key: &str, value: &str) -> Result<toml::Value> {
+    let wrong = |expected: &str| {
+        Error::invalid(format!("{key} cannot be \"{value}\"; expected {expected}"))
+    };
+    Ok(match old {
+        toml::Value::Integer(_) => {
+            toml::Value::Integer(value.parse().map_err(|_| wrong("a whole number"))?)
+        }
+        toml::Value::Float(_) => toml::Value::Float(value.parse().map_err(|_| wrong("a number"))?),
+        toml::Value::Boolean(_) => {
+            toml::Value::Boolean(value.parse().map_err(|_| wrong("true or false"))?)
+        }
+        toml::Value::Table(_) => {
+            let table: toml::Table =
+                format!("x = {value}").parse().map_err(|_| wrong("a table {…}"))?;
+            table["x"].clone()
+        }
+        _ => toml::Value::String(value.to_owned()),
+    })
+}
+
+fn unknown_key(key: &str, recipe: &Recipe) -> Error {
+    let mut keys = Vec::new();
+    if let Ok(table) = recipe.to_toml().parse::<toml::Table>() {
+        list_keys("", &table, &mut keys);
+    }
+    Error::new(
+        ErrorKind::NotFound,
+        format!("a recipe has no key \"{key}\"; there are {}", keys.join(", ")),
+    )
+}
+
+fn list_keys(prefix: &str, table: &toml::Table, keys: &mut Vec<String>) {
+    for (key, value) in table {
+        match value {
+            toml::Value::Table(inner) => list_keys(&format!("{prefix}{key}."), inner, keys),
+            _ => keys.push(format!("{prefix}{key}")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_recipes_that_come_with_looksee_can_be_read_and_written() {
+        for name in ["article", "default"] {
+            let recipe = Recipe::named(name).unwrap();
+            assert_eq!(recipe.name, name);
+            assert_eq!(Recipe::parse(&recipe.to_toml()).unwrap(), recipe);
+        }
+    }
+
+    #[test]
+    fn the_article_is_what_the_article_says() {
+        let recipe = Recipe::named("article").unwrap();
+        assert_eq!(recipe.loss.kind, LossKind::Triplet);
+        assert!((recipe.loss.margin - 0.4).abs() < 1e-6);
+        assert!(recipe.draws_negatives());
+        assert_eq!((recipe.dim, recipe.batch_size), (50, 32));
+        assert_eq!((recipe.text_tower.embedding, recipe.text_tower.hidden), (50, 256));
+        assert!(recipe.text_tower.bidirectional);
+        assert_eq!(recipe.tokens, Rules::Words { min_count: 10 });
+        assert_eq!(recipe.text_tower.longest, 70);
+        assert_eq!((recipe.image.width, recipe.image.height), (171, 222));
+        assert_eq!((recipe.image.tower, recipe.image.pool), (Depth::ResNet50, Pool::Max));
+    }
+
+    #[test]
+    fn a_value_is_set_by_its_dotted_key() {
+        let mut recipe = Recipe::named("default").unwrap();
+        recipe.set("schedule.learning_rate", "0.5").unwrap();
+        recipe.set("image.tower", "resnet50").unwrap();
+        assert!((recipe.schedule.learning_rate - 0.5).abs() < 1e-6);
+        assert_eq!(recipe.image.tower, Depth::ResNet50);
+    }
+
+    #[test]
+    fn a_wrong_key_or_value_says_what_is_possible() {
+        let mut recipe = Recipe::named("default").unwrap();
+        let error = recipe.set("schedule.speed", "1").unwrap_err().to_string();
+        assert!(error.contains("schedule.learning_rate"), "{error}");
+        let error = recipe.set("image.tower", "vgg").unwrap_err().to_string();
+        assert!(error.contains("resnet18"), "{error}");
+        let error = recipe.set("dim", "many").unwrap_err().to_string();
+        assert!(error.contains("whole number"), "{error}");
+        let error = recipe.set("batch_size", "1").unwrap_err().to_string();
+        assert!(error.contains("between 2"), "{error}");
+    }
+
+    #[test]
+    fn an_unknown_key_in_a_file_is_an_error_with_its_line() {
+        let text = DEFAULT.replace("clip =", "clap =");
+        let error = Recipe::parse(&text).unwrap_err();
+        assert!(error.to_string().contains("clap"), "{error}");
+        assert!(error.line().is_some());
+    }
+}

@@ -1,0 +1,116 @@
+//! The learning rate over a run.
+
+use serde::{Deserialize, Serialize};
+
+/// How the rate moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ScheduleKind {
+    /// Rises over the warm-up, then falls along a half cosine to 0 (Loshchilov and Hutter, 2017).
+    Cosine,
+    /// Constant until validation stops to improve, then multiplied by `factor`.
+    Plateau,
+}
+
+/// Learning rate, length and regularisation of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Schedule {
+    /// How the rate moves.
+    pub kind: ScheduleKind,
+    /// Passes over the training set, when no wall-clock budget is given.
+    pub epochs: usize,
+    /// The highest rate.
+    pub learning_rate: f32,
+    /// Share of the run over which the rate rises (cosine), 0 to 1.
+    pub warm_up: f32,
+    /// What the rate is multiplied by (plateau), 0 to 1.
+    pub factor: f32,
+    /// Validations without improvement before that (plateau).
+    pub patience: usize,
+    /// Decoupled weight decay, as a share of the rate; matrices only.
+    pub weight_decay: f32,
+    /// Largest length of the whole gradient; 0 for no bound.
+    pub clip: f32,
+}
+
+/// What a plateau schedule remembers.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Plateau {
+    /// What the rate is multiplied by now.
+    pub(super) scale: f32,
+    /// Best validation score so far.
+    pub(super) best: f64,
+    /// Validations since then.
+    pub(super) waited: usize,
+}
+
+impl Default for Plateau {
+    fn default() -> Self {
+        Self { scale: 1.0, best: f64::NEG_INFINITY, waited: 0 }
+    }
+}
+
+impl Schedule {
+    /// The rate when `progress` (0 to 1) of the run is done.
+    pub(super) fn rate(&self, progress: f64, plateau: &Plateau) -> f32 {
+        match self.kind {
+            ScheduleKind::Plateau => self.learning_rate * plateau.scale,
+            ScheduleKind::Cosine => self.learning_rate * self.cosine(progress) as f32,
+        }
+    }
+
+    fn cosine(&self, progress: f64) -> f64 {
+        let warm_up = f64::from(self.warm_up);
+        if progress < warm_up {
+            // Never exactly 0: the first step should teach something.
+            return (progress / warm_up).max(0.01);
+        }
+        let rest = ((progress - warm_up) / (1.0 - warm_up).max(1e-9)).clamp(0.0, 1.0);
+        0.5 * (1.0 + (std::f64::consts::PI * rest).cos())
+    }
+
+    /// Takes note of a validation score (greater is better).
+    pub(super) fn validated(&self, score: f64, plateau: &mut Plateau) {
+        if score > plateau.best {
+            plateau.best = score;
+            plateau.waited = 0;
+            return;
+        }
+        plateau.waited += 1;
+        if self.kind == ScheduleKind::Plateau && plateau.waited > self.patience {
+            plateau.scale *= self.factor;
+            plateau.waited = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Recipe;
+    use super::*;
+
+    #[test]
+    fn a_cosine_rises_then_falls_to_nothing() {
+        let schedule = Recipe::named("default").unwrap().schedule;
+        let rate = |progress| schedule.rate(progress, &Plateau::default());
+        assert!(rate(0.0) > 0.0 && rate(0.0) < rate(0.02));
+        assert!((rate(0.05) - schedule.learning_rate).abs() < 1e-6);
+        assert!(rate(0.5) > rate(0.9));
+        assert!(rate(1.0) < 1e-9);
+    }
+
+    #[test]
+    fn a_plateau_lowers_the_rate_after_its_patience() {
+        let schedule = Recipe::named("article").unwrap().schedule;
+        let mut plateau = Plateau::default();
+        for score in [0.5, 0.4, 0.4] {
+            schedule.validated(score, &mut plateau);
+        }
+        assert!((plateau.scale - 1.0).abs() < 1e-6);
+        schedule.validated(0.4, &mut plateau);
+        assert!((plateau.scale - schedule.factor).abs() < 1e-6);
+        schedule.validated(0.6, &mut plateau);
+        assert!((plateau.best - 0.6).abs() < 1e-9);
+    }
+}

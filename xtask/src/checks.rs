@@ -1,0 +1,56 @@
+//! `check` and `test`: what must hold before a change is taken.
+//!
+//! All steps share one profile, one target folder and one feature set (`--workspace`), so that
+//! nothing is compiled twice. The tests come last, so that the runner's own closing line is the
+//! last thing on the screen.
+
+use std::path::Path;
+
+use crate::steps::{Result, Step, readable};
+use crate::tidy;
+
+const FORMAT: Step = Step::new(&["cargo", "fmt", "--all", "--check"]);
+const LINT: Step =
+    Step::new(&["cargo", "clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]);
+const DOCUMENT: Step = Step {
+    variables: &[("RUSTDOCFLAGS", "-D warnings")],
+    words: &["cargo", "doc", "--no-deps", "--workspace"],
+};
+const DOCUMENTED_EXAMPLES: Step = Step::new(&["cargo", "test", "--doc", "--workspace"]);
+const NEXTEST: Step = Step::new(&["cargo", "nextest", "run", "--workspace"]);
+const CARGO_TEST: Step =
+    Step::new(&["cargo", "test", "--workspace", "--lib", "--bins", "--tests", "--examples"]);
+
+/// The quick part: formatting, lints, tidy.
+pub(crate) fn check(root: &Path) -> Result<()> {
+    tidy_step(root)?;
+    in_order(root, &[FORMAT, LINT])
+}
+
+/// Everything that CI runs.
+pub(crate) fn test(root: &Path) -> Result<()> {
+    let nextest = Step::new(&["cargo", "nextest", "--version"]).succeeds(root);
+    tidy_step(root)?;
+    in_order(root, &[FORMAT, LINT, DOCUMENT, DOCUMENTED_EXAMPLES])?;
+    in_order(root, &[if nextest { NEXTEST } else { CARGO_TEST }])
+}
+
+fn tidy_step(root: &Path) -> Result<()> {
+    println!("$ cargo xtask tidy");
+    tidy::run(root).map_err(|error| stopped(&error))
+}
+
+fn stopped(error: &str) -> String {
+    format!("{error}; stopped there, nothing after it was run")
+}
+
+/// Runs the steps until one fails.
+fn in_order(root: &Path, steps: &[Step]) -> Result<()> {
+    for (number, step) in steps.iter().enumerate() {
+        let time = step.run(root).map_err(|error| stopped(&error))?;
+        if number + 1 < steps.len() {
+            println!("  done in {}\n", readable(time));
+        }
+    }
+    Ok(())
+}

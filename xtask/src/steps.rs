@@ -1,0 +1,129 @@
+//! Commands as values: printed as a person would type them, run, timed.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The error of a task: the sentence that is printed.
+pub(crate) type Result<T, E = String> = std::result::Result<T, E>;
+
+/// One command, its first word the program. Variables are set for it alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Step<'a> {
+    pub(crate) variables: &'a [(&'a str, &'a str)],
+    pub(crate) words: &'a [&'a str],
+}
+
+impl<'a> Step<'a> {
+    /// A command without variables of its own.
+    pub(crate) const fn new(words: &'a [&'a str]) -> Self {
+        Self { variables: &[], words }
+    }
+
+    /// Prints and runs the command in `folder`; the time it took, or a sentence when it failed.
+    pub(crate) fn run(&self, folder: &Path) -> Result<Duration> {
+        self.timed(&mut self.command(folder))
+    }
+
+    /// [`Step::run`] with another search path for programs, which is not printed.
+    pub(crate) fn run_on_path(&self, folder: &Path, path: &OsStr) -> Result<Duration> {
+        self.timed(self.command(folder).env("PATH", path))
+    }
+
+    /// Whether the command is there and succeeds; its output is not shown.
+    pub(crate) fn succeeds(&self, folder: &Path) -> bool {
+        let status = self.command(folder).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        status.is_ok_and(|status| status.success())
+    }
+
+    fn timed(&self, command: &mut Command) -> Result<Duration> {
+        println!("$ {self}");
+        let start = Instant::now();
+        let status = command.status();
+        let status = status.map_err(|error| format!("cannot run `{}`: {error}", self.words[0]))?;
+        if status.success() {
+            Ok(start.elapsed())
+        } else {
+            Err(format!("`{self}` failed ({status})"))
+        }
+    }
+
+    fn command(&self, folder: &Path) -> Command {
+        let mut command = Command::new(program(self.words[0]));
+        command.args(&self.words[1..]).envs(self.variables.iter().copied()).current_dir(folder);
+        command
+    }
+}
+
+/// The cargo that runs us is the one to call, not another one on the path.
+fn program(name: &str) -> OsString {
+    let cargo = if name == "cargo" { std::env::var_os("CARGO") } else { None };
+    cargo.unwrap_or_else(|| name.into())
+}
+
+impl fmt::Display for Step<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, value) in self.variables {
+            write!(f, "{name}={} ", quoted(value))?;
+        }
+        let words: Vec<String> = self.words.iter().map(|word| quoted(word)).collect();
+        f.write_str(&words.join(" "))
+    }
+}
+
+/// A word as the shell wants it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:+,@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else if word.contains(['"', '$', '`', '\\', '!']) {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    } else {
+        format!("\"{word}\"")
+    }
+}
+
+/// `4 min 02 s`, `12.3 s`.
+pub(crate) fn readable(time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    if seconds < 59.95 {
+        format!("{seconds:.1} s")
+    } else {
+        let seconds = seconds.round() as u64;
+        format!("{} min {:02} s", seconds / 60, seconds % 60)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_is_printed_as_a_person_types_it() {
+        let step = Step {
+            variables: &[("RUSTDOCFLAGS", "-D warnings")],
+            words: &["looksee", "search", "green bucket", "--where", r#"color = "red""#],
+        };
+        assert_eq!(
+            step.to_string(),
+            r#"RUSTDOCFLAGS="-D warnings" looksee search "green bucket" --where 'color = "red"'"#
+        );
+    }
+
+    #[test]
+    fn a_step_that_fails_says_which_command_it_was() {
+        let error = Step::new(&["cargo", "no-such-command"]).run(Path::new(".")).unwrap_err();
+        assert!(error.starts_with("`cargo no-such-command` failed"), "{error}");
+        let error = Step::new(&["no-such-program"]).run(Path::new(".")).unwrap_err();
+        assert!(error.starts_with("cannot run `no-such-program`"), "{error}");
+    }
+
+    #[test]
+    fn times_are_read_in_minutes_and_seconds() {
+        assert_eq!(readable(Duration::from_millis(12_340)), "12.3 s");
+        assert_eq!(readable(Duration::from_millis(59_990)), "1 min 00 s");
+        assert_eq!(readable(Duration::from_secs(242)), "4 min 02 s");
+    }
+}
