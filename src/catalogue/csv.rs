@@ -4,6 +4,8 @@
 //! never closed costs one line instead of the rest of the file; the cells of each record are then
 //! read by the `csv` crate.
 
+use std::io::{Cursor, SeekFrom};
+
 use super::lines::{self, Line, Lines, Text};
 use super::rows::{Row, Rows};
 use crate::error::{Error, ErrorKind, Result};
@@ -12,8 +14,8 @@ use crate::filter::Fields;
 pub(super) struct CsvRows {
     lines: Lines,
     delimiter: u8,
+    cutter: Cutter,
     header: Vec<String>,
-    record: csv::ByteRecord,
 }
 
 /// A record's bytes, or the ledger's sentence.
@@ -23,8 +25,8 @@ impl CsvRows {
     /// Reads the header. A `.csv` file that has no comma in it but semicolons or tabs, as
     /// spreadsheets of many countries write it, is cut at those.
     pub(super) fn open(text: Text, delimiter: u8) -> Result<Self> {
-        let (lines, record) = (Lines::new(text), csv::ByteRecord::new());
-        let mut rows = Self { lines, delimiter, header: Vec::new(), record };
+        let (lines, cutter) = (Lines::new(text), Cutter::new(delimiter));
+        let mut rows = Self { lines, delimiter, cutter, header: Vec::new() };
         let Some((line, bytes)) = rows.next_record()? else { return Ok(rows) };
         let bytes = bytes.map_err(|message| Error::invalid(message).at_line(line))?;
         if bytes.contains(&b'\r') {
@@ -34,11 +36,10 @@ impl CsvRows {
             ));
         }
         rows.delimiter = delimiter_of(&bytes, delimiter);
-        let header =
-            lines::utf8(&bytes).map_err(|message| Error::invalid(message).at_line(line))?;
-        rows.split(header.as_bytes()).map_err(|message| Error::invalid(message).at_line(line))?;
-        let names = rows.record.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned());
-        rows.header = names.collect();
+        rows.cutter = Cutter::new(rows.delimiter);
+        let names = rows.cutter.cells(bytes);
+        let names = names.map_err(|message| Error::invalid(message).at_line(line))?;
+        rows.header = names.iter().map(|name| name.trim().to_owned()).collect();
         Ok(rows)
     }
 
@@ -77,40 +78,45 @@ impl CsvRows {
         }
     }
 
-    /// Cuts a record into `self.record`.
-    fn split(&mut self, record: &[u8]) -> Result<(), String> {
-        let mut reader = csv::ReaderBuilder::new()
-            .delimiter(self.delimiter)
-            .has_headers(false)
-            .flexible(true)
-            .terminator(csv::Terminator::Any(b'\n'))
-            .buffer_capacity(record.len().clamp(64, 1 << 16))
-            .from_reader(record);
-        match reader.read_byte_record(&mut self.record) {
-            Ok(true) => Ok(()),
-            Ok(false) => Err("the row is empty".to_owned()),
-            Err(error) => Err(format!("the row cannot be cut into cells: {error}")),
-        }
-    }
-
-    fn fields(&mut self, record: &[u8]) -> Result<Fields, String> {
-        lines::utf8(record)?;
-        self.split(record)?;
-        let (found, expected) = (self.record.len(), self.header.len());
+    fn fields(&mut self, record: Vec<u8>) -> Result<Fields, String> {
+        let cells = self.cutter.cells(record)?;
+        let (found, expected) = (cells.len(), self.header.len());
         if found != expected {
             return Err(format!("found {found} cells, expected {expected} as in the header"));
         }
-        let named = self.header.iter().zip(self.record.iter()).filter(|(name, _)| !name.is_empty());
-        Ok(named
-            .map(|(name, cell)| (name.clone(), String::from_utf8_lossy(cell).into_owned().into()))
-            .collect())
+        let named = self.header.iter().zip(&cells).filter(|(name, _)| !name.is_empty());
+        Ok(named.map(|(name, cell)| (name.clone(), cell.into())).collect())
+    }
+}
+
+/// Cuts records into cells. The reader is kept, because making one takes longer than a record.
+struct Cutter(csv::Reader<Cursor<Vec<u8>>>);
+
+impl Cutter {
+    fn new(delimiter: u8) -> Self {
+        let mut settings = csv::ReaderBuilder::new();
+        settings.delimiter(delimiter).has_headers(false).flexible(true);
+        // Line ends within a record stand between quotes; one CR alone is part of its cell.
+        settings.terminator(csv::Terminator::Any(b'\n'));
+        Self(settings.from_reader(Cursor::default()))
+    }
+
+    fn cells(&mut self, record: Vec<u8>) -> Result<csv::StringRecord, String> {
+        lines::utf8(&record)?;
+        *self.0.get_mut() = Cursor::new(record);
+        let mut cells = csv::StringRecord::new();
+        let start = self.0.seek_raw(SeekFrom::Start(0), csv::Position::new());
+        match start.and_then(|()| self.0.read_record(&mut cells)) {
+            Ok(_) => Ok(cells),
+            Err(error) => Err(format!("the row cannot be cut into cells: {error}")),
+        }
     }
 }
 
 impl Rows for CsvRows {
     fn next_row(&mut self) -> Result<Option<Row>> {
         let Some((line, record)) = self.next_record()? else { return Ok(None) };
-        let content = record.and_then(|record| self.fields(&record));
+        let content = record.and_then(|record| self.fields(record));
         Ok(Some(Row { line, content }))
     }
 

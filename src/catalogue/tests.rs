@@ -679,7 +679,7 @@ fn rubbish_in_any_format_never_panics() {
         b"\\",
         b"image",
     ];
-    for round in 0..300 {
+    for round in 0..100 {
         let bytes: Vec<u8> = (0..rng.usize(0..40))
             .flat_map(|_| pieces[rng.usize(0..pieces.len())].to_vec())
             .collect();

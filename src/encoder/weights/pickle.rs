@@ -99,8 +99,9 @@ impl Global {
         Ok(match (module, name) {
             ("collections", "OrderedDict") => Self::OrderedDict,
             ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2") => Self::RebuildTensor,
-            ("torch._utils", "_rebuild_parameter") => Self::Parameter,
-            ("torch.nn.parameter", "Parameter") => Self::Parameter,
+            ("torch._utils", "_rebuild_parameter") | ("torch.nn.parameter", "Parameter") => {
+                Self::Parameter
+            }
             ("torch", "Size") => Self::Size,
             ("torch", "FloatStorage") => Self::Storage(Element::F32),
             ("torch", "HalfStorage") => Self::Storage(Element::F16),
@@ -221,94 +222,157 @@ impl<'a> Machine<'a> {
     }
 
     /// Does one opcode; the names are those of Python's `pickletools`.
+    #[expect(clippy::too_many_lines, reason = "one flat list")]
     fn step(&mut self, opcode: u8) -> Result<()> {
         match opcode {
             // PROTO, FRAME: nothing that matters here
-            0x80 => self.input.skip(1),
-            0x95 => self.input.skip(8),
+            0x80 => self.input.skip(1)?,
+            0x95 => self.input.skip(8)?,
 
             // NONE, NEWTRUE, NEWFALSE; BINFLOAT
             b'N' => self.push(Node::Other),
             0x88 => self.push(Node::Bool(true)),
             0x89 => self.push(Node::Bool(false)),
-            b'G' => self.input.skip(8).and_then(|()| self.push(Node::Other)),
+            b'G' => {
+                self.input.skip(8)?;
+                self.push(Node::Other);
+            }
 
             // BININT, BININT1, BININT2, LONG1, INT, LONG
-            b'J' => self.input.u32().and_then(|n| self.push(Node::Int((n as i32).into()))),
-            b'K' => self.input.byte().and_then(|n| self.push(Node::Int(n.into()))),
-            b'M' => self.input.u16().and_then(|n| self.push(Node::Int(n.into()))),
-            0x8a => self.input.after_u8().and_then(|bytes| self.push(whole(bytes))),
-            b'I' | b'L' => self.input.line().and_then(decimal).and_then(|node| self.push(node)),
+            b'J' => {
+                let number = self.input.u32()? as i32;
+                self.push(Node::Int(number.into()));
+            }
+            b'K' => {
+                let number = self.input.byte()?;
+                self.push(Node::Int(number.into()));
+            }
+            b'M' => {
+                let number = self.input.u16()?;
+                self.push(Node::Int(number.into()));
+            }
+            0x8a => {
+                let bytes = self.input.after_u8()?;
+                self.push(whole(bytes));
+            }
+            b'I' | b'L' => {
+                let line = self.input.line()?;
+                self.push(decimal(line)?);
+            }
 
             // SHORT_BINUNICODE, SHORT_BINSTRING; BINUNICODE, BINSTRING; BINUNICODE8
-            0x8c | b'U' => self.input.after_u8().and_then(text).and_then(|node| self.push(node)),
-            b'X' | b'T' => self.input.after_u32().and_then(text).and_then(|node| self.push(node)),
-            0x8d => self.input.after_u64().and_then(text).and_then(|node| self.push(node)),
+            0x8c | b'U' => {
+                let bytes = self.input.after_u8()?;
+                self.push(text(bytes)?);
+            }
+            b'X' | b'T' => {
+                let bytes = self.input.after_u32()?;
+                self.push(text(bytes)?);
+            }
+            0x8d => {
+                let bytes = self.input.after_u64()?;
+                self.push(text(bytes)?);
+            }
 
             // SHORT_BINBYTES, BINBYTES
-            b'C' => self.input.after_u8().and_then(|_| self.push(Node::Other)),
-            b'B' => self.input.after_u32().and_then(|_| self.push(Node::Other)),
+            b'C' => {
+                self.input.after_u8()?;
+                self.push(Node::Other);
+            }
+            b'B' => {
+                self.input.after_u32()?;
+                self.push(Node::Other);
+            }
 
             // EMPTY_TUPLE, EMPTY_LIST, EMPTY_SET; EMPTY_DICT
             b')' | b']' | 0x8f => self.push(Node::Sequence(Vec::new())),
             b'}' => self.push(Node::Mapping(Vec::new())),
 
             // TUPLE1, TUPLE2, TUPLE3
-            0x85..=0x87 => self.tuple(usize::from(opcode - 0x84)),
+            0x85..=0x87 => {
+                let elements = self.pop_many(usize::from(opcode - 0x84))?;
+                self.push(Node::Sequence(elements));
+            }
 
             // MARK; TUPLE, LIST, FROZENSET; DICT
-            b'(' => self.mark(),
+            b'(' => self.marks.push(self.stack.len()),
             b't' | b'l' | 0x91 => {
-                self.pop_to_mark().and_then(|elements| self.push(Node::Sequence(elements)))
+                let elements = self.pop_to_mark()?;
+                self.push(Node::Sequence(elements));
             }
-            b'd' => self
-                .pop_to_mark()
-                .and_then(|elements| pairs(&elements))
-                .and_then(|pairs| self.push(Node::Mapping(pairs))),
+            b'd' => {
+                let elements = self.pop_to_mark()?;
+                self.push(Node::Mapping(pairs(&elements)?));
+            }
 
-            // APPEND, APPENDS, ADDITEMS; SETITEM, SETITEMS
-            b'a' => self.pop_many(1).and_then(|elements| self.extend_sequence(&elements)),
-            b'e' | 0x90 => self.pop_to_mark().and_then(|elements| self.extend_sequence(&elements)),
-            b's' => self.pop_many(2).and_then(|elements| self.extend_mapping(&elements)),
-            b'u' => self.pop_to_mark().and_then(|elements| self.extend_mapping(&elements)),
+            // APPEND; APPENDS, ADDITEMS; SETITEM; SETITEMS
+            b'a' => {
+                let elements = self.pop_many(1)?;
+                self.extend_sequence(&elements)?;
+            }
+            b'e' | 0x90 => {
+                let elements = self.pop_to_mark()?;
+                self.extend_sequence(&elements)?;
+            }
+            b's' => {
+                let elements = self.pop_many(2)?;
+                self.extend_mapping(&elements)?;
+            }
+            b'u' => {
+                let elements = self.pop_to_mark()?;
+                self.extend_mapping(&elements)?;
+            }
 
             // POP, POP_MARK, DUP
-            b'0' => self.discard(),
-            b'1' => self.pop_to_mark().map(drop),
-            b'2' => self.top().and_then(|top| self.push_again(top)),
+            b'0' => self.discard()?,
+            b'1' => self.pop_to_mark().map(drop)?,
+            b'2' => self.stack.push(self.top()?),
 
             // BINPUT, LONG_BINPUT, PUT, MEMOIZE
-            b'q' => self.input.byte().and_then(|index| self.remember(index.into())),
-            b'r' => self.input.u32().and_then(|index| self.remember(index)),
-            b'p' => self.input.line().and_then(index).and_then(|index| self.remember(index)),
-            0x94 => self.remember(self.memo.len() as u32),
+            b'q' => {
+                let index = self.input.byte()?;
+                self.remember(index.into())?;
+            }
+            b'r' => {
+                let index = self.input.u32()?;
+                self.remember(index)?;
+            }
+            b'p' => {
+                let index = memo_index(self.input.line()?)?;
+                self.remember(index)?;
+            }
+            0x94 => self.remember(self.memo.len() as u32)?,
 
             // BINGET, LONG_BINGET, GET
-            b'h' => self.input.byte().and_then(|index| self.recall(index.into())),
-            b'j' => self.input.u32().and_then(|index| self.recall(index)),
-            b'g' => self.input.line().and_then(index).and_then(|index| self.recall(index)),
+            b'h' => {
+                let index = self.input.byte()?;
+                self.recall(index.into())?;
+            }
+            b'j' => {
+                let index = self.input.u32()?;
+                self.recall(index)?;
+            }
+            b'g' => {
+                let index = memo_index(self.input.line()?)?;
+                self.recall(index)?;
+            }
 
             // GLOBAL, STACK_GLOBAL; REDUCE, NEWOBJ; BUILD; BINPERSID
-            b'c' => self.import_line(),
-            0x93 => self.import_stack(),
-            b'R' | 0x81 => self.call(),
-            b'b' => self.build(),
-            b'Q' => self.persistent(),
+            b'c' => self.import_line()?,
+            0x93 => self.import_stack()?,
+            b'R' | 0x81 => self.call()?,
+            b'b' => self.build()?,
+            b'Q' => self.persistent()?,
 
-            _ => Err(refused_opcode(opcode)),
+            _ => return Err(refused_opcode(opcode)),
         }
+        Ok(())
     }
 
-    fn push(&mut self, node: Node<'a>) -> Result<()> {
+    fn push(&mut self, node: Node<'a>) {
         // A step makes at most one node, so their number stays below `MOST_STEPS`.
         self.stack.push(Handle(self.nodes.len() as u32));
         self.nodes.push(node);
-        Ok(())
-    }
-
-    fn push_again(&mut self, value: Handle) -> Result<()> {
-        self.stack.push(value);
-        Ok(())
     }
 
     /// How many values may be popped before the last mark is reached.
@@ -336,11 +400,6 @@ impl<'a> Machine<'a> {
         Ok(self.stack.split_off(self.stack.len() - count))
     }
 
-    fn mark(&mut self) -> Result<()> {
-        self.marks.push(self.stack.len());
-        Ok(())
-    }
-
     fn pop_to_mark(&mut self) -> Result<Vec<Handle>> {
         let height = self.marks.pop().ok_or_else(|| damaged("a mark is missing on the stack"))?;
         Ok(self.stack.split_off(height))
@@ -349,11 +408,6 @@ impl<'a> Machine<'a> {
     /// POP takes a value, or the mark if there is none above it.
     fn discard(&mut self) -> Result<()> {
         if self.reach() > 0 { self.pop().map(drop) } else { self.pop_to_mark().map(drop) }
-    }
-
-    fn tuple(&mut self, count: usize) -> Result<()> {
-        let elements = self.pop_many(count)?;
-        self.push(Node::Sequence(elements))
     }
 
     fn extend_sequence(&mut self, elements: &[Handle]) -> Result<()> {
@@ -383,7 +437,8 @@ impl<'a> Machine<'a> {
     fn recall(&mut self, index: u32) -> Result<()> {
         let value =
             self.memo.get(&index).ok_or_else(|| damaged("a remembered value is missing"))?;
-        self.push_again(*value)
+        self.stack.push(*value);
+        Ok(())
     }
 
     fn node(&self, handle: Handle) -> &Node<'a> {
@@ -392,7 +447,8 @@ impl<'a> Machine<'a> {
 
     fn import_line(&mut self) -> Result<()> {
         let (module, name) = (self.input.line()?, self.input.line()?);
-        self.push(Node::Global(Global::named(module, name)?))
+        self.push(Node::Global(Global::named(module, name)?));
+        Ok(())
     }
 
     fn import_stack(&mut self) -> Result<()> {
@@ -400,7 +456,8 @@ impl<'a> Machine<'a> {
         let (&Node::Text(module), &Node::Text(name)) = (self.node(module), self.node(name)) else {
             return Err(damaged("an imported name is not text"));
         };
-        self.push(Node::Global(Global::named(module, name)?))
+        self.push(Node::Global(Global::named(module, name)?));
+        Ok(())
     }
 
     /// Stands in for a call: `name, arguments -> value`.
@@ -413,14 +470,15 @@ impl<'a> Machine<'a> {
         };
         match (global, arguments.as_slice()) {
             (Global::OrderedDict, []) => self.push(Node::Mapping(Vec::new())),
-            (Global::OrderedDict, &[entries]) => self.ordered_dict(entries),
-            (Global::Size | Global::Parameter, &[value, ..]) => self.push_again(value),
+            (Global::OrderedDict, &[entries]) => self.ordered_dict(entries)?,
+            (Global::Size | Global::Parameter, &[value, ..]) => self.stack.push(value),
             (Global::RebuildTensor, &[storage, offset, shape, strides, ..]) => {
                 let tensor = self.tensor(storage, offset, shape, strides)?;
-                self.push(Node::Tensor(tensor))
+                self.push(Node::Tensor(tensor));
             }
-            _ => Err(damaged("a call with the wrong arguments")),
+            _ => return Err(damaged("a call with the wrong arguments")),
         }
+        Ok(())
     }
 
     /// A dict of a list of pairs, as Python 2 wrote it.
@@ -432,7 +490,8 @@ impl<'a> Machine<'a> {
             _ => Err(damaged("an entry of a dict is no pair")),
         };
         let entries = self.sequence(list)?.iter().map(pair).collect::<Result<_>>()?;
-        self.push(Node::Mapping(entries))
+        self.push(Node::Mapping(entries));
+        Ok(())
     }
 
     fn sequence(&self, handle: Handle) -> Result<&[Handle]> {
@@ -476,7 +535,8 @@ impl<'a> Machine<'a> {
     fn persistent(&mut self) -> Result<()> {
         let id = self.pop()?;
         let storage = self.storage(id).ok_or_else(|| damaged("a storage is described wrongly"))?;
-        self.push(Node::Storage(storage))
+        self.push(Node::Storage(storage));
+        Ok(())
     }
 
     /// `('storage', torch.FloatStorage, key, device, count)`; old files add `None` or the part of
@@ -593,7 +653,7 @@ fn decimal(line: &str) -> Result<Node<'static>> {
     }
 }
 
-fn index(line: &str) -> Result<u32> {
+fn memo_index(line: &str) -> Result<u32> {
     line.parse().map_err(|_| damaged("a memo index is not decimal"))
 }
 
@@ -695,6 +755,28 @@ mod tests {
     fn names_taken_from_the_stack_are_checked_too() {
         let error = Pickle::read(b"\x8c\x02os\x8c\x06system\x93.").unwrap_err();
         assert!(error.message().contains("`os.system`"), "{error}");
+    }
+
+    #[test]
+    fn an_ordered_dict_of_python_2_is_a_list_of_pairs() {
+        // OrderedDict([["a", 1]])
+        let program = b"ccollections\nOrderedDict\n]]U\x01aaK\x01aa\x85R.";
+        let pickle = Pickle::read(program).unwrap();
+        let Node::Mapping(entries) = pickle.node(pickle.root()) else { panic!("no dict") };
+        assert_eq!(entries.len(), 1);
+        assert_eq!(pickle.text(entries[0].0), Some("a"));
+        assert_eq!(pickle.count(entries[0].1), Some(1));
+    }
+
+    #[test]
+    fn copying_one_long_list_again_and_again_is_stopped() {
+        // A list of 30,000 pairs, then OrderedDict(list) and POP, 3,000 times.
+        let mut program = b"ccollections\nOrderedDict\nq\x00](".to_vec();
+        program.extend(b"NN\x86".repeat(30_000));
+        program.extend(b"e\x85q\x01");
+        program.extend(b"h\x00h\x01R0".repeat(3_000));
+        program.push(b'.');
+        assert_eq!(kind(&program), ErrorKind::TooLarge);
     }
 
     #[test]

@@ -99,8 +99,15 @@ fn element_of(name: &str, dtype: Dtype) -> Result<Option<Element>> {
         Dtype::BF16 => Some(Element::Bf16),
         Dtype::F32 => Some(Element::F32),
         Dtype::F64 => Some(Element::F64),
-        Dtype::BOOL | Dtype::U8 | Dtype::I8 | Dtype::I16 | Dtype::U16 => None,
-        Dtype::I32 | Dtype::U32 | Dtype::I64 | Dtype::U64 => None,
+        Dtype::BOOL
+        | Dtype::U8
+        | Dtype::I8
+        | Dtype::U16
+        | Dtype::I16
+        | Dtype::U32
+        | Dtype::I32
+        | Dtype::U64
+        | Dtype::I64 => None,
         other => {
             return Err(Error::new(
                 ErrorKind::Unsupported,

@@ -197,10 +197,8 @@ fn float_tensors<'a>(pickle: &Pickle<'a>) -> Result<BTreeMap<&'a str, Tensor>> {
 
 /// The root, or what a checkpoint holds under one of the [`WRAPPERS`].
 fn state_dict<'p>(pickle: &'p Pickle<'_>) -> Result<&'p [(Handle, Handle)]> {
-    let inner = WRAPPERS
-        .iter()
-        .filter_map(|wrapper| mapping(pickle, entry(pickle, pickle.root(), wrapper)?))
-        .next();
+    let inner =
+        WRAPPERS.iter().find_map(|wrapper| mapping(pickle, entry(pickle, pickle.root(), wrapper)?));
     inner.or_else(|| mapping(pickle, pickle.root())).ok_or_else(|| {
         Error::new(
             ErrorKind::Unsupported,
