@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use looksee_kernels::scan::dot;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -64,21 +65,6 @@ fn cosines(queries: &Vectors, block: &[usize], gallery: &Vectors) -> Vec<Vec<f32
         }
     }
     scores
-}
-
-/// Dot product in sixteen sums, which the compiler keeps in vector registers. The order of the
-/// additions depends on the length alone, so equal rows have equal scores.
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    const LANES: usize = 16;
-    let mut sums = [0.0f32; LANES];
-    let (a, b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    let rest: f32 = a.remainder().iter().zip(b.remainder()).map(|(x, y)| x * y).sum();
-    for (a, b) in a.zip(b) {
-        for ((sum, x), y) in sums.iter_mut().zip(a).zip(b) {
-            *sum += x * y;
-        }
-    }
-    sums.iter().sum::<f32>() + rest
 }
 
 /// What the ranks of many queries say.
@@ -386,7 +372,8 @@ mod tests {
     fn intervals_hold_the_value_repeat_with_the_seed_and_narrow_with_more_queries() {
         let few: Vec<usize> = (1..=20).collect();
         let many = few.repeat(50);
-        let (narrow, wide) = (summarise(&many, Seed(1)).unwrap(), summarise(&few, Seed(1)).unwrap());
+        let (narrow, wide) =
+            (summarise(&many, Seed(1)).unwrap(), summarise(&few, Seed(1)).unwrap());
         assert!(wide.ci95.r5[0] <= 0.25 && 0.25 <= wide.ci95.r5[1]);
         let width = |interval: [f64; 2]| interval[1] - interval[0];
         assert!(width(narrow.ci95.r5) < width(wide.ci95.r5) / 4.0);

@@ -44,8 +44,7 @@ impl Index {
         let connection = self.connection();
         let mut check = connection.prepare("PRAGMA integrity_check").map_err(failed)?;
         let lines = check.query_map([], |row| row.get(0)).map_err(failed)?;
-        let mut problems: Vec<String> =
-            lines.collect::<rusqlite::Result<_>>().map_err(failed)?;
+        let mut problems: Vec<String> = lines.collect::<rusqlite::Result<_>>().map_err(failed)?;
         problems.retain(|line| line != "ok");
         let records: i64 = connection
             .query_row("SELECT count(*) FROM records", params![], |row| row.get(0))

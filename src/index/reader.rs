@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use looksee_kernels::scan::{Scored, top_k, top_k_of};
 use rayon::prelude::*;
 use rusqlite::Connection;
 use serde::Serialize;
@@ -12,7 +13,6 @@ use serde_json::Value;
 use super::Space;
 use super::bits::Bits;
 use super::record::{Record, Stored, json};
-use super::scan::{Scored, top_k, top_k_of};
 use super::segment::{self, Kind, Segment};
 use super::store::{self, Location, failed};
 use crate::error::{Error, ErrorKind, Result};
@@ -153,7 +153,8 @@ impl Index {
                 // A compaction ended between the look at the database and the look at the files.
                 Err(error) if lost_segment(&error) && tries < OPEN_TRIES => tries += 1,
                 Err(error) if lost_segment(&error) => {
-                    let message = "a file with vectors is gone; copy the index again or make it anew";
+                    let message =
+                        "a file with vectors is gone; copy the index again or make it anew";
                     return Err(Error::new(ErrorKind::Corrupt, message)
                         .at_file(error.file().unwrap_or(folder)));
                 }
@@ -330,14 +331,16 @@ impl Index {
         queries: &[f32],
         top: usize,
     ) -> Vec<Vec<Scored>> {
-        let (rows, dim) =
-            (self.segments[owned.segment].rows(), segment::padded(self.space.dim));
+        let (rows, dim) = (self.segments[owned.segment].rows(), segment::padded(self.space.dim));
         let Some(passing) = passing else {
             return top_k(rows, dim, owned.live.as_ref().map(Bits::words), queries, top);
         };
         let passes = |&owner: &u32| owner != NOBODY && passing.contains(owner as usize);
-        let rows_that_pass: Vec<u32> =
-            (0..).zip(&owned.owners).filter(|(_, owner)| passes(owner)).map(|(row, _)| row).collect();
+        let rows_that_pass: Vec<u32> = (0..)
+            .zip(&owned.owners)
+            .filter(|(_, owner)| passes(owner))
+            .map(|(row, _)| row)
+            .collect();
         if rows_that_pass.len() < owned.owners.len() / FEW {
             return top_k_of(rows, dim, &rows_that_pass, queries, top);
         }
@@ -477,11 +480,17 @@ fn read_items(
 ) -> Result<Items> {
     let place_of = |id: &str, at: Location, kind: Kind| -> Result<Location> {
         let Some(&place) = places.get(&at.segment) else {
-            return Err(damaged(id, &format!("its vector is in segment {}, which is not there", at.segment)));
+            return Err(damaged(
+                id,
+                &format!("its vector is in segment {}, which is not there", at.segment),
+            ));
         };
         let entry = segments[place].entry;
         if entry.kind != kind || at.row as usize >= entry.rows {
-            return Err(damaged(id, &format!("segment {} has no row {} for it", at.segment, at.row)));
+            return Err(damaged(
+                id,
+                &format!("segment {} has no row {} for it", at.segment, at.row),
+            ));
         }
         Ok(Location { segment: place as u32, row: at.row })
     };
@@ -512,7 +521,10 @@ fn owned_rows(segments: &[Segment], items: &Items) -> Result<Vec<Owned>> {
         owners[segment][place.row as usize] = row as u32;
     }
     let pictures = |place: &usize| segments[*place].entry.kind == Kind::Pictures;
-    Ok((0..segments.len()).filter(pictures).map(|place| owned(place, std::mem::take(&mut owners[place]))).collect())
+    Ok((0..segments.len())
+        .filter(pictures)
+        .map(|place| owned(place, std::mem::take(&mut owners[place])))
+        .collect())
 }
 
 fn owned(segment: usize, owners: Vec<u32>) -> Owned {

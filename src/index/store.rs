@@ -23,7 +23,7 @@ const MAGIC: &str = "looksee index";
 /// "look" in the header of the SQLite file, so that `file` and the like can tell it.
 const APPLICATION: i64 = 0x6C6F_6F6B;
 /// How long a connection waits for another that holds the file for a moment.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 const SCHEMA: &str = "
     CREATE TABLE meta (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
@@ -148,8 +148,7 @@ pub(super) fn open_for_reading(index: &Path) -> Result<(Connection, Space)> {
         return Err(Error::new(ErrorKind::NotFound, message).at_file(index));
     }
     if !path(index).is_file() {
-        let message =
-            "this is not an index: it has no index.sqlite; make one with `looksee index`";
+        let message = "this is not an index: it has no index.sqlite; make one with `looksee index`";
         return Err(Error::invalid(message).at_file(index));
     }
     let connection = open_shared(index).or_else(|error| match error.sqlite_error_code() {
@@ -191,9 +190,8 @@ fn begin_reading(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 fn read_space(connection: &Connection) -> Result<Space> {
-    let application: i64 = connection
-        .query_row("PRAGMA application_id", [], |row| row.get(0))
-        .map_err(failed)?;
+    let application: i64 =
+        connection.query_row("PRAGMA application_id", [], |row| row.get(0)).map_err(failed)?;
     if application != APPLICATION {
         return Err(Error::invalid(
             "this is not an index: its index.sqlite belongs to another program",
@@ -274,8 +272,7 @@ fn read_item(row: &Row<'_>) -> rusqlite::Result<Item> {
     let content: i64 = row.get(7)?;
     let record: i64 = row.get(8)?;
     let texts: i64 = row.get(9)?;
-    let stamp =
-        Stamp { size: size as u64, modified_ns: row.get(6)?, content: content as u64 };
+    let stamp = Stamp { size: size as u64, modified_ns: row.get(6)?, content: content as u64 };
     Ok(Item {
         item: row.get(0)?,
         picture: Location { segment: row.get(1)?, row: row.get(2)? },
@@ -297,9 +294,8 @@ pub(super) fn each_item(
     connection: &Connection,
     mut visit: impl FnMut(&str, Item) -> Result<()>,
 ) -> Result<()> {
-    let mut select = connection
-        .prepare(&format!("SELECT {ITEM}, id FROM items ORDER BY id"))
-        .map_err(failed)?;
+    let mut select =
+        connection.prepare(&format!("SELECT {ITEM}, id FROM items ORDER BY id")).map_err(failed)?;
     let mut rows = select.query([]).map_err(failed)?;
     while let Some(row) = rows.next().map_err(failed)? {
         let id = row.get_ref(10).map_err(failed)?.as_str().map_err(|e| failed(e.into()))?;
@@ -330,13 +326,7 @@ pub(super) fn put(
         .map_err(failed)?;
     let group = stored.group.as_deref();
     insert
-        .execute(params![
-            old.map(|old| old.item),
-            stored.image,
-            stored.texts,
-            stored.fields,
-            group
-        ])
+        .execute(params![old.map(|old| old.item), stored.image, stored.texts, stored.fields, group])
         .map_err(failed)?;
     let item = Item { item: connection.last_insert_rowid(), picture, text, known: stored.known() };
     put_item(connection, &stored.id, &item)?;

@@ -96,7 +96,10 @@ fn what_was_added_comes_back() {
     let back = index.record(row).unwrap();
     assert_eq!(back.checksum(), shoe.checksum());
     assert_eq!((back.image, back.stamp), (shoe.image, shoe.stamp));
-    assert_eq!((index.picture(row), index.text(row)), (X.as_slice(), Some([0.0, 0.6, 0.8].as_slice())));
+    assert_eq!(
+        (index.picture(row), index.text(row)),
+        (X.as_slice(), Some([0.0, 0.6, 0.8].as_slice()))
+    );
     assert_eq!(index.text(0), None);
     assert_eq!(index.find(&"scarf".into()).unwrap(), None);
     assert_eq!(index.model_folder().join("model.toml").metadata().unwrap().len(), 1);
@@ -124,8 +127,7 @@ fn search_agrees_with_comparing_every_pair() {
     let found = index.search(&Query { vectors: &queries, top: 9, filter: None }).unwrap();
     for (query, found) in queries.rows().zip(&found) {
         let cosine = |row: &[f32]| row.iter().zip(query).map(|(x, y)| x * y).sum::<f32>();
-        let mut expected: Vec<(f32, usize)> =
-            pictures.rows().map(cosine).zip(0..).collect();
+        let mut expected: Vec<(f32, usize)> = pictures.rows().map(cosine).zip(0..).collect();
         expected.sort_by(|a, b| b.0.total_cmp(&a.0));
         for (hit, (score, number)) in found.iter().zip(expected) {
             assert_eq!(hit.id.as_str(), format!("{:03}", count - number));
@@ -168,9 +170,15 @@ fn a_reader_keeps_its_state_through_commits_removals_and_compaction() {
 
     let after = Index::open(folder.path()).unwrap();
     assert_eq!(names(&after), ["a", "c"]);
-    assert_eq!((find(&after, X, 1), find(&after, Z, 1)), (vec!["c".to_owned()], vec!["a".to_owned()]));
+    assert_eq!(
+        (find(&after, X, 1), find(&after, Z, 1)),
+        (vec!["c".to_owned()], vec!["a".to_owned()])
+    );
     assert_eq!(names(&before), ["a", "b"]);
-    assert_eq!((find(&before, X, 1), find(&before, Y, 1)), (vec!["a".to_owned()], vec!["b".to_owned()]));
+    assert_eq!(
+        (find(&before, X, 1), find(&before, Y, 1)),
+        (vec!["a".to_owned()], vec!["b".to_owned()])
+    );
     assert_eq!(before.record(1).unwrap().texts, ["b"]);
     assert!(!before.is_current().unwrap());
     assert_whole(&before);
@@ -365,7 +373,10 @@ fn an_item_that_waits_can_be_renewed_and_removed() {
     assert_eq!(writer.remove(&["b".into(), "nobody".into()]).unwrap(), 1);
     writer.commit().unwrap();
     let index = Index::open(folder.path()).unwrap();
-    assert_eq!((names(&index), index.picture(0), index.text(0)), (vec!["a".to_owned()], X.as_slice(), Some(Y.as_slice())));
+    assert_eq!(
+        (names(&index), index.picture(0), index.text(0)),
+        (vec!["a".to_owned()], X.as_slice(), Some(Y.as_slice()))
+    );
     assert_eq!(index.record(0).unwrap().group.as_deref(), Some("g"));
 }
 
@@ -401,7 +412,10 @@ fn compaction_gives_back_the_space_of_removed_rows() {
     let (after, dead) = index.size().unwrap();
     assert_eq!((dead, segment_files(folder.path())), (0, 2));
     assert!(after < before, "{after} {before}");
-    assert_eq!((names(&index), find(&index, Z, 1)), (vec!["b".to_owned(), "c".to_owned()], vec!["c".to_owned()]));
+    assert_eq!(
+        (names(&index), find(&index, Z, 1)),
+        (vec!["b".to_owned(), "c".to_owned()], vec!["c".to_owned()])
+    );
     assert_eq!(index.text(0), Some(Y.as_slice()));
     assert_whole(&index);
 }
@@ -418,7 +432,8 @@ fn compaction_of_an_emptied_index_leaves_no_segment() {
 
 #[test]
 fn merging_takes_over_vectors_and_records_and_the_other_wins() {
-    let (folder, other) = (index_of(&[("a", X), ("b", X)]), index_of(&[("b", Y), ("c", [0.1, 0.2, 0.3])]));
+    let (folder, other) =
+        (index_of(&[("a", X), ("b", X)]), index_of(&[("b", Y), ("c", [0.1, 0.2, 0.3])]));
     let other = Index::open(other.path()).unwrap();
     let mut writer = writer(folder.path());
     assert_eq!(writer.merge(&other).unwrap(), 2);
@@ -443,9 +458,12 @@ fn vectors_that_do_not_fit_are_refused() {
     let mut writer = writer(folder.path());
     let (one, two) = (vectors(&[X]), Vectors::normalised(2, vec![1.0, 0.0]).unwrap());
     let records = [record("a", &["a"])];
-    for (pictures, texts) in
-        [(&one, vec![]), (&two, vec![None]), (&one, vec![Some(vec![1.0])]), (&Vectors::empty(DIM), vec![None])]
-    {
+    for (pictures, texts) in [
+        (&one, vec![]),
+        (&two, vec![None]),
+        (&one, vec![Some(vec![1.0])]),
+        (&Vectors::empty(DIM), vec![None]),
+    ] {
         let error = writer.add(&records, pictures, &texts).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Mismatch, "{error}");
     }

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
+use super::Space;
 use super::bits::Bits;
 use super::reader::Index;
 use super::record::{Known, Record, Stored};
 use super::segment::{self, Entry, Kind, Segment};
 use super::store::{self, Change, Location, failed};
-use super::Space;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{self, FolderLock};
 use crate::units::ItemId;
@@ -191,8 +191,7 @@ impl Writer {
             self.commit()?;
             self.delete_left_overs()?;
         }
-        // The vectors are compact; a database that cannot be shrunk now is shrunk the next time.
-        let _ = self.connection.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)");
+        self.shrink_database();
         Ok(())
     }
 
@@ -209,6 +208,17 @@ impl Writer {
             self.put(Pending { stored, picture, text })?;
         }
         Ok(other.len())
+    }
+
+    /// Gives back what the database does not need. A reader that is open may keep this from
+    /// happening: then it happens the next time, and nobody waits for it.
+    fn shrink_database(&self) {
+        let patience = |time| self.connection.busy_timeout(time);
+        if patience(std::time::Duration::ZERO).is_ok() {
+            let _ = self.connection.execute_batch("VACUUM");
+            let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        }
+        let _ = patience(store::PATIENCE);
     }
 
     fn item(&self, id: &ItemId) -> Result<Option<store::Item>> {
@@ -386,7 +396,8 @@ impl Writer {
         let mut items = Vec::new();
         store::each_item(&self.connection, |id, item| {
             if ![Some(item.picture), item.text].into_iter().flatten().all(exists) {
-                let message = "its vector is in no segment; the index is damaged, see `looksee check`";
+                let message =
+                    "its vector is in no segment; the index is damaged, see `looksee check`";
                 return Err(Error::new(ErrorKind::Corrupt, message).at_item(id));
             }
             items.push(Placed { id: id.to_owned(), picture: item.picture, text: item.text });
