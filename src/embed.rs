@@ -199,10 +199,11 @@ impl Update<'_> {
                 Err(Unusable::Fatal(error)) => return Err(error),
             }
             if renewals.len() == batch_size {
-                self.renew(std::mem::take(&mut renewals))?;
+                self.renew(&renewals)?;
+                renewals.clear();
             }
         }
-        self.renew(renewals)?;
+        self.renew(&renewals)?;
         Ok((!batch.is_empty()).then_some(batch))
     }
 
@@ -216,13 +217,13 @@ impl Update<'_> {
     /// Compares the item with what the index knows of it.
     fn need(&mut self, item: Item) -> Result<Need, Unusable> {
         let image = std::path::absolute(&item.image)
-            .map_err(|e| Unusable::skipped(&item, Error::io("cannot read", e)))?;
-        let mut stamp = stamp(&image).map_err(|error| Unusable::skipped(&item, error))?;
+            .map_err(|e| Unusable::skipped(&item, &Error::io("cannot read", e)))?;
+        let mut stamp = stamp(&image).map_err(|error| Unusable::skipped(&item, &error))?;
         let known = self.writer.known(&item.id)?;
         let same_picture = match &known {
             Some(known) => self
                 .shows_the_same(&image, &stamp, &known.stamp)
-                .map_err(|error| Unusable::skipped(&item, error))?,
+                .map_err(|error| Unusable::skipped(&item, &error))?,
             None => false,
         };
         if let (Some(known), true) = (&known, same_picture) {
@@ -262,7 +263,7 @@ impl Update<'_> {
     }
 
     /// Writes the records of items whose pictures are unchanged, with the texts that are not.
-    fn renew(&mut self, renewals: Vec<(Record, Known)>) -> Result<()> {
+    fn renew(&mut self, renewals: &[(Record, Known)]) -> Result<()> {
         let texts_changed =
             |(record, known): &(Record, Known)| known.texts != record.texts_checksum();
         let changed: Vec<bool> = renewals.iter().map(texts_changed).collect();
@@ -387,8 +388,8 @@ enum Unusable {
 }
 
 impl Unusable {
-    fn skipped(item: &Item, error: Error) -> Self {
-        Self::Skipped(Box::new(skip(item, &error)))
+    fn skipped(item: &Item, error: &Error) -> Self {
+        Self::Skipped(Box::new(skip(item, error)))
     }
 }
 

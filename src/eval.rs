@@ -139,13 +139,11 @@ pub fn run(
     let queries = queries.map(|(&e, text)| format!("{}: {text}", hall.entries[e].id)).collect();
     let (ranks, text_to_image) = partners(&texts, &shown.vectors, options.seed)?;
     let (_, image_to_text) = partners(&shown.vectors, &texts, options.seed)?;
-    let image_to_image = match options.label_field {
-        Some(_) => hall.likes(&shown, options.seed),
-        None => {
-            let all = hall.with_partners(shown, listener)?;
-            all.and_then(|all| hall.likes(&all, options.seed))
-        }
+    let kin = match options.label_field {
+        Some(_) => Some(shown),
+        None => hall.with_partners(shown, listener)?,
     };
+    let image_to_image = kin.and_then(|kin| hall.likes(&kin, options.seed));
     hall.list_textless();
     let chance = metrics::chance(&vec![1; ranks.len()], ranks.len()).ok_or_else(no_ranks)?;
     Ok(Report {

@@ -14,7 +14,7 @@ use crate::vectors::Vectors;
 
 /// A colour as a unit row; black pictures and texts without colours are grey.
 fn colour(rgb: [f32; 3]) -> [f32; 3] {
-    if rgb == [0.0; 3] { [1.0; 3] } else { rgb }
+    if rgb.iter().any(|&value| value > 0.0) { rgb } else { [1.0; 3] }
 }
 
 /// Red, green and blue, of pictures and of texts.
@@ -107,8 +107,8 @@ impl Shop {
 
     /// Writes the catalogue, a JSON object a line.
     pub(crate) fn rows(&self, rows: &[serde_json::Value]) {
-        let lines: String = rows.iter().map(|row| format!("{row}\n")).collect();
-        files::replace_bytes(&self.path("shop.jsonl"), lines.as_bytes()).unwrap();
+        let lines: Vec<String> = rows.iter().map(ToString::to_string).collect();
+        files::replace_bytes(&self.path("shop.jsonl"), lines.join("\n").as_bytes()).unwrap();
     }
 
     pub(crate) fn source(&self) -> Source {

@@ -345,7 +345,9 @@ impl Index {
             return top_k_of(rows, dim, &rows_that_pass, queries, top);
         }
         let mut bits = Bits::with_room(owned.owners.len());
-        rows_that_pass.iter().for_each(|&row| bits.insert(row as usize));
+        for row in rows_that_pass {
+            bits.insert(row as usize);
+        }
         top_k(rows, dim, Some(bits.words()), queries, top)
     }
 
@@ -497,7 +499,7 @@ fn read_items(
     let mut items = Items::default();
     store::each_item(connection, |id, item| {
         items.names.push(id);
-        items.keys.push(item.item);
+        items.keys.push(item.key);
         items.contents.push(item.known.stamp.content);
         items.pictures.push(place_of(id, item.picture, Kind::Pictures)?);
         items.texts.push(item.text.map(|text| place_of(id, text, Kind::Texts)).transpose()?);

@@ -99,7 +99,7 @@ impl Writer {
     pub fn keep(&mut self, id: &ItemId) -> Result<()> {
         if !self.pending.contains_key(id) {
             let item = self.item(id)?.ok_or_else(|| self.here(store::unknown(id)))?;
-            self.seen.insert(item.item as usize);
+            self.seen.insert(item.key as usize);
         }
         Ok(())
     }
@@ -165,7 +165,7 @@ impl Writer {
             writer.flush()?;
             let mut unseen = Vec::new();
             store::each_item(&writer.connection, |id, item| {
-                if !writer.seen.contains(item.item as usize) {
+                if !writer.seen.contains(item.key as usize) {
                     unseen.push(ItemId::from(id));
                 }
                 Ok(())
