@@ -5,15 +5,20 @@
 //! pictures of the next batch are read and decoded on another thread while the encoder works on
 //! this one.
 
-use std::path::Path;
+#[cfg(test)]
+pub(crate) mod fake;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use rayon::prelude::*;
 
-use crate::catalogue::{Item, Items, Ledger, Skip, Source};
+use crate::catalogue::{Item, Items, Ledger, Reason, Skip, Source};
 use crate::encoder::Encoder;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::files;
 use crate::images::{self, Frame, Framed, ImageBatch, Limits};
 use crate::index::{Known, Record, Stamp, Writer};
@@ -23,6 +28,8 @@ use crate::vectors::Vectors;
 /// What was embedded is committed after this long, or so many items.
 const COMMIT_EVERY: Duration = Duration::from_secs(20);
 const COMMIT_ITEMS: usize = 8192;
+/// Unchanged items between two reports of progress.
+const REPORT_ITEMS: usize = 1024;
 
 /// How [`update`] treats what it finds.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +38,7 @@ pub struct UpdateOptions {
     pub keep_missing: bool,
     /// Compare contents, not only size and time.
     pub verify: bool,
-    /// Part `shard.0` (from 1) of `shard.1`.
+    /// Part `shard.0` (from 1) of `shard.1`, for `looksee merge`.
     pub shard: Option<(usize, usize)>,
     /// Pictures a batch.
     pub batch_size: usize,
@@ -56,7 +63,7 @@ impl Default for UpdateOptions {
 pub struct Updated {
     /// Items new in the index.
     pub added: usize,
-    /// Items embedded again.
+    /// Items whose picture, texts or fields changed.
     pub changed: usize,
     /// Items left as they were.
     pub unchanged: usize,
@@ -71,7 +78,11 @@ pub struct Updated {
 /// A stop that is asked for commits what is done and returns an
 /// [`Interrupted`](crate::ErrorKind::Interrupted) error; another run goes on from there. Items
 /// that the catalogue no longer has are taken out at the end of a whole run, but not by a shard,
-/// which sees only its part.
+/// which sees only its part. An item whose picture became unreadable is taken out in any case.
+///
+/// A file that only has another time is compared by its content, which is much faster than to
+/// embed it again. When not one picture can be used, that is an error and the index stays as it
+/// is: the likely cause is a disk that is not there.
 pub fn update(
     source: &Source,
     encoder: &dyn Encoder,
@@ -80,6 +91,7 @@ pub fn update(
     stop: &Stop,
     listener: Listener<'_>,
 ) -> Result<Updated> {
+    check_shard(options.shard)?;
     let mut items = source.open()?;
     let mut update = Update {
         encoder,
@@ -96,12 +108,11 @@ pub fn update(
     // What was embedded before an interruption or an error is whole, and kept.
     update.writer.commit()?;
     walked?;
-    if !options.keep_missing && options.shard.is_none() {
-        update.done.removed = update.writer.remove_unseen()?;
-        update.writer.commit()?;
-    }
+    update.refuse_nothing()?;
+    update.remove_gone()?;
+    update.writer.commit()?;
     let mut ledger = items.into_ledger();
-    ledger.used = update.done.added + update.done.changed + update.done.unchanged;
+    ledger.used = update.used();
     ledger.skipped.append(&mut update.failed);
     ledger.truncated += update.truncated;
     Ok(Updated { ledger, ..update.done })
@@ -143,16 +154,14 @@ impl Update<'_> {
     ) -> Result<()> {
         let mut ahead: Option<Vec<Planned>> = None;
         loop {
-            stop.check()?;
-            let next = self.gather(items)?;
+            let next = self.gather(items, stop, listener)?;
             if let Some(next) = &next {
                 loader.ask(next.iter().map(|planned| planned.record.image.clone()).collect());
             }
             if let Some(batch) = ahead.take() {
                 self.embed(batch, loader.answer())?;
-                let done = self.done.added + self.done.changed + self.done.unchanged;
-                listener(Event::Progress { what: "embedding", done, total: 0 });
-                self.commit_if_due(done)?;
+                listener(Event::Progress { what: "embedding", done: self.used(), total: 0 });
+                self.commit_if_due()?;
             }
             match next {
                 Some(next) => ahead = Some(next),
@@ -161,42 +170,60 @@ impl Update<'_> {
         }
     }
 
+    /// Items that are in the index and right, so far.
+    fn used(&self) -> usize {
+        self.done.added + self.done.changed + self.done.unchanged
+    }
+
     /// The next items whose pictures must be embedded, everything cheaper done on the way.
-    fn gather(&mut self, items: &mut Items) -> Result<Option<Vec<Planned>>> {
-        let mut batch = Vec::with_capacity(self.options.batch_size);
-        for item in items {
-            let item = item?;
+    fn gather(
+        &mut self,
+        items: &mut Items,
+        stop: &Stop,
+        listener: Listener<'_>,
+    ) -> Result<Option<Vec<Planned>>> {
+        let batch_size = self.options.batch_size.max(1);
+        let mut batch = Vec::with_capacity(batch_size);
+        let mut renewals = Vec::new();
+        while batch.len() < batch_size {
+            stop.check()?;
+            let Some(item) = items.next().transpose()? else { break };
             if !in_shard(&item.id, self.options.shard) {
                 continue;
             }
             match self.need(item) {
-                Ok(Need::Nothing) => self.done.unchanged += 1,
-                Ok(Need::Renewal(record, known)) => self.renew(&record, &known)?,
+                Ok(Need::Nothing) => self.count_unchanged(listener),
+                Ok(Need::Renewal(record, known)) => renewals.push((*record, known)),
                 Ok(Need::Embedding(planned)) => batch.push(*planned),
                 Err(Unusable::Skipped(skip)) => self.failed.push(*skip),
                 Err(Unusable::Fatal(error)) => return Err(error),
             }
-            if batch.len() == self.options.batch_size {
-                return Ok(Some(batch));
+            if renewals.len() == batch_size {
+                self.renew(&renewals)?;
+                renewals.clear();
             }
         }
+        self.renew(&renewals)?;
         Ok((!batch.is_empty()).then_some(batch))
+    }
+
+    fn count_unchanged(&mut self, listener: Listener<'_>) {
+        self.done.unchanged += 1;
+        if self.done.unchanged.is_multiple_of(REPORT_ITEMS) {
+            listener(Event::Progress { what: "comparing", done: self.used(), total: 0 });
+        }
     }
 
     /// Compares the item with what the index knows of it.
     fn need(&mut self, item: Item) -> Result<Need, Unusable> {
         let image = std::path::absolute(&item.image)
-            .map_err(|e| Unusable::skipped(&item, Error::io("cannot read", e)))?;
-        let mut stamp = stamp(&image).map_err(|error| Unusable::skipped(&item, error))?;
+            .map_err(|e| Unusable::skipped(&item, &Error::io("cannot read", e)))?;
+        let mut stamp = stamp(&image).map_err(|error| Unusable::skipped(&item, &error))?;
         let known = self.writer.known(&item.id)?;
         let same_picture = match &known {
-            Some(known) if self.options.verify => {
-                let bytes = files::read(&image).map_err(|error| Unusable::skipped(&item, error))?;
-                known.stamp.content == files::checksum(&bytes)
-            }
-            Some(known) => {
-                (known.stamp.size, known.stamp.modified_ns) == (stamp.size, stamp.modified_ns)
-            }
+            Some(known) => self
+                .shows_the_same(&image, &stamp, &known.stamp)
+                .map_err(|error| Unusable::skipped(&item, &error))?,
             None => false,
         };
         if let (Some(known), true) = (&known, same_picture) {
@@ -223,16 +250,35 @@ impl Update<'_> {
         }
     }
 
-    fn renew(&mut self, record: &Record, known: &Known) -> Result<()> {
-        let texts_changed = known.texts != record.texts_checksum();
-        let vector = if texts_changed { self.text_vectors(&[record])?.remove(0) } else { None };
-        self.writer.renew(record, vector.as_deref())?;
-        if known.record == record.checksum() {
-            self.done.unchanged += 1;
-        } else {
-            self.done.changed += 1;
+    /// Whether the file holds what was embedded; its content is read only where size and time do
+    /// not tell.
+    fn shows_the_same(&self, image: &Path, found: &Stamp, embedded: &Stamp) -> Result<bool> {
+        if found.size != embedded.size {
+            return Ok(false);
         }
-        Ok(())
+        if found.modified_ns == embedded.modified_ns && !self.options.verify {
+            return Ok(true);
+        }
+        Ok(files::checksum(&files::read(image)?) == embedded.content)
+    }
+
+    /// Writes the records of items whose pictures are unchanged, with the texts that are not.
+    fn renew(&mut self, renewals: &[(Record, Known)]) -> Result<()> {
+        let texts_changed =
+            |(record, known): &(Record, Known)| known.texts != record.texts_checksum();
+        let changed: Vec<bool> = renewals.iter().map(texts_changed).collect();
+        let texts = renewals.iter().zip(&changed);
+        let texts = texts.map(|((record, _), &changed)| changed.then_some(&*record.texts));
+        let vectors = self.text_vectors(texts.map(Option::unwrap_or_default))?;
+        for ((record, known), vector) in renewals.iter().zip(vectors) {
+            self.writer.renew(record, vector.as_deref())?;
+            if known.record == record.checksum() {
+                self.done.unchanged += 1;
+            } else {
+                self.done.changed += 1;
+            }
+        }
+        self.commit_if_due()
     }
 
     fn embed(&mut self, batch: Vec<Planned>, loaded: Vec<Result<(Framed, u64)>>) -> Result<()> {
@@ -259,35 +305,77 @@ impl Update<'_> {
             return Ok(());
         }
         let vectors = self.encoder.images(&pictures)?;
-        let texts = self.text_vectors(&records.iter().collect::<Vec<_>>())?;
+        let texts = self.text_vectors(records.iter().map(|record| &*record.texts))?;
         self.writer.add(&records, &vectors, &texts)
     }
 
-    /// A vector for each record that has texts.
-    fn text_vectors(&self, records: &[&Record]) -> Result<Vec<Option<Vec<f32>>>> {
-        let joined: Vec<Option<String>> = records
-            .iter()
-            .map(|record| (!record.texts.is_empty()).then(|| record.texts.join(". ")))
-            .collect();
+    /// A vector for each item that has texts.
+    fn text_vectors<'t>(
+        &self,
+        texts: impl Iterator<Item = &'t [String]>,
+    ) -> Result<Vec<Option<Vec<f32>>>> {
+        let joined: Vec<Option<String>> = texts.map(joined).collect();
         let asked: Vec<&str> = joined.iter().flatten().map(String::as_str).collect();
         if asked.is_empty() {
-            return Ok(vec![None; records.len()]);
+            return Ok(vec![None; joined.len()]);
         }
         let vectors = self.encoder.texts(&asked)?;
         let mut rows = vectors.rows();
-        Ok(joined
-            .iter()
-            .map(|text| text.as_ref().and_then(|_| rows.next()).map(<[f32]>::to_vec))
-            .collect())
+        let row = |text: &Option<String>| text.as_ref().and_then(|_| rows.next());
+        Ok(joined.iter().map(row).map(|row| row.map(<[f32]>::to_vec)).collect())
     }
 
-    fn commit_if_due(&mut self, done: usize) -> Result<()> {
+    fn commit_if_due(&mut self) -> Result<()> {
         let (items, time) = self.committed;
-        if done - items >= COMMIT_ITEMS || time.elapsed() >= COMMIT_EVERY {
+        if self.used() - items >= COMMIT_ITEMS || time.elapsed() >= COMMIT_EVERY {
             self.writer.commit()?;
-            self.committed = (done, Instant::now());
+            self.committed = (self.used(), Instant::now());
         }
         Ok(())
+    }
+
+    /// An error when there were pictures and none could be used.
+    fn refuse_nothing(&self) -> Result<()> {
+        let Some(first) = self.failed.first().filter(|_| self.used() == 0) else { return Ok(()) };
+        let kind = match first.reason {
+            Reason::Missing => ErrorKind::NotFound,
+            _ => ErrorKind::Invalid,
+        };
+        let message = format!(
+            "none of the {} pictures can be used, so the index stays as it is; the first: {}",
+            self.failed.len(),
+            first.message
+        );
+        Err(Error::new(kind, message))
+    }
+
+    /// Takes out what the catalogue no longer has, as far as the options allow, and items whose
+    /// pictures can no longer be used.
+    fn remove_gone(&mut self) -> Result<()> {
+        let stays = |skip: &&Skip| self.options.keep_missing && skip.reason == Reason::Missing;
+        let failed = self.failed.iter().filter(|skip| !stays(skip));
+        let ids: Vec<ItemId> = failed.filter_map(|skip| skip.id.clone()).collect();
+        self.done.removed = self.writer.remove(&ids)?;
+        if !self.options.keep_missing && self.options.shard.is_none() {
+            self.done.removed += self.writer.remove_unseen()?;
+        }
+        Ok(())
+    }
+}
+
+/// The texts of an item as one, as the encoder reads them; `None` when there is no word in them.
+pub(crate) fn joined<'t>(texts: impl IntoIterator<Item = &'t String>) -> Option<String> {
+    let texts = texts.into_iter().map(|text| text.trim());
+    let texts: Vec<&str> = texts.filter(|text| !text.is_empty()).collect();
+    (!texts.is_empty()).then(|| texts.join(". "))
+}
+
+fn check_shard(shard: Option<(usize, usize)>) -> Result<()> {
+    match shard {
+        Some((part, parts)) if part == 0 || part > parts => Err(Error::invalid(format!(
+            "there is no part {part} of {parts}; parts are numbered from 1/{parts} to {parts}/{parts}"
+        ))),
+        _ => Ok(()),
     }
 }
 
@@ -300,8 +388,8 @@ enum Unusable {
 }
 
 impl Unusable {
-    fn skipped(item: &Item, error: Error) -> Self {
-        Self::Skipped(Box::new(skip(item, &error)))
+    fn skipped(item: &Item, error: &Error) -> Self {
+        Self::Skipped(Box::new(skip(item, error)))
     }
 }
 
@@ -334,7 +422,7 @@ fn stamp(path: &Path) -> Result<Stamp> {
 /// Whether this part takes the item: by its name alone, so that parts are disjoint and stay so.
 fn in_shard(id: &ItemId, shard: Option<(usize, usize)>) -> bool {
     shard.is_none_or(|(part, parts)| {
-        files::checksum(id.as_str().as_bytes()) % parts.max(1) as u64 == (part - 1) as u64
+        files::checksum(id.as_str().as_bytes()) % parts as u64 == (part - 1) as u64
     })
 }
 
@@ -342,12 +430,12 @@ type Loaded = Vec<Result<(Framed, u64)>>;
 
 /// The other end of a thread that loads pictures.
 struct Loader {
-    paths: SyncSender<Vec<std::path::PathBuf>>,
+    paths: SyncSender<Vec<PathBuf>>,
     pictures: Receiver<Loaded>,
 }
 
 impl Loader {
-    fn ask(&self, paths: Vec<std::path::PathBuf>) {
+    fn ask(&self, paths: Vec<PathBuf>) {
         // The thread ends only after this value.
         let _ = self.paths.send(paths);
     }
@@ -360,7 +448,7 @@ impl Loader {
 /// Runs `work` beside a thread that loads the pictures it asks for, in order, on all cores.
 fn with_loader<R>(frame: Frame, limits: Limits, work: impl FnOnce(Loader) -> R) -> R {
     std::thread::scope(|scope| {
-        let (paths, asked) = sync_channel::<Vec<std::path::PathBuf>>(1);
+        let (paths, asked) = sync_channel::<Vec<PathBuf>>(1);
         let (answers, pictures) = sync_channel(1);
         scope.spawn(move || {
             for paths in asked {

@@ -1,5 +1,7 @@
 //! From closest rows to answers: duplicates and diversity.
 
+use looksee_kernels::scan::dot;
+
 use crate::index::{Hit, Index};
 
 /// Groups hits that show the same picture (same file content, or cosine at least `alike`):
@@ -53,5 +55,74 @@ fn best_place(left: &[(Hit, Option<f32>)], lambda: f32) -> Option<usize> {
 }
 
 fn cosine(index: &Index, a: &Hit, b: &Hit) -> f32 {
-    index.picture(a.row).iter().zip(index.picture(b.row)).map(|(x, y)| x * y).sum()
+    dot(index.picture(a.row), index.picture(b.row))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::filter::Fields;
+    use crate::index::{Query, Record, Space, Stamp, Writer};
+    use crate::vectors::Vectors;
+
+    /// Items in the plane: name, content of the file, angle in degrees.
+    fn index(items: &[(&str, u64, f32)]) -> (tempfile::TempDir, Index) {
+        let folder = tempfile::tempdir().unwrap();
+        let space = Space { fingerprint: "f".to_owned(), dim: 2 };
+        let mut writer = Writer::open(folder.path(), &space, |_| Ok(())).unwrap();
+        let record = |&(id, content, _): &(&str, u64, f32)| Record {
+            id: id.into(),
+            image: id.into(),
+            texts: Vec::new(),
+            fields: Fields::new(),
+            group: None,
+            stamp: Stamp { size: 1, modified_ns: 0, content },
+        };
+        let records: Vec<Record> = items.iter().map(record).collect();
+        let angles = items.iter().map(|(_, _, degrees)| degrees.to_radians());
+        let rows = angles.flat_map(|angle| [angle.cos(), angle.sin()]).collect();
+        let vectors = Vectors::normalised(2, rows).unwrap();
+        writer.add(&records, &vectors, &vec![None; items.len()]).unwrap();
+        writer.commit().unwrap();
+        let index = Index::open(folder.path()).unwrap();
+        (folder, index)
+    }
+
+    /// All items by their closeness to the angle 0.
+    fn hits(index: &Index) -> Vec<Hit> {
+        let vectors = Vectors::normalised(2, vec![1.0, 0.0]).unwrap();
+        let query = Query { vectors: &vectors, top: index.len(), filter: None };
+        index.search(&query).unwrap().remove(0)
+    }
+
+    fn names(hits: &[Hit]) -> Vec<&str> {
+        hits.iter().map(|hit| hit.id.as_str()).collect()
+    }
+
+    #[test]
+    fn copies_and_near_copies_stand_behind_the_first_of_them() {
+        let (_folder, index) =
+            index(&[("a", 1, 0.0), ("b", 2, 10.0), ("c", 3, 11.0), ("d", 1, 60.0), ("e", 4, 80.0)]);
+        let groups = fold_duplicates(&index, hits(&index), 0.999);
+        let found: Vec<_> =
+            groups.iter().map(|(first, others)| (first.id.as_str(), names(others))).collect();
+        assert_eq!(found, [("a", vec!["d"]), ("b", vec!["c"]), ("e", vec![])]);
+    }
+
+    #[test]
+    fn a_chain_of_small_changes_is_not_one_group() {
+        let (_folder, index) = index(&[("a", 1, 0.0), ("b", 2, 20.0), ("c", 3, 40.0)]);
+        let groups = fold_duplicates(&index, hits(&index), 25f32.to_radians().cos());
+        assert_eq!(groups.len(), 2);
+    }
+
+    #[test]
+    fn diverse_hits_begin_with_the_closest_and_leave_its_likes_for_later() {
+        let (_folder, index) =
+            index(&[("a", 1, 0.0), ("b", 2, 5.0), ("c", 3, -50.0), ("d", 4, 60.0)]);
+        assert_eq!(names(&diverse(&index, hits(&index), 3, 0.3)), ["a", "d", "c"]);
+        assert_eq!(names(&diverse(&index, hits(&index), 3, 1.0)), ["a", "b", "c"]);
+        assert_eq!(diverse(&index, hits(&index), 9, 0.5).len(), 4);
+        assert!(diverse(&index, Vec::new(), 9, 0.5).is_empty());
+    }
 }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use looksee_kernels::scan::dot;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -64,21 +65,6 @@ fn cosines(queries: &Vectors, block: &[usize], gallery: &Vectors) -> Vec<Vec<f32
         }
     }
     scores
-}
-
-/// Dot product in sixteen sums, which the compiler keeps in vector registers. The order of the
-/// additions depends on the length alone, so equal rows have equal scores.
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    const LANES: usize = 16;
-    let mut sums = [0.0f32; LANES];
-    let (a, b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    let rest: f32 = a.remainder().iter().zip(b.remainder()).map(|(x, y)| x * y).sum();
-    for (a, b) in a.zip(b) {
-        for ((sum, x), y) in sums.iter_mut().zip(a).zip(b) {
-            *sum += x * y;
-        }
-    }
-    sums.iter().sum::<f32>() + rest
 }
 
 /// What the ranks of many queries say.

@@ -25,7 +25,6 @@ mod check;
 mod paths;
 mod reader;
 mod record;
-mod scan;
 mod segment;
 mod store;
 mod writer;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use looksee_kernels::scan::{Scored, top_k, top_k_of};
 use rayon::prelude::*;
 use rusqlite::Connection;
 use serde::Serialize;
@@ -12,7 +13,6 @@ use serde_json::Value;
 use super::Space;
 use super::bits::Bits;
 use super::record::{Record, Stored, json};
-use super::scan::{Scored, top_k, top_k_of};
 use super::segment::{self, Kind, Segment};
 use super::store::{self, Location, failed};
 use crate::error::{Error, ErrorKind, Result};
@@ -345,7 +345,9 @@ impl Index {
             return top_k_of(rows, dim, &rows_that_pass, queries, top);
         }
         let mut bits = Bits::with_room(owned.owners.len());
-        rows_that_pass.iter().for_each(|&row| bits.insert(row as usize));
+        for row in rows_that_pass {
+            bits.insert(row as usize);
+        }
         top_k(rows, dim, Some(bits.words()), queries, top)
     }
 
@@ -497,7 +499,7 @@ fn read_items(
     let mut items = Items::default();
     store::each_item(connection, |id, item| {
         items.names.push(id);
-        items.keys.push(item.item);
+        items.keys.push(item.key);
         items.contents.push(item.known.stamp.content);
         items.pictures.push(place_of(id, item.picture, Kind::Pictures)?);
         items.texts.push(item.text.map(|text| place_of(id, text, Kind::Texts)).transpose()?);

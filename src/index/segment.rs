@@ -173,8 +173,7 @@ impl Segment {
         }
         let odd = |row: &[f32]| {
             let length = row.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt();
-            // Not-a-number is odd, too.
-            !((length - 1.0).abs() <= UNIT_TOLERANCE)
+            length.is_nan() || (length - 1.0).abs() > UNIT_TOLERANCE
         };
         let odd = self.rows().chunks_exact(padded(self.dim)).filter(|row| odd(row)).count();
         if odd > 0 {

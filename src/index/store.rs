@@ -23,7 +23,7 @@ const MAGIC: &str = "looksee index";
 /// "look" in the header of the SQLite file, so that `file` and the like can tell it.
 const APPLICATION: i64 = 0x6C6F_6F6B;
 /// How long a connection waits for another that holds the file for a moment.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 const SCHEMA: &str = "
     CREATE TABLE meta (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
@@ -66,7 +66,7 @@ pub(super) struct Location {
 #[derive(Clone, Debug)]
 pub(super) struct Item {
     /// The key of its record.
-    pub(super) item: i64,
+    pub(super) key: i64,
     pub(super) picture: Location,
     pub(super) text: Option<Location>,
     pub(super) known: Known,
@@ -274,7 +274,7 @@ fn read_item(row: &Row<'_>) -> rusqlite::Result<Item> {
     let texts: i64 = row.get(9)?;
     let stamp = Stamp { size: size as u64, modified_ns: row.get(6)?, content: content as u64 };
     Ok(Item {
-        item: row.get(0)?,
+        key: row.get(0)?,
         picture: Location { segment: row.get(1)?, row: row.get(2)? },
         text: text.0.zip(text.1).map(|(segment, row)| Location { segment, row }),
         known: Known { stamp, record: record as u64, texts: texts as u64 },
@@ -326,11 +326,15 @@ pub(super) fn put(
         .map_err(failed)?;
     let group = stored.group.as_deref();
     insert
+<<<<<<< HEAD
         .execute(params![old.map(|old| old.item), stored.image, stored.texts, stored.fields, group])
+=======
+        .execute(params![old.map(|old| old.key), stored.image, stored.texts, stored.fields, group])
+>>>>>>> refs/heads/index
         .map_err(failed)?;
-    let item = Item { item: connection.last_insert_rowid(), picture, text, known: stored.known() };
+    let item = Item { key: connection.last_insert_rowid(), picture, text, known: stored.known() };
     put_item(connection, &stored.id, &item)?;
-    Ok(item.item)
+    Ok(item.key)
 }
 
 fn put_item(connection: &Connection, id: &ItemId, item: &Item) -> Result<()> {
@@ -343,7 +347,7 @@ fn put_item(connection: &Connection, id: &ItemId, item: &Item) -> Result<()> {
     insert
         .execute(params![
             id.as_str(),
-            item.item,
+            item.key,
             item.picture.segment,
             item.picture.row,
             item.text.map(|text| text.segment),
@@ -383,7 +387,7 @@ pub(super) fn delete(connection: &Connection, id: &ItemId) -> Result<bool> {
     let Some(old) = item(connection, id)? else { return Ok(false) };
     for (sql, key) in [
         ("DELETE FROM items WHERE id = ?1", &id.as_str() as &dyn rusqlite::ToSql),
-        ("DELETE FROM records WHERE item = ?1", &old.item),
+        ("DELETE FROM records WHERE item = ?1", &old.key),
     ] {
         let mut delete = connection.prepare_cached(sql).map_err(failed)?;
         delete.execute([key]).map_err(failed)?;
@@ -397,7 +401,7 @@ pub(super) fn record(connection: &Connection, id: &ItemId) -> Result<Stored> {
     let mut select = connection
         .prepare_cached("SELECT image, texts, fields, item_group FROM records WHERE item = ?1")
         .map_err(failed)?;
-    let stored = select.query_row([item.item], |row| {
+    let stored = select.query_row([item.key], |row| {
         let group: Option<String> = row.get(3)?;
         Ok(Stored {
             id: id.clone(),

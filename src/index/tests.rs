@@ -1,1 +1,547 @@
+<<<<<<< HEAD
 
+=======
+//! Whole indexes in temporary folders: what a writer does and what readers see of it.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::*;
+use crate::error::{Error, ErrorKind};
+use crate::files;
+use crate::filter::Filter;
+use crate::units::{ItemId, Seed};
+use crate::vectors::Vectors;
+
+const DIM: usize = 3;
+
+fn space() -> Space {
+    Space { fingerprint: "3fa9c1".to_owned(), dim: DIM }
+}
+
+fn writer(folder: &Path) -> Writer {
+    Writer::open(folder, &space(), |model| files::replace_bytes(&model.join("model.toml"), b"x"))
+        .unwrap()
+}
+
+fn record(id: &str, texts: &[&str]) -> Record {
+    Record {
+        id: id.into(),
+        image: PathBuf::from(format!("/pictures/{id}.png")),
+        texts: texts.iter().map(|&text| text.to_owned()).collect(),
+        fields: crate::filter::Fields::new(),
+        group: None,
+        stamp: Stamp { size: 1, modified_ns: 2, content: files::checksum(id.as_bytes()) },
+    }
+}
+
+fn vectors(rows: &[[f32; DIM]]) -> Vectors {
+    Vectors::normalised(DIM, rows.concat()).unwrap()
+}
+
+/// Adds items with a text each whose vector is that of the picture, turned by one place.
+fn add(writer: &mut Writer, items: &[(&str, [f32; DIM])]) {
+    let records: Vec<Record> = items.iter().map(|(id, _)| record(id, &[id])).collect();
+    let pictures = vectors(&items.iter().map(|(_, vector)| *vector).collect::<Vec<_>>());
+    let turned = |row: &[f32]| Some(vec![row[2], row[0], row[1]]);
+    let texts: Vec<_> = pictures.rows().map(turned).collect();
+    writer.add(&records, &pictures, &texts).unwrap();
+}
+
+fn index_of(items: &[(&str, [f32; DIM])]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = writer(folder.path());
+    add(&mut writer, items);
+    writer.commit().unwrap();
+    folder
+}
+
+fn find(index: &Index, query: [f32; DIM], top: usize) -> Vec<String> {
+    let query = Query { vectors: &vectors(&[query]), top, filter: None };
+    index.search(&query).unwrap()[0].iter().map(|hit| hit.id.to_string()).collect()
+}
+
+fn names(index: &Index) -> Vec<String> {
+    (0..index.len()).map(|row| index.id(row).to_string()).collect()
+}
+
+fn segment_files(folder: &Path) -> usize {
+    std::fs::read_dir(segment::folder(folder)).unwrap().count()
+}
+
+fn assert_whole(index: &Index) {
+    let check = index.check().unwrap();
+    assert_eq!(check.problems, Vec::<String>::new());
+    assert_eq!(check.items, index.len());
+}
+
+const X: [f32; 3] = [1.0, 0.0, 0.0];
+const Y: [f32; 3] = [0.0, 1.0, 0.0];
+const Z: [f32; 3] = [0.0, 0.0, 1.0];
+
+#[test]
+fn what_was_added_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = writer(folder.path());
+    let mut shoe = record("shoe", &["red shoe", "a shoe"]);
+    shoe.fields.insert("price".to_owned(), json!(19.9));
+    shoe.group = Some("g1".into());
+    let texts = [Some(vec![0.0, 0.6, 0.8]), None];
+    writer.add(&[shoe.clone(), record("hat", &[])], &vectors(&[X, Y]), &texts).unwrap();
+    writer.commit().unwrap();
+
+    let index = Index::open(folder.path()).unwrap();
+    assert_eq!(*index.space(), space());
+    assert_eq!(names(&index), ["hat", "shoe"]);
+    let row = index.find(&"shoe".into()).unwrap().unwrap();
+    let back = index.record(row).unwrap();
+    assert_eq!(back.checksum(), shoe.checksum());
+    assert_eq!((back.image, back.stamp), (shoe.image, shoe.stamp));
+    assert_eq!(
+        (index.picture(row), index.text(row)),
+        (X.as_slice(), Some([0.0, 0.6, 0.8].as_slice()))
+    );
+    assert_eq!(index.text(0), None);
+    assert_eq!(index.find(&"scarf".into()).unwrap(), None);
+    assert_eq!(index.model_folder().join("model.toml").metadata().unwrap().len(), 1);
+    assert_whole(&index);
+}
+
+#[test]
+fn search_agrees_with_comparing_every_pair() {
+    let (dim, count) = (13, 300);
+    let mut rng = Seed(1).stream("test", 0);
+    let mut draw = |rows: usize| {
+        Vectors::normalised(dim, (0..rows * dim).map(|_| rng.f32() - 0.5).collect()).unwrap()
+    };
+    let (pictures, queries) = (draw(count), draw(4));
+    let folder = tempfile::tempdir().unwrap();
+    let space = Space { dim, ..space() };
+    let mut writer = Writer::open(folder.path(), &space, |_| Ok(())).unwrap();
+    for numbers in (0..count).collect::<Vec<_>>().chunks(70) {
+        let records: Vec<Record> =
+            numbers.iter().map(|number| record(&format!("{:03}", count - number), &[])).collect();
+        writer.add(&records, &pictures.select(numbers), &vec![None; numbers.len()]).unwrap();
+        writer.commit().unwrap();
+    }
+    let index = Index::open(folder.path()).unwrap();
+    let found = index.search(&Query { vectors: &queries, top: 9, filter: None }).unwrap();
+    for (query, found) in queries.rows().zip(&found) {
+        let cosine = |row: &[f32]| row.iter().zip(query).map(|(x, y)| x * y).sum::<f32>();
+        let mut expected: Vec<(f32, usize)> = pictures.rows().map(cosine).zip(0..).collect();
+        expected.sort_by(|a, b| b.0.total_cmp(&a.0));
+        for (hit, (score, number)) in found.iter().zip(expected) {
+            assert_eq!(hit.id.as_str(), format!("{:03}", count - number));
+            assert!((hit.score - score).abs() < 1e-5);
+            assert_eq!(index.id(hit.row), hit.id);
+        }
+        assert_eq!(found.len(), 9);
+    }
+}
+
+#[test]
+fn ties_go_to_the_smaller_id_within_and_across_segments() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = writer(folder.path());
+    add(&mut writer, &[("f", X), ("b", X), ("d", X)]);
+    writer.commit().unwrap();
+    add(&mut writer, &[("e", X), ("c", X), ("a", X)]);
+    writer.commit().unwrap();
+    let index = Index::open(folder.path()).unwrap();
+    for top in 0..=6 {
+        assert_eq!(find(&index, X, top), ["a", "b", "c", "d", "e", "f"][..top]);
+    }
+    assert_eq!(find(&index, X, 100).len(), 6);
+}
+
+#[test]
+fn a_reader_keeps_its_state_through_commits_removals_and_compaction() {
+    let folder = index_of(&[("a", X), ("b", Y)]);
+    let before = Index::open(folder.path()).unwrap();
+    assert!(before.is_current().unwrap());
+
+    let mut writer = writer(folder.path());
+    add(&mut writer, &[("a", Z), ("c", X)]);
+    assert_eq!(names(&Index::open(folder.path()).unwrap()), ["a", "b"]);
+    writer.remove(&["b".into()]).unwrap();
+    assert_eq!(names(&Index::open(folder.path()).unwrap()), ["a", "b"]);
+    writer.commit().unwrap();
+    writer.compact().unwrap();
+    drop(writer);
+
+    let after = Index::open(folder.path()).unwrap();
+    assert_eq!(names(&after), ["a", "c"]);
+    assert_eq!(
+        (find(&after, X, 1), find(&after, Z, 1)),
+        (vec!["c".to_owned()], vec!["a".to_owned()])
+    );
+    assert_eq!(names(&before), ["a", "b"]);
+    assert_eq!(
+        (find(&before, X, 1), find(&before, Y, 1)),
+        (vec!["a".to_owned()], vec!["b".to_owned()])
+    );
+    assert_eq!(before.record(1).unwrap().texts, ["b"]);
+    assert!(!before.is_current().unwrap());
+    assert_whole(&before);
+    assert_whole(&after);
+}
+
+#[test]
+fn what_was_not_committed_is_gone_with_its_files() {
+    let folder = index_of(&[("a", X)]);
+    let mut killed = writer(folder.path());
+    add(&mut killed, &[("b", Y)]);
+    // Writes the segments, as a long run does, but never names them.
+    killed.remove(&["a".into()]).unwrap();
+    drop(killed);
+    assert_eq!(segment_files(folder.path()), 4);
+    files::replace_bytes(&segment::folder(folder.path()).join(".000009.vectors.1.tmp"), b"half")
+        .unwrap();
+
+    drop(writer(folder.path()));
+    assert_eq!(segment_files(folder.path()), 2);
+    let index = Index::open(folder.path()).unwrap();
+    assert_eq!(names(&index), ["a"]);
+    assert_whole(&index);
+}
+
+#[test]
+fn an_index_that_was_killed_while_it_was_made_is_made_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let failed = Writer::open(folder.path(), &space(), |model| {
+        files::replace_bytes(&model.join("half"), b"")?;
+        Err(Error::invalid("stopped"))
+    });
+    assert!(failed.is_err());
+    assert!(Index::open(folder.path()).is_err());
+    drop(writer(folder.path()));
+    let index = Index::open(folder.path()).unwrap();
+    assert!(index.is_empty() && !index.model_folder().join("half").exists());
+    assert_eq!(find(&index, X, 3), Vec::<String>::new());
+    assert_whole(&index);
+}
+
+#[test]
+fn a_second_writer_is_refused() {
+    let folder = index_of(&[("a", X)]);
+    let _first = writer(folder.path());
+    let error = Writer::open(folder.path(), &space(), |_| Ok(())).unwrap_err();
+    assert!(error.message().contains("another looksee is writing"), "{error}");
+}
+
+#[test]
+fn an_index_of_another_model_is_refused_with_both_models() {
+    let folder = index_of(&[("a", X)]);
+    let other = Space { fingerprint: "b7702e".to_owned(), dim: 128 };
+    let error = Writer::open(folder.path(), &other, |_| Ok(())).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Mismatch);
+    let message = error.to_string();
+    let expected = "was made by model 3fa9c1 (3-d) but this is from model b7702e (128-d)";
+    assert!(message.contains(expected), "{message}");
+}
+
+#[test]
+fn queries_of_another_size_are_refused() {
+    let index = Index::open(index_of(&[("a", X)]).path()).unwrap();
+    let vectors = Vectors::normalised(2, vec![1.0, 0.0]).unwrap();
+    let error = index.search(&Query { vectors: &vectors, top: 1, filter: None }).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Mismatch);
+}
+
+#[test]
+fn what_is_no_index_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = Index::open(&folder.path().join("nothing")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    files::replace_bytes(&folder.path().join("photo.jpg"), b"").unwrap();
+    let error = Index::open(folder.path()).unwrap_err();
+    assert!(error.message().contains("not an index"), "{error}");
+    let error = Writer::open(folder.path(), &space(), |_| Ok(())).unwrap_err();
+    assert!(error.message().contains("photo.jpg"), "{error}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+
+    files::replace_bytes(&store::path(folder.path()), &[7; 4096]).unwrap();
+    assert_eq!(Index::open(folder.path()).unwrap_err().kind(), ErrorKind::Corrupt);
+    std::fs::remove_file(store::path(folder.path())).unwrap();
+    let foreign = rusqlite::Connection::open(store::path(folder.path())).unwrap();
+    foreign.execute_batch("CREATE TABLE meta (name, value)").unwrap();
+    let error = Index::open(folder.path()).unwrap_err();
+    assert!(error.message().contains("another program"), "{error}");
+}
+
+#[test]
+fn a_newer_format_asks_for_an_update() {
+    let folder = index_of(&[("a", X)]);
+    let connection = rusqlite::Connection::open(store::path(folder.path())).unwrap();
+    connection.execute("UPDATE meta SET value = 2 WHERE name = 'format'", []).unwrap();
+    let error = Index::open(folder.path()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert_eq!(
+        error.message(),
+        "made by a newer looksee (format 2, this build reads 1): update looksee"
+    );
+    let error = Writer::open(folder.path(), &space(), |_| Ok(())).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+}
+
+#[test]
+fn a_truncated_or_lost_segment_is_found_when_the_index_is_opened() {
+    let folder = index_of(&[("a", X)]);
+    let path = segment::path(folder.path(), 1);
+    let bytes = files::read(&path).unwrap();
+    files::replace_bytes(&path, &bytes[..bytes.len() - 1]).unwrap();
+    let error = Index::open(folder.path()).unwrap_err();
+    assert_eq!((error.kind(), error.file()), (ErrorKind::Corrupt, Some(path.as_path())));
+    std::fs::remove_file(&path).unwrap();
+    let error = Index::open(folder.path()).unwrap_err();
+    assert_eq!((error.kind(), error.file()), (ErrorKind::Corrupt, Some(path.as_path())));
+}
+
+#[test]
+fn check_finds_a_changed_vector_and_a_changed_record() {
+    let folder = index_of(&[("a", X), ("b", Y)]);
+    let path = segment::path(folder.path(), 1);
+    let mut bytes = files::read(&path).unwrap();
+    *bytes.last_mut().unwrap() = 1;
+    files::replace_bytes(&path, &bytes).unwrap();
+    let connection = rusqlite::Connection::open(store::path(folder.path())).unwrap();
+    connection.execute("UPDATE records SET fields = '{\"x\":1}' WHERE item = 2", []).unwrap();
+    let check = Index::open(folder.path()).unwrap().check().unwrap();
+    assert_eq!((check.items, check.segments), (1, 2));
+    assert_eq!(check.problems.len(), 2, "{:?}", check.problems);
+    assert!(check.problems[0].contains("checksum"));
+    assert!(check.problems[1].contains("item b"));
+}
+
+#[test]
+fn an_item_that_points_nowhere_or_at_another_item_is_damage() {
+    for damage in ["picture_segment = 9", "picture_row = 7", "picture_row = 0", "text_segment = 1"]
+    {
+        let folder = index_of(&[("a", X), ("b", Y)]);
+        let connection = rusqlite::Connection::open(store::path(folder.path())).unwrap();
+        connection.execute(&format!("UPDATE items SET {damage} WHERE id = 'b'"), []).unwrap();
+        let error = Index::open(folder.path()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{damage}: {error}");
+    }
+}
+
+#[test]
+fn a_failed_write_leaves_the_last_commit() {
+    let folder = index_of(&[("a", X)]);
+    let mut writer = writer(folder.path());
+    // A folder where the next segment should go, as good as a full disk.
+    std::fs::create_dir(segment::path(folder.path(), 3)).unwrap();
+    add(&mut writer, &[("a", Y), ("b", Z)]);
+    writer.commit().unwrap_err();
+    assert_eq!(writer.known(&"b".into()).unwrap(), None);
+    drop(writer);
+    let index = Index::open(folder.path()).unwrap();
+    assert_eq!((names(&index), find(&index, X, 1)), (vec!["a".to_owned()], vec!["a".to_owned()]));
+    assert_whole(&index);
+}
+
+#[test]
+fn renewed_items_keep_their_picture_and_lose_or_change_their_text() {
+    let folder = index_of(&[("a", X), ("b", X), ("c", X)]);
+    let mut writer = writer(folder.path());
+    let mut same_text = record("a", &["a"]);
+    same_text.fields.insert("color".to_owned(), json!("red"));
+    writer.renew(&same_text, None).unwrap();
+    writer.renew(&record("b", &["new"]), Some(&Z)).unwrap();
+    writer.renew(&record("c", &[]), None).unwrap();
+    let error = writer.renew(&record("d", &[]), None).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    writer.commit().unwrap();
+
+    let index = Index::open(folder.path()).unwrap();
+    let texts: Vec<_> = (0..3).map(|row| index.text(row)).collect();
+    assert_eq!(texts, [Some(Y.as_slice()), Some(Z.as_slice()), None]);
+    assert!((0..3).all(|row| index.picture(row) == X));
+    assert_eq!(index.record(0).unwrap().fields["color"], "red");
+    assert_eq!(index.field_names().unwrap(), ["color"]);
+    assert_whole(&index);
+}
+
+#[test]
+fn an_item_that_waits_can_be_renewed_and_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = writer(folder.path());
+    add(&mut writer, &[("a", X), ("b", Y)]);
+    let mut renewed = record("a", &["a"]);
+    renewed.group = Some("g".into());
+    writer.renew(&renewed, None).unwrap();
+    assert_eq!(writer.known(&"a".into()).unwrap().unwrap().record, renewed.checksum());
+    assert_eq!(writer.remove(&["b".into(), "nobody".into()]).unwrap(), 1);
+    writer.commit().unwrap();
+    let index = Index::open(folder.path()).unwrap();
+    assert_eq!(
+        (names(&index), index.picture(0), index.text(0)),
+        (vec!["a".to_owned()], X.as_slice(), Some(Y.as_slice()))
+    );
+    assert_eq!(index.record(0).unwrap().group.as_deref(), Some("g"));
+}
+
+#[test]
+fn only_items_that_a_run_did_not_see_are_removed() {
+    let folder = index_of(&[("a", X), ("b", Y), ("c", Z), ("d", Z)]);
+    let mut writer = writer(folder.path());
+    writer.keep(&"a".into()).unwrap();
+    writer.renew(&record("b", &["b"]), None).unwrap();
+    add(&mut writer, &[("e", X)]);
+    writer.commit().unwrap();
+    assert_eq!(writer.keep(&"nobody".into()).unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(writer.remove_unseen().unwrap(), 2);
+    writer.commit().unwrap();
+    let index = Index::open(folder.path()).unwrap();
+    assert_eq!(names(&index), ["a", "b", "e"]);
+    assert_whole(&index);
+}
+
+#[test]
+fn compaction_gives_back_the_space_of_removed_rows() {
+    let folder = index_of(&[("a", X), ("b", Y), ("c", Z)]);
+    let mut writer = writer(folder.path());
+    add(&mut writer, &[("b", X)]);
+    writer.commit().unwrap();
+    writer.remove(&["a".into()]).unwrap();
+    writer.commit().unwrap();
+    let (before, dead) = Index::open(folder.path()).unwrap().size().unwrap();
+    assert_eq!((dead, segment_files(folder.path())), (4, 4));
+    writer.compact().unwrap();
+    drop(writer);
+    let index = Index::open(folder.path()).unwrap();
+    let (after, dead) = index.size().unwrap();
+    assert_eq!((dead, segment_files(folder.path())), (0, 2));
+    assert!(after < before, "{after} {before}");
+    assert_eq!(
+        (names(&index), find(&index, Z, 1)),
+        (vec!["b".to_owned(), "c".to_owned()], vec!["c".to_owned()])
+    );
+    assert_eq!(index.text(0), Some(Y.as_slice()));
+    assert_whole(&index);
+}
+
+#[test]
+fn compaction_of_an_emptied_index_leaves_no_segment() {
+    let folder = index_of(&[("a", X)]);
+    let mut writer = writer(folder.path());
+    assert_eq!(writer.remove_unseen().unwrap(), 1);
+    writer.compact().unwrap();
+    assert_eq!(segment_files(folder.path()), 0);
+    assert!(Index::open(folder.path()).unwrap().is_empty());
+}
+
+#[test]
+fn merging_takes_over_vectors_and_records_and_the_other_wins() {
+    let (folder, other) =
+        (index_of(&[("a", X), ("b", X)]), index_of(&[("b", Y), ("c", [0.1, 0.2, 0.3])]));
+    let other = Index::open(other.path()).unwrap();
+    let mut writer = writer(folder.path());
+    assert_eq!(writer.merge(&other).unwrap(), 2);
+    writer.commit().unwrap();
+    let index = Index::open(folder.path()).unwrap();
+    assert_eq!(names(&index), ["a", "b", "c"]);
+    assert_eq!(index.picture(1), Y);
+    assert_eq!((index.picture(2), index.text(2)), (other.picture(1), other.text(1)));
+    assert_eq!(index.record(2).unwrap().checksum(), other.record(1).unwrap().checksum());
+    assert_whole(&index);
+
+    let stranger = tempfile::tempdir().unwrap();
+    let strange = Space { fingerprint: "b7702e".to_owned(), ..space() };
+    drop(Writer::open(stranger.path(), &strange, |_| Ok(())).unwrap());
+    let error = writer.merge(&Index::open(stranger.path()).unwrap()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Mismatch);
+}
+
+#[test]
+fn vectors_that_do_not_fit_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = writer(folder.path());
+    let (one, two) = (vectors(&[X]), Vectors::normalised(2, vec![1.0, 0.0]).unwrap());
+    let records = [record("a", &["a"])];
+    for (pictures, texts) in [
+        (&one, vec![]),
+        (&two, vec![None]),
+        (&one, vec![Some(vec![1.0])]),
+        (&Vectors::empty(DIM), vec![None]),
+    ] {
+        let error = writer.add(&records, pictures, &texts).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Mismatch, "{error}");
+    }
+}
+
+/// Twenty items `00`..`19` in two segments with a price each, every other one of brand `x`.
+fn priced() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = writer(folder.path());
+    for half in [0..10u16, 10..20] {
+        let records: Vec<Record> = half
+            .map(|number| {
+                let mut record = record(&format!("{number:02}"), &[&format!("title {number}")]);
+                record.fields.insert("price".to_owned(), json!(number));
+                if number % 2 == 0 {
+                    record.fields.insert("brand".to_owned(), json!("x"));
+                }
+                record.group = (number < 3).then(|| "low".into());
+                record
+            })
+            .collect();
+        let pictures = vectors(&[X; 10]);
+        writer.add(&records, &pictures, &vec![Some(X.to_vec()); 10]).unwrap();
+        writer.commit().unwrap();
+    }
+    folder
+}
+
+#[test]
+fn a_filter_sees_fields_id_group_and_title() {
+    let folder = priced();
+    let index = Index::open(folder.path()).unwrap();
+    for (condition, expected) in [
+        ("price >= 3 and price < 5", vec!["03", "04"]),
+        ("brand = \"x\" and price > 15", vec!["16", "18"]),
+        ("id = \"07\"", vec!["07"]),
+        ("group = \"low\"", vec!["00", "01", "02"]),
+        ("title = \"title 12\"", vec!["12"]),
+        ("price > 99", vec![]),
+    ] {
+        let filter = Filter::parse(condition).unwrap();
+        let query = Query { vectors: &vectors(&[X]), top: 9, filter: Some(&filter) };
+        let found = index.search(&query).unwrap().remove(0);
+        let found: Vec<&str> = found.iter().map(|hit| hit.id.as_str()).collect();
+        assert_eq!(found, expected, "{condition}");
+        assert_eq!(index.count(Some(&filter)).unwrap(), expected.len());
+    }
+    let many = Filter::parse("price < 19").unwrap();
+    assert_eq!(index.count(Some(&many)).unwrap(), 19);
+    let query = Query { vectors: &vectors(&[X]), top: 19, filter: Some(&many) };
+    assert_eq!(index.search(&query).unwrap()[0].last().unwrap().id.as_str(), "18");
+    assert_eq!(index.count(None).unwrap(), 20);
+}
+
+#[test]
+fn a_filter_on_a_field_that_no_item_has_lists_the_fields() {
+    let folder = priced();
+    let index = Index::open(folder.path()).unwrap();
+    let error = index.count(Some(&Filter::parse("colour = 1").unwrap())).unwrap_err();
+    assert_eq!(
+        error.message(),
+        "no item has a field \"colour\" (fields: brand, group, id, price, title)"
+    );
+}
+
+#[test]
+fn an_index_is_shared_by_threads() {
+    fn shared<T: Send + Sync>() {}
+    shared::<Index>();
+    let folder = index_of(&[("a", X), ("b", Y)]);
+    let index = Index::open(folder.path()).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| assert_eq!(index.record(1).unwrap().id, ItemId::from("b")));
+        }
+    });
+}
+>>>>>>> refs/heads/index

@@ -99,7 +99,7 @@ impl Writer {
     pub fn keep(&mut self, id: &ItemId) -> Result<()> {
         if !self.pending.contains_key(id) {
             let item = self.item(id)?.ok_or_else(|| self.here(store::unknown(id)))?;
-            self.seen.insert(item.item as usize);
+            self.seen.insert(item.key as usize);
         }
         Ok(())
     }
@@ -165,7 +165,7 @@ impl Writer {
             writer.flush()?;
             let mut unseen = Vec::new();
             store::each_item(&writer.connection, |id, item| {
-                if !writer.seen.contains(item.item as usize) {
+                if !writer.seen.contains(item.key as usize) {
                     unseen.push(ItemId::from(id));
                 }
                 Ok(())
@@ -191,8 +191,7 @@ impl Writer {
             self.commit()?;
             self.delete_left_overs()?;
         }
-        // The vectors are compact; a database that cannot be shrunk now is shrunk the next time.
-        let _ = self.connection.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)");
+        self.shrink_database();
         Ok(())
     }
 
@@ -209,6 +208,17 @@ impl Writer {
             self.put(Pending { stored, picture, text })?;
         }
         Ok(other.len())
+    }
+
+    /// Gives back what the database does not need. A reader that is open may keep this from
+    /// happening: then it happens the next time, and nobody waits for it.
+    fn shrink_database(&self) {
+        let patience = |time| self.connection.busy_timeout(time);
+        if patience(std::time::Duration::ZERO).is_ok() {
+            let _ = self.connection.execute_batch("VACUUM");
+            let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        }
+        let _ = patience(store::PATIENCE);
     }
 
     fn item(&self, id: &ItemId) -> Result<Option<store::Item>> {

@@ -55,6 +55,7 @@ fn measure(
         text: args.text.into(),
         seed: console.seed,
         limits: Limits::default(),
+        label_field: None,
     };
     console.watch(|stop, listener| eval::run(source, &model, &options, stop, listener))
 }
