@@ -326,11 +326,7 @@ pub(super) fn put(
         .map_err(failed)?;
     let group = stored.group.as_deref();
     insert
-<<<<<<< HEAD
-        .execute(params![old.map(|old| old.item), stored.image, stored.texts, stored.fields, group])
-=======
         .execute(params![old.map(|old| old.key), stored.image, stored.texts, stored.fields, group])
->>>>>>> refs/heads/index
         .map_err(failed)?;
     let item = Item { key: connection.last_insert_rowid(), picture, text, known: stored.known() };
     put_item(connection, &stored.id, &item)?;

@@ -1,6 +1,3 @@
-<<<<<<< HEAD
-
-=======
 //! Whole indexes in temporary folders: what a writer does and what readers see of it.
 
 use std::path::{Path, PathBuf};
@@ -544,4 +541,3 @@ fn an_index_is_shared_by_threads() {
         }
     });
 }
->>>>>>> refs/heads/index
