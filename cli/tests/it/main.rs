@@ -1,6 +1,9 @@
 //! The program as users run it: each test in a folder of its own.
 
+mod bad_input;
 mod errors;
 mod help;
 mod index;
+mod shop;
 mod util;
+mod way;

@@ -1,0 +1,108 @@
+//! A tiny catalogue of coloured shapes, and a model that has learned it.
+
+use std::path::{Path, PathBuf};
+
+use image::{Rgb, RgbImage};
+
+use crate::util::Folder;
+
+pub(crate) const COLOURS: [(&str, [u8; 3]); 5] = [
+    ("red", [220, 40, 40]),
+    ("green", [40, 170, 60]),
+    ("blue", [40, 70, 220]),
+    ("yellow", [240, 210, 40]),
+    ("black", [20, 20, 20]),
+];
+const SHAPES: [&str; 4] = ["disc", "square", "bar", "ring"];
+
+/// Flags that make a model small enough to be trained within a test.
+pub(crate) const SMALL: &[&str] = &[
+    "--image-size=32",
+    "--dim=16",
+    "--batch-size=16",
+    "--lr=0.003",
+    "--set=text_tower.embedding=16",
+    "--set=text_tower.hidden=16",
+    "--set=image.crop=1.0",
+    "--set=validation=0.2",
+];
+
+/// Whether the pixel belongs to a shape of this radius around the middle.
+fn inside(shape: &str, x: f64, y: f64, radius: f64) -> bool {
+    let distance = x.hypot(y);
+    match shape {
+        "disc" => distance < radius,
+        "square" => x.abs() < radius && y.abs() < radius,
+        "bar" => x.abs() < radius && y.abs() < radius / 3.0,
+        _ => distance < radius && distance > radius * 0.6,
+    }
+}
+
+fn picture(shape: &str, colour: [u8; 3], radius: f64) -> RgbImage {
+    RgbImage::from_fn(40, 40, |x, y| {
+        let (x, y) = (f64::from(x) - 19.5, f64::from(y) - 19.5);
+        if inside(shape, x, y, radius) { Rgb(colour) } else { Rgb([255; 3]) }
+    })
+}
+
+/// Writes `shop.jsonl` and its pictures: 5 colours, 4 shapes, 5 sizes.
+pub(crate) fn write(folder: &Folder) {
+    std::fs::create_dir_all(folder.path().join("pictures")).unwrap();
+    let mut lines = String::new();
+    for (colour, rgb) in COLOURS {
+        for shape in SHAPES {
+            for size in 1..=5 {
+                let id = format!("{colour}-{shape}-{size}");
+                let file = format!("pictures/{id}.png");
+                let radius = 8.0 + 2.0 * f64::from(size);
+                picture(shape, rgb, radius).save(folder.path().join(&file)).unwrap();
+                lines += &format!(
+                    r#"{{"image":"{file}","id":"{id}","title":"{colour} {shape}","color":"{colour}","size":{size},"group":"{id}"}}"#
+                );
+                lines.push('\n');
+            }
+        }
+    }
+    folder.write("shop.jsonl", lines);
+}
+
+/// The folder of a model trained on the shop, made once for all tests of this build.
+pub(crate) fn model() -> PathBuf {
+    let shared = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    std::fs::create_dir_all(shared).unwrap();
+    let lock = std::fs::File::create(shared.join("shop-model.lock")).unwrap();
+    lock.lock().unwrap();
+    let program = std::fs::metadata(env!("CARGO_BIN_EXE_looksee")).unwrap().modified().unwrap();
+    let made = shared.join("shop-model");
+    let whole = made.join("model.toml");
+    if std::fs::metadata(&whole).is_ok_and(|m| m.modified().unwrap() > program) {
+        return made;
+    }
+    let _ = std::fs::remove_dir_all(&made);
+    let folder = Folder::new();
+    write(&folder);
+    let mut words = vec!["train", "shop.jsonl", "-o", "model", "--epochs=20"];
+    words.extend(SMALL);
+    let ran = folder.run(&words);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    copy(&folder.path().join("model"), &made);
+    made
+}
+
+/// Copies the three files that make a model, the description last.
+pub(crate) fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for name in ["weights.safetensors", "vocabulary.json", "model.toml"] {
+        std::fs::copy(from.join(name), to.join(name)).unwrap();
+    }
+}
+
+/// A folder with the shop's catalogue, the trained model as `model`, and an index as `index`.
+pub(crate) fn indexed() -> Folder {
+    let folder = Folder::new();
+    write(&folder);
+    copy(&model(), &folder.path().join("model"));
+    let ran = folder.run(["index", "shop.jsonl", "-m", "model", "-o", "index"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    folder
+}
