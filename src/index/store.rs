@@ -415,3 +415,44 @@ pub(super) fn record(connection: &Connection, id: &ItemId) -> Result<Stored> {
 pub(super) fn unknown(id: &ItemId) -> Error {
     Error::new(ErrorKind::NotFound, "the index has no such item").at_item(id.as_str())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn space() -> Space {
+        Space { fingerprint: "f".to_owned(), dim: 2 }
+    }
+
+    #[test]
+    fn a_database_where_nothing_can_be_written_is_read_under_any_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let index = folder.path().join("a #1 50%3f? index");
+        std::fs::create_dir(&index).unwrap();
+        create(&index, &space()).unwrap();
+        let connection = open_unchanging(&index).unwrap();
+        assert_eq!(read_space(&connection).unwrap(), space());
+        drop(connection);
+        assert_eq!(std::fs::read_dir(&index).unwrap().count(), 1, "nothing was written beside it");
+    }
+
+    #[test]
+    fn a_reader_cannot_change_the_index() {
+        let folder = tempfile::tempdir().unwrap();
+        create(folder.path(), &space()).unwrap();
+        let (connection, _) = open_for_reading(folder.path()).unwrap();
+        assert!(set_meta(&connection, "generation", 7).is_err());
+    }
+
+    #[test]
+    fn a_reader_does_not_see_what_is_committed_later() {
+        let folder = tempfile::tempdir().unwrap();
+        create(folder.path(), &space()).unwrap();
+        let (reader, _) = open_for_reading(folder.path()).unwrap();
+        let (writer, _) = open_for_writing(folder.path()).unwrap();
+        set_meta(&writer, "generation", 7).unwrap();
+        assert_eq!(meta::<i64>(&reader, "generation").unwrap(), 0);
+        let (later, _) = open_for_reading(folder.path()).unwrap();
+        assert_eq!(meta::<i64>(&later, "generation").unwrap(), 7);
+    }
+}
