@@ -94,7 +94,7 @@ fn answers_come_in_every_format() {
     assert_eq!(search("-0").stdout.matches('\0').count(), 3);
     assert_eq!(search("--format=jsonl").stdout.lines().count(), 3);
     let csv = search("--format=csv").stdout;
-    assert!(csv.starts_with("rank,id,"), "{csv}");
+    assert!(csv.starts_with("query,rank,id,image,score,"), "{csv}");
     assert_eq!(csv.lines().count(), 4);
     assert!(search("--format=table").stdout.contains("green bar"));
 }
