@@ -104,6 +104,7 @@ impl Parameters {
     }
 
     /// All parameters in order of their names.
+    #[cfg(test)]
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Parameter)> {
         self.map.iter().map(|(name, parameter)| (name.as_str(), parameter))
     }
@@ -391,7 +392,7 @@ mod tests {
         let parameter = counting(&[12, 5], Layout::Convolution { kernel: 2 });
         let file = to_file(&parameter);
         // In memory this is row 1*3 + 1 = 4, column 4; in the file [4, 1, 0, 1].
-        assert_eq!(file.values[4 * 12 + 4 + 1], (4 * 5 + 4) as f32);
+        assert_eq!(file.values[4 * 12 + 4 + 1] as usize, 4 * 5 + 4);
     }
 
     #[test]

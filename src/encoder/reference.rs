@@ -75,7 +75,7 @@ struct Expected {
     f32_distance: f64,
 }
 
-/// The top 24 bits of SplitMix64, as a share of 1.
+/// The top 24 bits of `SplitMix64`, as a share of 1.
 fn uniform(name: &str, position: usize) -> f64 {
     let seed = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, b| {
         (hash ^ u64::from(b)).wrapping_mul(0x100_0000_01b3)
@@ -124,6 +124,25 @@ fn fill(parameters: &mut Parameters, prefix: &str, case: &Case) {
     parameters.load(&weights, prefix, |_| false).unwrap();
 }
 
+type Forward = Box<dyn Fn(&Pass) -> Tensor<2>>;
+
+/// The case's tower on its batch, with the prefix of its names.
+fn tower(case: &Case, parameters: &mut Parameters) -> (&'static str, Forward) {
+    if let Some(size) = &case.images {
+        let depth = if case.tower == "resnet18" { Depth::ResNet18 } else { Depth::ResNet50 };
+        let tower = ResNet { depth, pool: Pool::Max, dim: DIM };
+        tower.add_parameters(parameters, Seed(0));
+        let batch = pictures(size);
+        return ("image.", Box::new(move |pass| tower.forward(pass, &batch)));
+    }
+    let tokens = case.tokens.as_ref().unwrap();
+    let tower = text_tower(tokens);
+    tower.add_parameters(parameters, Seed(0));
+    let batch = texts(tokens);
+    let no_chance = || Seed(0).stream("no dropout", 0);
+    ("text.", Box::new(move |pass| tower.forward(pass, &batch, &mut no_chance())))
+}
+
 /// What our tower makes of a case.
 struct Ours {
     parameters: Parameters,
@@ -134,26 +153,7 @@ struct Ours {
 fn run(case: &Case) -> Ours {
     let mut parameters = Parameters::default();
     let mode = if case.mode == "train" { Mode::Training } else { Mode::Inference };
-    let (prefix, forward): (_, Box<dyn Fn(&Pass) -> Tensor<2>>) = match &case.images {
-        Some(size) => {
-            let depth = if case.tower == "resnet18" { Depth::ResNet18 } else { Depth::ResNet50 };
-            let tower = ResNet { depth, pool: Pool::Max, dim: DIM };
-            tower.add_parameters(&mut parameters, Seed(0));
-            let batch = pictures(size);
-            ("image.", Box::new(move |pass| tower.forward(pass, &batch)))
-        }
-        None => {
-            let tokens = case.tokens.as_ref().unwrap();
-            let tower = text_tower(tokens);
-            tower.add_parameters(&mut parameters, Seed(0));
-            let batch = texts(tokens);
-            let mut no_chance = Seed(0).stream("", 0);
-            no_chance.seed(0);
-            let chance = std::cell::RefCell::new(no_chance);
-            let forward = move |pass: &Pass| tower.forward(pass, &batch, &mut chance.borrow_mut());
-            ("text.", Box::new(forward))
-        }
-    };
+    let (prefix, forward) = tower(case, &mut parameters);
     fill(&mut parameters, prefix, case);
     let pass = Pass::new(Arc::new(parameters.clone()), mode);
     let out = unit_rows(forward(&pass));
@@ -230,7 +230,7 @@ fn distance(expected: &Expected, ours: &[f32]) -> f64 {
 const TIMES: f64 = 4.0;
 /// f32's own grain, for tensors that PyTorch happened to hit.
 const GRAIN: f64 = 3e-7;
-/// How far a gradient may be off when one value fell to the other side of a ReLU or a maximum,
+/// How far a gradient may be off when one value fell to the other side of a `ReLU` or a maximum,
 /// which depends on the order of sums and so on the processor. A wrong formula is off by more.
 const SWITCHED: f64 = 0.05;
 

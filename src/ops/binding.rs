@@ -122,7 +122,7 @@ pub(crate) trait FusedGradients: Backend {
 
 /// What the backward pass of a GRU needs of the forward pass.
 #[derive(Debug)]
-pub(crate) struct GruSaved<B: Backend + ?Sized> {
+pub(crate) struct GruSaved<B: Backend> {
     inputs: FloatTensor<B>,
     weights: FloatTensor<B>,
     bias: FloatTensor<B>,

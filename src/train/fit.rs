@@ -23,7 +23,7 @@ use crate::units::{Event, Listener, Stop};
 use crate::vectors::Vectors;
 
 /// A checkpoint is due after this long, at the next step.
-const CHECKPOINT_EVERY: Duration = Duration::from_secs(300);
+const CHECKPOINT_EVERY: Duration = Duration::from_mins(5);
 /// Share of a wall-clock budget between two validations, when epochs are shorter.
 const VALIDATIONS: f64 = 12.0;
 /// Pairs that pass through the towers together in a validation.
@@ -179,16 +179,12 @@ impl Trainer<'_> {
 
     /// Share of the run that is done, 0 to 1.
     fn progress(&self, run: &Run<'_>) -> f64 {
-        match self.clock.budget {
-            Some(budget) => {
-                let used = run.before + self.clock.started.elapsed();
-                (used.as_secs_f64() / budget.as_secs_f64().max(1e-9)).min(1.0)
-            }
-            None => {
-                let steps = self.job.recipe.schedule.epochs as u64 * run.per_epoch;
-                (self.state.step as f64 / steps.max(1) as f64).min(1.0)
-            }
+        if let Some(budget) = self.clock.budget {
+            let used = run.before + self.clock.started.elapsed();
+            return (used.as_secs_f64() / budget.as_secs_f64().max(1e-9)).min(1.0);
         }
+        let steps = self.job.recipe.schedule.epochs as u64 * run.per_epoch;
+        (self.state.step as f64 / steps.max(1) as f64).min(1.0)
     }
 
     fn finished(&self, run: &Run<'_>) -> bool {

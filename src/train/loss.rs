@@ -64,17 +64,15 @@ impl Loss {
     /// Schroff, Kalenichenko and Philbin, 2015, equation 3; pictures are the anchors.
     fn triplet(&self, pass: &Pass, pairs: Pairs<'_>) -> Measured {
         let n = pairs.groups.len();
-        let negatives = match pairs.negatives {
-            Some(negatives) => negatives,
-            None => {
-                let similarity =
-                    values_of(pairs.images.clone().matmul(pairs.texts.clone().transpose()));
-                let chosen = miner::choose(self.miner, &similarity, pairs.groups);
-                let chosen: Vec<i32> = chosen.into_iter().map(|row| row as i32).collect();
-                let chosen: Tensor<1, Int> =
-                    Tensor::from_data(TensorData::new(chosen, vec![n]), pass.device());
-                pairs.texts.clone().select(0, chosen)
-            }
+        let negatives = if let Some(negatives) = pairs.negatives {
+            negatives
+        } else {
+            let cosines = pairs.images.clone().matmul(pairs.texts.clone().transpose());
+            let chosen = miner::choose(self.miner, &values_of(cosines), pairs.groups);
+            let chosen: Vec<i32> = chosen.into_iter().map(|row| row as i32).collect();
+            let chosen: Tensor<1, Int> =
+                Tensor::from_data(TensorData::new(chosen, vec![n]), pass.device());
+            pairs.texts.clone().select(0, chosen)
         };
         let positive = squared_distance(pairs.images.clone(), pairs.texts); // [n, 1]
         let negative = squared_distance(pairs.images, negatives); // [n, 1]
@@ -181,7 +179,7 @@ mod tests {
         let measured = loss.measure(&pass, pairs);
         assert!((f64::from(values_of(measured.loss)[0]) - expected).abs() < 1e-6);
         assert!(measured.active.abs() < 1e-6);
-        assert!((measured.distance - (0.8 + 2.0) / 2.0).abs() < 1e-6);
+        assert!((measured.distance - 1.4).abs() < 1e-6);
     }
 
     #[test]

@@ -286,8 +286,8 @@ fn a_full_disk_while_indexing_keeps_what_was_committed() {
             "{{\"image\":\"pictures/red-disc-1.png\",\"id\":\"{n}\",\"title\":\"x\",\"note\":\"{note}\"}}\n"
         )
     };
-    let rows: String = (0..600).map(row).collect();
-    folder.write("many.jsonl", rows);
+    let rows: Vec<String> = (0..600).map(row).collect();
+    folder.write("many.jsonl", rows.concat());
     let ran =
         folder.run(["index", "many.jsonl", "-m", "model", "-o", "disk/index", "--keep-missing"]);
     refused(&ran, &["disk/index"]);

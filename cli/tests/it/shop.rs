@@ -1,8 +1,10 @@
 //! A tiny catalogue of coloured shapes, and a model that has learned it.
 
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use image::{Rgb, RgbImage};
+use serde_json::json;
 
 use crate::util::Folder;
 
@@ -56,10 +58,11 @@ pub(crate) fn write(folder: &Folder) {
                 let file = format!("pictures/{id}.png");
                 let radius = 8.0 + 2.0 * f64::from(size);
                 picture(shape, rgb, radius).save(folder.path().join(&file)).unwrap();
-                lines += &format!(
-                    r#"{{"image":"{file}","id":"{id}","title":"{colour} {shape}","color":"{colour}","size":{size},"group":"{id}"}}"#
-                );
-                lines.push('\n');
+                let row = json!({
+                    "image": file, "id": id, "title": format!("{colour} {shape}"),
+                    "color": colour, "size": size, "group": id,
+                });
+                writeln!(lines, "{row}").unwrap();
             }
         }
     }

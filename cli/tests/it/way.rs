@@ -205,7 +205,7 @@ fn interrupt(child: &std::process::Child) {
 fn wait_for(seen: impl Fn() -> bool) {
     let start = Instant::now();
     while !seen() {
-        assert!(start.elapsed() < Duration::from_secs(60), "nothing happened");
+        assert!(start.elapsed() < Duration::from_mins(1), "nothing happened");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -249,12 +249,10 @@ fn a_run_that_was_interrupted_ends_with_the_same_bytes_as_one_that_was_not() {
 #[test]
 fn an_interrupted_index_is_whole_and_goes_on() {
     let folder = shop::indexed();
-    let rows: String = (0..3000)
-        .map(|n| {
-            format!("{{\"image\":\"pictures/red-disc-1.png\",\"id\":\"{n}\",\"title\":\"x\"}}\n")
-        })
-        .collect();
-    folder.write("many.jsonl", rows);
+    let row =
+        |n| format!("{{\"image\":\"pictures/red-disc-1.png\",\"id\":\"{n}\",\"title\":\"x\"}}");
+    let rows: Vec<String> = (0..3000).map(row).collect();
+    folder.write("many.jsonl", rows.join("\n"));
     let words = ["index", "many.jsonl", "-m", "model", "-o", "many"];
     let child = folder.program(words).stderr(std::process::Stdio::piped()).spawn().unwrap();
     wait_for(|| folder.path().join("many/index.sqlite").exists());

@@ -16,8 +16,8 @@ enum Word {
     Plain(&'static str),
     /// A macro call: the name and `!`.
     Macro(&'static str),
-    /// A module of `std`, by path or in braces.
-    Std(&'static str),
+    /// A function named by its type or module: `File` and `create`.
+    Call(&'static str, &'static str),
     /// An attribute.
     Attribute(&'static str),
 }
@@ -30,9 +30,11 @@ enum Tests {
 
 const NO_PRINTING: &str =
     "the library never prints; tell the caller through `units::Listener` or an error";
+const WHOLE_OR_ABSENT: &str =
+    "write through `crate::files`, so that a reader finds the whole file or none";
 const NO_STUBS: &str = "nothing unfinished is taken in; finish it or return an error that says so";
 
-const RULES: [Rule; 10] = [
+const RULES: [Rule; 11] = [
     Rule {
         word: Word::Plain("unsafe"),
         applies: |path| !path.starts_with("kernels/"),
@@ -46,12 +48,8 @@ const RULES: [Rule; 10] = [
     printing("dbg"),
     stub("todo"),
     stub("unimplemented"),
-    Rule {
-        word: Word::Std("fs"),
-        applies: |path| path.starts_with("src/") && path != "src/files.rs",
-        tests: Tests::Free,
-        message: "use `crate::files` or `fs_err`, whose errors name the file, instead of `std::fs`",
-    },
+    writing("fs", "write"),
+    writing("File", "create"),
     Rule {
         word: Word::Attribute("ignore"),
         applies: |_| true,
@@ -63,6 +61,11 @@ const RULES: [Rule; 10] = [
 const fn printing(name: &'static str) -> Rule {
     let applies = |path: &str| path.starts_with("src/") || path.starts_with("kernels/src/");
     Rule { word: Word::Macro(name), applies, tests: Tests::Free, message: NO_PRINTING }
+}
+
+const fn writing(module: &'static str, name: &'static str) -> Rule {
+    let applies = |path: &str| path.starts_with("src/") && path != "src/files.rs";
+    Rule { word: Word::Call(module, name), applies, tests: Tests::Free, message: WHOLE_OR_ABSENT }
 }
 
 const fn stub(name: &'static str) -> Rule {
@@ -93,26 +96,21 @@ fn problems_in(file: &File) -> Vec<Problem> {
 }
 
 fn places(code: &str, word: &Word) -> Vec<usize> {
-    let (Word::Plain(name) | Word::Macro(name) | Word::Std(name) | Word::Attribute(name)) = word;
+    let (Word::Plain(name) | Word::Macro(name) | Word::Call(_, name) | Word::Attribute(name)) =
+        word;
     let found = words(code).filter(|(_, found)| found == name);
     let fits = |&(at, _): &(usize, &str)| {
         let (before, after) = (code[..at].trim_end(), &code[at + name.len()..]);
         match word {
             Word::Plain(_) => true,
             Word::Macro(_) => after.starts_with('!') && !after.starts_with("!="),
-            Word::Std(_) => before.ends_with("std::") || in_std_braces(before),
+            Word::Call(module, _) => {
+                before.strip_suffix("::").is_some_and(|path| path.ends_with(module))
+            }
             Word::Attribute(_) => before.ends_with("#["),
         }
     };
     found.filter(fits).map(|(at, _)| at).collect()
-}
-
-/// Whether `before` ends within the braces of `use std::{`, at the beginning of a path.
-fn in_std_braces(before: &str) -> bool {
-    before.rfind("std::{").is_some_and(|start| {
-        let inside = &before[start + "std::{".len()..];
-        !inside.contains(';') && (inside.is_empty() || inside.ends_with([',', '{']))
-    })
 }
 
 #[cfg(test)]
@@ -150,12 +148,13 @@ mod tests {
     }
 
     #[test]
-    fn the_library_touches_the_disk_through_files() {
-        assert_eq!(check("src/a.rs", "use std::fs::File;").len(), 1);
-        assert_eq!(check("src/a.rs", "use std::{fmt, fs, io};").len(), 1);
-        assert_eq!(check("src/a.rs", "use std::{fmt, io::{self, Read}}; use a::fs;"), [""; 0]);
-        assert_eq!(check("src/files.rs", "use std::fs::File;"), [""; 0]);
-        assert_eq!(check("src/a/tests/b.rs", "use std::fs::File;"), [""; 0]);
+    fn the_library_writes_through_files() {
+        assert_eq!(check("src/a.rs", "fn a() { std::fs::write(b, c) }").len(), 1);
+        assert_eq!(check("src/a.rs", "fn a() { fs_err::File::create(b) }").len(), 1);
+        assert_eq!(check("src/a.rs", "fn a() { File::create(b) }").len(), 1);
+        assert_eq!(check("src/a.rs", "fn a() { std::fs::read(b); out.write(c) }"), [""; 0]);
+        assert_eq!(check("src/files.rs", "fn a() { File::create(b) }"), [""; 0]);
+        assert_eq!(check("src/a/tests/b.rs", "fn a() { std::fs::write(b, c) }"), [""; 0]);
     }
 
     #[test]
