@@ -40,7 +40,7 @@ const STEPS: &[DemoStep] = &[
     },
     DemoStep {
         about: "Learn from the training part",
-        command: "looksee train demo/catalogue/train.jsonl -o demo/model --minutes 5",
+        command: "looksee train demo/catalogue/train.jsonl -o demo/model --minutes 4",
         makes: Some("demo/model/weights.safetensors"),
     },
     DemoStep {
