@@ -163,3 +163,47 @@ fn start_from(parameters: &mut Parameters, pretrained: &weights::Weights) -> Res
     let skipped = |name: &str| name.starts_with("image.fc.") || name.starts_with("text.");
     Ok(parameters.load(pretrained, prefix, skipped)?.len())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::encoder::parameters::Parameters;
+
+    fn small(seed: u64) -> Parameters {
+        let mut recipe = Recipe::named("default").unwrap();
+        recipe.set("dim", "8").unwrap();
+        Towers::new(&recipe.architecture(), 10).parameters(Seed(seed))
+    }
+
+    #[test]
+    fn a_tower_starts_from_torchvisions_names_or_from_a_model_of_ours() {
+        let of_a_model = small(1).to_weights();
+        let torchvision: weights::Weights = of_a_model
+            .iter()
+            .filter_map(|(name, tensor)| {
+                Some((name.strip_prefix("image.")?.to_owned(), tensor.clone()))
+            })
+            .collect();
+        for pretrained in [of_a_model, torchvision] {
+            let mut parameters = small(2);
+            let fresh = parameters.clone();
+            let taken = start_from(&mut parameters, &pretrained).unwrap();
+            // ResNet18: 20 convolutions, and 20 batch norms of 4 tensors each.
+            assert_eq!(taken, 100);
+            let stem = "image.layer1.0.conv1.weight";
+            assert_eq!(parameters.get(stem), small(1).get(stem));
+            for kept in ["image.fc.weight", "text.fc.weight"] {
+                assert_eq!(parameters.get(kept), fresh.get(kept));
+            }
+        }
+    }
+
+    #[test]
+    fn weights_of_another_architecture_are_refused() {
+        let mut recipe = Recipe::named("article").unwrap();
+        recipe.set("dim", "8").unwrap();
+        let resnet50 = Towers::new(&recipe.architecture(), 10).parameters(Seed(0)).to_weights();
+        let error = start_from(&mut small(0), &resnet50).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Mismatch);
+    }
+}
