@@ -61,28 +61,28 @@ const STEPS: &[DemoStep] = &[
     },
     DemoStep {
         about: "",
-        command: "looksee search demo/index 'red heart' --grid demo/red-heart.png",
+        command: "looksee search demo/index 'yellow t-shirt' --grid demo/yellow-t-shirt.png",
         makes: None,
     },
     DemoStep {
         about: "Search by words, among the pictures whose fields pass a condition",
-        command: r#"looksee search demo/index car --where 'color = "blue"' --grid demo/blue-car.png"#,
+        command: r#"looksee search demo/index 'a blue circle' --where 'color = "blue"' --grid demo/blue.png"#,
         makes: None,
     },
     DemoStep {
         about: "Search by a picture",
-        command: "looksee search demo/index ./demo/catalogue/images/tulip.png --grid demo/like-tulip.png",
+        command: "looksee search demo/index ./demo/catalogue/images/five-o-clock.png --grid demo/like-a-clock.png",
         makes: None,
     },
     DemoStep {
         about: "And as a web page",
-        command: "looksee search demo/index ./demo/catalogue/images/rocket.png --grid demo/like-rocket.html",
+        command: "looksee search demo/index ./demo/catalogue/images/grinning-face-with-smiling-eyes.png --grid demo/like-a-face.html",
         makes: None,
     },
 ];
 
 const NEXT: &str = r#"
-Look at demo/*.png and demo/like-rocket.html, then try your own words and pictures:
+Look at demo/*.png and demo/like-a-face.html, then try your own words and pictures:
 
   looksee search demo/index "yellow fish"
   looksee search demo/index ./some-picture.jpg --grid /tmp/alike.png

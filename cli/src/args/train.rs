@@ -50,7 +50,7 @@ pub(crate) struct RecipeArgs {
     /// Print the recipe with all changes and end
     #[arg(long)]
     pub(crate) print_recipe: bool,
-    /// The network that reads pictures: resnet50, resnet18, efficientnet-lite0..2
+    /// The network that reads pictures: resnet50, resnet18
     #[arg(long, value_name = "NAME")]
     pub(crate) image_tower: Option<String>,
     /// Pretrained weights for it: .pth, .pt, .safetensors, or a .whl/.zip that holds one
@@ -65,7 +65,7 @@ pub(crate) struct RecipeArgs {
     /// Values a vector
     #[arg(long, value_name = "N")]
     pub(crate) dim: Option<usize>,
-    /// What is learnt from: triplet, infonce, ...
+    /// What is minimised: infonce, triplet
     #[arg(long, value_name = "NAME")]
     pub(crate) loss: Option<String>,
     /// Which wrong partners are learnt from: random, semi-hard, hard

@@ -29,7 +29,11 @@ fn print_recipe(args: &TrainArgs, console: &Console) -> Outcome {
     if console.json {
         output::document(&recipe)?;
     } else {
-        output::line(recipe.to_toml().trim_end())?;
+        // Unchanged, the recipe is shown as it was written, with its comments.
+        let unchanged = args.recipe.overrides().is_empty();
+        let source = Recipe::source(&args.recipe.recipe).filter(|_| unchanged);
+        let text = source.map_or_else(|| recipe.to_toml(), str::to_owned);
+        output::line(text.trim_end())?;
     }
     Ok(Status::Done)
 }

@@ -194,6 +194,26 @@ fn vectors_leave_as_npy() {
     assert!((length - 1.0).abs() < 1e-5);
 }
 
+#[test]
+fn the_articles_recipe_trains_with_each_way_to_choose_negatives() {
+    let folder = Folder::new();
+    shop::write(&folder);
+    for miner in ["random", "semi-hard", "hard"] {
+        let mut words = vec!["train", "shop.jsonl", "-o", miner, "--recipe=article"];
+        words.extend(["--miner", miner, "--image-tower=resnet18", "--epochs=2"]);
+        words.extend(shop::SMALL);
+        let ran = folder.run(&words);
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        let log = std::fs::read_to_string(folder.path().join(miner).join("log.jsonl")).unwrap();
+        let first: Value = serde_json::from_str(log.lines().next().unwrap()).unwrap();
+        // Of three random points on a sphere, about half break the margin.
+        let active = first["active"].as_f64().unwrap();
+        assert!(active > 0.0 && active <= 1.0, "{first}");
+        assert!(first["loss"].as_f64().unwrap() > 0.0, "{first}");
+        assert!(log.lines().filter(|line| line.contains("validation")).count() == 2, "{log}");
+    }
+}
+
 #[cfg(unix)]
 fn interrupt(child: &std::process::Child) {
     let sent = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
