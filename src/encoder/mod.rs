@@ -279,6 +279,6 @@ fn read_parameters(folder: &Path, card: &Card, vocabulary: &Vocabulary) -> Resul
     drop(bytes);
     let weights = weights::read(&path)?;
     let mut parameters = Towers::new(&card.architecture, vocabulary.len()).parameters(Seed(0));
-    parameters.load(&weights, "", |_| false).map_err(|e| e.at_file(&path))?;
+    parameters.load(&weights, "", |_| true).map_err(|e| e.at_file(&path))?;
     Ok(parameters)
 }

@@ -142,27 +142,26 @@ impl Parameters {
         self.map.iter().map(|(name, parameter)| (name.clone(), to_file(parameter))).collect()
     }
 
-    /// Takes the values of all parameters below `prefix` from a weight file whose names lack it.
-    ///
-    /// Every such parameter must be in the file with the right shape, but those for which
-    /// `optional` is true, which keep their values when they are missing or of another shape.
-    /// Returns the names that were taken.
+    /// Takes the values of the parameters below `prefix` that are `wanted` (by full name) from a
+    /// weight file whose names lack the prefix. Each of them must be in the file with the right
+    /// shape. Returns the names that were taken.
     pub(crate) fn load(
         &mut self,
         weights: &Weights,
         prefix: &str,
-        optional: impl Fn(&str) -> bool,
+        wanted: impl Fn(&str) -> bool,
     ) -> Result<Vec<String>> {
         let mut taken = Vec::new();
         for (name, parameter) in &mut self.map {
-            let Some(in_file) = name.strip_prefix(prefix) else { continue };
+            let Some(in_file) = name.strip_prefix(prefix).filter(|_| wanted(name)) else {
+                continue;
+            };
             let expected = file_shape(parameter);
             match weights.get(in_file) {
                 Some(tensor) if tensor.shape == expected => {
                     parameter.values = from_file(tensor, parameter.layout);
                     taken.push(name.clone());
                 }
-                _ if optional(name) => {}
                 Some(tensor) => {
                     return Err(Error::new(
                         ErrorKind::Mismatch,
@@ -400,11 +399,11 @@ mod tests {
         let mut parameters = Parameters::default();
         parameters.add("image.fc.bias", &[2], Layout::Plain, Init::Constant(0.0), Seed(0));
         let mut weights = Weights::new();
-        let error = parameters.load(&weights, "image.", |_| false).unwrap_err();
+        let error = parameters.load(&weights, "image.", |_| true).unwrap_err();
         assert!(error.to_string().contains("no tensor fc.bias"), "{error}");
         weights.insert("fc.bias".into(), NamedTensor { shape: vec![3], values: vec![0.0; 3] });
-        let error = parameters.load(&weights, "image.", |_| false).unwrap_err();
+        let error = parameters.load(&weights, "image.", |_| true).unwrap_err();
         assert!(error.to_string().contains("shape [3]"), "{error}");
-        assert!(parameters.load(&weights, "image.", |_| true).unwrap().is_empty());
+        assert!(parameters.load(&weights, "image.", |_| false).unwrap().is_empty());
     }
 }

@@ -121,7 +121,7 @@ fn fill(parameters: &mut Parameters, prefix: &str, case: &Case) {
             (name, NamedTensor { shape: tensor.shape, values })
         })
         .collect();
-    parameters.load(&weights, prefix, |_| false).unwrap();
+    parameters.load(&weights, prefix, |_| true).unwrap();
 }
 
 type Forward = Box<dyn Fn(&Pass) -> Tensor<2>>;

@@ -92,7 +92,7 @@ pub(super) fn load(model: &Path, parameters: &mut Parameters) -> Result<(State, 
     let state = metadata.get(STATE).ok_or_else(damaged)?;
     let state = serde_json::from_str(state).map_err(|e| damaged().with_source(e))?;
     let own: Weights = below(&tensors, "parameter.");
-    parameters.load(&own, "", |_| false).map_err(|e| e.at_file(&path))?;
+    parameters.load(&own, "", |_| true).map_err(|e| e.at_file(&path))?;
     let mut optimiser = Optimiser::default();
     for (name, first) in below(&tensors, "first.") {
         let second = tensors.get(&format!("second.{name}")).ok_or_else(damaged)?;

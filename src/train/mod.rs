@@ -155,13 +155,13 @@ fn check_same_task(state: &State, task: &str, job: &Job) -> Result<()> {
     .at_file(&job.output))
 }
 
-/// Takes an image tower in torchvision's names; the linear layer at the end may be another.
+/// Takes an image tower in torchvision's names, but not the linear layer at its end.
 fn start_from(parameters: &mut Parameters, pretrained: &weights::Weights) -> Result<usize> {
     // Weights of a looksee model carry the tower below "image.".
     let own = pretrained.keys().any(|name| name.starts_with("image."));
     let prefix = if own { "" } else { "image." };
-    let skipped = |name: &str| name.starts_with("image.fc.") || name.starts_with("text.");
-    Ok(parameters.load(pretrained, prefix, skipped)?.len())
+    let wanted = |name: &str| name.starts_with("image.") && !name.starts_with("image.fc.");
+    Ok(parameters.load(pretrained, prefix, wanted)?.len())
 }
 
 #[cfg(test)]

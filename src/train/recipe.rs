@@ -22,6 +22,8 @@ pub enum TextChoice {
     Title,
     /// One at random each time.
     Any,
+    /// All joined, or one at random, each half of the time: long texts and short queries alike.
+    Mixed,
 }
 
 /// When pictures are mirrored.
