@@ -3,7 +3,7 @@
 use super::{File, Problem};
 
 /// Folders that exist on one machine only.
-const MACHINE_FOLDERS: [&str; 3] = ["/home/", "/root/", "/work/"];
+const MACHINE_FOLDERS: [&str; 2] = ["/home/", "/root/"];
 
 /// Broken links and machine paths in all `*.md`; `exists` is asked with paths from the root.
 pub(super) fn problems(files: &[File], exists: &dyn Fn(&str) -> bool) -> Vec<Problem> {
