@@ -126,8 +126,7 @@ impl<'a> Batches<'a> {
 /// The text of a pair that is learned from.
 pub(super) fn chosen_text(pair: &Pair, choice: TextChoice, rng: &mut fastrand::Rng) -> String {
     match choice {
-        TextChoice::Mixed if rng.bool() => chosen_text(pair, TextChoice::Any, rng),
-        TextChoice::All | TextChoice::Mixed => pair.texts.join(". "),
+        TextChoice::All => pair.texts.join(". "),
         TextChoice::Title => pair.texts[0].clone(),
         TextChoice::Any => pair.texts[rng.usize(..pair.texts.len())].clone(),
     }

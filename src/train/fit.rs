@@ -258,11 +258,8 @@ impl Trainer<'_> {
         let pass = Pass::new(Arc::clone(&self.parameters), Mode::Inference);
         let mut images = Vectors::empty(recipe.dim);
         let mut texts = Vectors::empty(recipe.dim);
-        // All texts together say most, and a measure must not depend on chance.
-        let choice = match recipe.text {
-            TextChoice::Title => TextChoice::Title,
-            TextChoice::All | TextChoice::Any | TextChoice::Mixed => TextChoice::All,
-        };
+        // `any` has no one text to measure with; all of them together say most.
+        let choice = if recipe.text == TextChoice::Any { TextChoice::All } else { recipe.text };
         for chunk in members.chunks(VALIDATION_BATCH) {
             let mut rng = self.job.seed.stream("validation", 0);
             let mut batch = ImageBatch::new(recipe.frame());

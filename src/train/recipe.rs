@@ -22,8 +22,6 @@ pub enum TextChoice {
     Title,
     /// One at random each time.
     Any,
-    /// All joined, or one at random, each half of the time: long texts and short queries alike.
-    Mixed,
 }
 
 /// When pictures are mirrored.

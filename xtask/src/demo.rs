@@ -61,12 +61,12 @@ const STEPS: &[DemoStep] = &[
     },
     DemoStep {
         about: "",
-        command: "looksee search demo/index 'yellow t-shirt' --grid demo/yellow-t-shirt.png",
+        command: "looksee search demo/index 'red tent' --grid demo/red-tent.png",
         makes: None,
     },
     DemoStep {
         about: "Search by words, among the pictures whose fields pass a condition",
-        command: r#"looksee search demo/index 'a blue circle' --where 'color = "blue"' --grid demo/blue.png"#,
+        command: r#"looksee search demo/index 'face with tears' --where 'category = "smileys and emotion"' --grid demo/tears.png"#,
         makes: None,
     },
     DemoStep {
