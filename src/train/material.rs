@@ -1,12 +1,12 @@
 //! From a catalogue to training material: decoded pictures, texts, groups, split, vocabulary.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::Job;
 use super::batches::{Material, Pair};
 use super::recipe::TextChoice;
-use crate::catalogue::{Catalogue, Item, Ledger, Reason, Skip};
+use crate::catalogue::{Catalogue, Item, Ledger, Reason, Skip, Split};
 use crate::error::{Error, Result};
 use crate::images::{self, Cached, Limits, PixelCache};
 use crate::tokens::Vocabulary;
@@ -35,18 +35,24 @@ pub(super) fn prepare(
     )?;
     let Catalogue { items, mut ledger } = catalogue;
     note_failures(&items, &failed, truncated.len(), &mut ledger);
-    let kept: Vec<usize> = (0..items.len()).filter(|&n| cache.get(n).is_some()).collect();
     let groups = group_numbers(&items);
-    let (training, validation) = split(job, &items, &kept, &groups, &ledger)?;
+    let (pictures, kept): (Vec<usize>, Vec<Item>) =
+        items.into_iter().enumerate().filter(|(picture, _)| cache.get(*picture).is_some()).unzip();
+    let groups: Vec<u32> = pictures.iter().map(|&picture| groups[picture]).collect();
+    let kept = Catalogue { items: kept, ledger };
+    let (training, validation) = split(job, &kept, &groups)?;
     listener(Event::Note(&format!(
         "{} pairs to learn from, {} put aside to measure on",
         training.len(),
         validation.len()
     )));
-    let mut pairs = Vec::with_capacity(kept.len());
-    for (picture, item) in items.into_iter().enumerate() {
-        pairs.push(Pair { picture, texts: item.texts, group: groups[picture] });
-    }
+    let Catalogue { items, ledger } = kept;
+    let pairs: Vec<Pair> = items
+        .into_iter()
+        .zip(pictures)
+        .zip(groups)
+        .map(|((item, picture), group)| Pair { picture, texts: item.texts, group })
+        .collect();
     let vocabulary = learn_words(job, &pairs, &training);
     Ok((Material { cache, pairs, training, validation, vocabulary }, ledger))
 }
@@ -97,29 +103,17 @@ fn group_numbers(items: &[Item]) -> Vec<u32> {
 }
 
 /// Item numbers to learn from and to measure on (one a group).
-fn split(
-    job: &Job,
-    items: &[Item],
-    kept: &[usize],
-    groups: &[u32],
-    ledger: &Ledger,
-) -> Result<(Vec<usize>, Vec<usize>)> {
-    let usable = Catalogue {
-        items: kept.iter().map(|&n| items[n].clone()).collect(),
-        ledger: Ledger::default(),
-    };
-    let split = usable.split(job.recipe.validation, job.seed);
-    let training: Vec<usize> = split.training.iter().map(|&n| kept[n]).collect();
+fn split(job: &Job, kept: &Catalogue, groups: &[u32]) -> Result<(Vec<usize>, Vec<usize>)> {
+    let Split { training, mut validation } = kept.split(job.recipe.validation, job.seed);
     if training.len() < 2 {
         return Err(Error::invalid(format!(
             "there are {} pairs of a picture and a text to learn from ({}); training needs at \
              least 2, and hundreds to be of use",
             training.len(),
-            ledger.summary()
+            kept.ledger.summary()
         )));
     }
-    let mut seen = std::collections::HashSet::new();
-    let mut validation: Vec<usize> = split.validation.iter().map(|&n| kept[n]).collect();
+    let mut seen = HashSet::new();
     validation.retain(|&n| seen.insert(groups[n]));
     validation.truncate(VALIDATION_MOST);
     Ok((training, validation))

@@ -39,6 +39,19 @@ pub(crate) struct CatalogueArgs {
     condition: Option<String>,
 }
 
+/// `--format` where nothing is printed in a format of its own; `eval` has `--catalogue-format`.
+#[derive(Args, Debug)]
+pub(crate) struct FormatArgs {
+    /// How the catalogue is written: folder, json, csv, tsv, amazon [default: found by looking]
+    #[arg(
+        long,
+        visible_alias = "catalogue-format",
+        value_name = "FORMAT",
+        help_heading = "Catalogue"
+    )]
+    pub(crate) format: Option<String>,
+}
+
 impl CatalogueArgs {
     /// The source that these flags describe. A path that does not exist is an error here, before
     /// a model is loaded or a training run prepared.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{CatalogueArgs, values};
+use super::{CatalogueArgs, FormatArgs, values};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -47,14 +47,8 @@ pub(crate) struct IndexArgs {
 
     #[command(flatten)]
     pub(crate) catalogue: CatalogueArgs,
-    /// How the catalogue is written: folder, json, csv, tsv, amazon [default: found by looking]
-    #[arg(
-        long,
-        visible_alias = "catalogue-format",
-        value_name = "FORMAT",
-        help_heading = "Catalogue"
-    )]
-    pub(crate) format: Option<String>,
+    #[command(flatten)]
+    pub(crate) format: FormatArgs,
 }
 
 const REMOVE_EXAMPLES: &str = "\

@@ -15,7 +15,7 @@ use std::num::NonZeroUsize;
 
 use clap::{Args, Parser, Subcommand};
 
-pub(crate) use catalogue::CatalogueArgs;
+pub(crate) use catalogue::{CatalogueArgs, FormatArgs};
 pub(crate) use embed::EmbedArgs;
 pub(crate) use eval::{EvalArgs, ReportFormat};
 pub(crate) use index::{CheckArgs, CompactArgs, IndexArgs, InfoArgs, MergeArgs, RemoveArgs};

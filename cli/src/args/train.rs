@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{CatalogueArgs, values};
+use super::{CatalogueArgs, FormatArgs, values};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -30,14 +30,8 @@ pub(crate) struct TrainArgs {
     pub(crate) recipe: RecipeArgs,
     #[command(flatten)]
     pub(crate) catalogue: CatalogueArgs,
-    /// How the catalogue is written: folder, json, csv, tsv, amazon [default: found by looking]
-    #[arg(
-        long,
-        visible_alias = "catalogue-format",
-        value_name = "FORMAT",
-        help_heading = "Catalogue"
-    )]
-    pub(crate) format: Option<String>,
+    #[command(flatten)]
+    pub(crate) format: FormatArgs,
 }
 
 /// The recipe and what is changed in it.
@@ -133,14 +127,8 @@ pub(crate) struct UrlsArgs {
     pub(crate) paths: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) catalogue: CatalogueArgs,
-    /// How the catalogue is written: folder, json, csv, tsv, amazon [default: found by looking]
-    #[arg(
-        long,
-        visible_alias = "catalogue-format",
-        value_name = "FORMAT",
-        help_heading = "Catalogue"
-    )]
-    pub(crate) format: Option<String>,
+    #[command(flatten)]
+    pub(crate) format: FormatArgs,
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::outcome::{Outcome, Status};
 use crate::{figures, folders, output};
 
 pub(crate) fn run(args: &IndexArgs, console: &mut Console) -> Outcome {
-    let source = args.catalogue.source(&args.paths, args.format.as_deref(), console.seed)?;
+    let source = args.catalogue.source(&args.paths, args.format.format.as_deref(), console.seed)?;
     let folder = folders::model_for_index(args.model.as_deref(), &args.output)?;
     let model = folders::model(&folder)?;
     let mut writer =

@@ -41,7 +41,7 @@ fn print_recipe(args: &TrainArgs, console: &Console) -> Outcome {
 fn job(args: &TrainArgs, console: &Console) -> Result<Job> {
     let output = args.output.clone().unwrap_or_default();
     Ok(Job {
-        source: args.catalogue.source(&args.paths, args.format.as_deref(), console.seed)?,
+        source: args.catalogue.source(&args.paths, args.format.format.as_deref(), console.seed)?,
         recipe: recipe(args)?,
         output,
         weights: weights(args)?,

@@ -10,7 +10,7 @@ use crate::outcome::{Outcome, Status};
 use crate::output;
 
 pub(crate) fn run(args: &UrlsArgs, console: &mut Console) -> Outcome {
-    let source = args.catalogue.source(&args.paths, args.format.as_deref(), console.seed)?;
+    let source = args.catalogue.source(&args.paths, args.format.format.as_deref(), console.seed)?;
     let remotes = source.remotes()?;
     if console.json {
         let pictures = remotes.iter().map(|r| json!({"url": r.url, "file": r.file}));
