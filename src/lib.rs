@@ -28,5 +28,6 @@ pub mod embed;
 pub mod hits;
 
 pub mod eval;
+pub mod map;
 
 pub use error::{Error, ErrorKind, Result};

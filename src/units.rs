@@ -90,6 +90,13 @@ pub enum Event<'a> {
         /// Units in all; 0 when unknown.
         total: usize,
     },
+    /// A figure that tells how a long run is doing, to be shown beside its progress.
+    Measured {
+        /// What was measured: "KL".
+        what: &'a str,
+        /// Its value.
+        value: f64,
+    },
     /// One line worth reading: a finished epoch, a decision that was taken.
     Note(&'a str),
     /// Something that will probably surprise the user, with what to try.

@@ -16,6 +16,8 @@
 //! | [`conv`], [`norm`], [`pool`], [`elementwise`] | the layers of a residual network and their gradients |
 //! | [`gru`] | a recurrent layer over whole sequences, and its gradients |
 //! | [`matmul`] | the matrix product under all of them |
+//! | [`nearest`] | the rows nearest to each row of a block |
+//! | [`perplexity`], [`springs`], [`charges`] | the affinities and the two forces of a t-SNE map |
 //! | [`adam`] | one step of the optimiser |
 //! | [`scan`] | exact nearest rows of a query |
 //! | [`simd`] | which instructions are used, chosen at run time |
@@ -25,16 +27,20 @@
 
 mod activate;
 pub mod adam;
+pub mod charges;
 pub mod conv;
 pub mod elementwise;
 pub mod gru;
 pub mod mapped;
 pub mod matmul;
+pub mod nearest;
 pub mod norm;
 mod parallel;
+pub mod perplexity;
 pub mod pool;
 pub mod scan;
 mod scratch;
 pub mod simd;
+pub mod springs;
 #[cfg(test)]
 mod testing;

@@ -93,22 +93,23 @@ fn has_avx512() -> bool {
 /// The body should be loops over slices of equal length; whatever it calls must be
 /// `#[inline(always)]`, or it stays at the portable level.
 macro_rules! multiversion {
-    ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $type:ty),* $(,)?) $body:block) => {
+    ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $type:ty),* $(,)?)
+        $(-> $out:ty)? $body:block) => {
         $(#[$meta])*
-        $vis fn $name($($arg: $type),*) {
+        $vis fn $name($($arg: $type),*) $(-> $out)? {
             #[inline(always)]
-            fn body($($arg: $type),*) $body
+            fn body($($arg: $type),*) $(-> $out)? $body
 
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")]
-            fn avx512($($arg: $type),*) {
-                body($($arg),*);
+            fn avx512($($arg: $type),*) $(-> $out)? {
+                body($($arg),*)
             }
 
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma")]
-            fn avx2($($arg: $type),*) {
-                body($($arg),*);
+            fn avx2($($arg: $type),*) $(-> $out)? {
+                body($($arg),*)
             }
 
             match $crate::simd::simd_level() {
