@@ -2,7 +2,7 @@
 
     python map_peer.py NAME X.npy Y.npy [--threads N] [--seed N]
 
-One contender, one process. `seconds.wall` and `cpu_s` count from vectors in memory to a layout in
+One contender, one process. `wall_s` and `cpu_s` count from vectors in memory to a layout in
 memory: neither imports nor the compilation of a library's own code, which runs once before the
 clock starts, on 4,500 other vectors. `imports_mb` is the memory in use at that moment, `peak_mb` the
 most that the process ever had, both with the vectors.
@@ -138,7 +138,8 @@ def run(name, vectors, threads, seed):
         "points": len(vectors),
         "method": name,
         **details,
-        "seconds": {**stages.seconds, "wall": wall},
+        "seconds": stages.seconds,
+        "wall_s": wall,
         "cpu_s": cpu,
         "peak_mb": peak / 2**20,
         "imports_mb": imports / 2**20,

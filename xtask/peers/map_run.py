@@ -4,6 +4,7 @@
 
 `wall_s`, `cpu_s` and `peak_mb` are those of the whole process, seen from outside. Then come the
 numbers and words of the document: `{"seconds": {"total": 2}}` becomes the line `seconds.total<TAB>2`.
+A program that takes its own time says so under the same names, and the later line counts.
 Needs nothing but Python itself, and is small on purpose: until a new process has become its
 program, its memory is that of the process which started it, so no peak below about 10 MB can be
 seen.
