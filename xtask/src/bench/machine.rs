@@ -38,6 +38,25 @@ impl Machine {
     }
 }
 
+/// A warning if other programs keep the machine busy: times would tell about them.
+pub(super) fn busy_warning() -> Option<String> {
+    let load = std::fs::read_to_string("/proc/loadavg").ok()?;
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    busy_under(&load, processors)
+}
+
+/// [`busy_warning`] for the text of `/proc/loadavg`.
+fn busy_under(load: &str, processors: usize) -> Option<String> {
+    let load: f64 = load.split_whitespace().next()?.parse().ok()?;
+    (load > 0.5 * processors as f64).then(|| {
+        format!(
+            "warning: {load} programs were at work during the last minute and there are {processors} \
+             processors; times will be too long and ratios unfair, so measure again on a machine \
+             that is idle"
+        )
+    })
+}
+
 /// The first name in the text of `/proc/cpuinfo`.
 fn processor_name(cpuinfo: &str) -> Option<String> {
     let mut names = cpuinfo.lines().filter_map(|line| {
@@ -94,6 +113,14 @@ mod tests {
         let machine = Machine { processor, simd: "avx2", threads: 2 };
         assert_eq!(machine.folder(), "amd-epyc-9b14-x2");
         assert_eq!(processor_name("processor : 0\nBogoMIPS : 50\n"), None);
+    }
+
+    #[test]
+    fn a_busy_machine_is_warned_of() {
+        let warning = busy_under("1.25 0.80 0.50 2/300 4000\n", 2).unwrap();
+        assert!(warning.starts_with("warning: 1.25 programs were at work"), "{warning}");
+        assert_eq!(busy_under("1.00 0.80 0.50 2/300 4000\n", 2), None);
+        assert_eq!(busy_under("", 2), None);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::answers::Answer;
 use super::arguments::{Format, Plan, Record};
 use super::contenders::{Contender, LOOKSEE, Programs, Work};
 use super::figures::{Quality, Row, Run};
-use super::machine::Machine;
+use super::machine::{self, Machine};
 use super::output;
 use super::python::{self, Needs};
 use crate::steps::{Result, Step, target_folder};
@@ -36,7 +36,12 @@ impl Entry {
 
 /// Measures, prints, and fails if an answer of looksee was wrong.
 pub(super) fn run(root: &Path, plan: &Plan) -> Result<()> {
+    // Asked before we keep the machine busy ourselves.
+    let busy = machine::busy_warning();
     let place = Place::prepare(root, plan)?;
+    if let Some(warning) = busy {
+        eprintln!("{warning}");
+    }
     let machine = Machine::of_this(root, plan.threads);
     place.make_vectors(&plan.points)?;
     let mut wrong = Vec::new();
@@ -67,7 +72,8 @@ impl<'a> Place<'a> {
         let needs = if has_scripts { Needs::Peers } else { Needs::Judge };
         let python = python::prepare(root, &scripts, &target, needs)?;
         let looksee = match &plan.program {
-            Some(program) => program.clone(),
+            Some(program) => std::path::absolute(program)
+                .map_err(|e| format!("cannot find {}: {e}", program.display()))?,
             None => build_looksee(root, &target)?,
         };
         let bhtsne = target.join("peers/bhtsne");
