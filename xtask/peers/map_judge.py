@@ -207,8 +207,7 @@ class Judge:
         step = max(16, 50_000_000 // len(vectors))
         for start in range(0, len(rows), step):
             block = rows[start : start + step]
-            rough = vectors[block] @ vectors.T
-            rough *= -2
+            rough = (-2 * vectors[block]) @ vectors.T
             rough += lengths
             rough[np.arange(len(block)), block] = np.inf
             near = self.smallest(rough, kept)
