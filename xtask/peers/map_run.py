@@ -6,7 +6,7 @@
 numbers and words of the document: `{"seconds": {"total": 2}}` becomes the line `seconds.total<TAB>2`.
 A program that takes its own time says so under the same names, and the later line counts.
 Needs nothing but Python itself, and is small on purpose: until a new process has become its
-program, its memory is that of the process which started it, so no peak below about 10 MB can be
+program, its memory is that of the process which started it, so no peak below about 15 MB can be
 seen.
 """
 
