@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::steps::{Result, Step, readable};
+use crate::steps::{Result, Step, readable, target_folder};
 
 /// What to do with what an earlier demo left behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,11 +124,9 @@ pub(crate) fn run(root: &Path, earlier: Earlier) -> Result<()> {
     Ok(())
 }
 
-/// Where `cargo build --release` puts programs: beside the folder that we were built into.
+/// Where `cargo build --release` puts programs.
 fn release_folder(root: &Path) -> Result<PathBuf> {
-    let exe = std::env::current_exe().map_err(|e| format!("cannot find the target folder: {e}"))?;
-    let target = exe.parent().and_then(Path::parent).ok_or("cannot find the target folder")?;
-    let folder = target.join("release");
+    let folder = target_folder()?.join("release");
     let shown = folder.strip_prefix(root).unwrap_or(&folder);
     println!("$ PATH=\"{}:$PATH\"", shown.display());
     Ok(folder)

@@ -1,9 +1,10 @@
 //! What developers and CI run, one command an intention: `cargo xtask check`, `test`, `demo`,
-//! `tidy`, `fixtures`.
+//! `bench`, `tidy`, `fixtures`.
 //!
 //! Each command is a list of ordinary commands that are printed before they run, so that any of
 //! them can be repeated by hand. CI calls the same list (`.ci/run`): what passes here passes there.
 
+mod bench;
 mod checks;
 mod demo;
 mod fixtures;
@@ -20,6 +21,8 @@ usage: cargo xtask COMMAND
   test            everything that CI runs; stops at the first failure
   demo [--keep]   makes a catalogue of emoji, learns from it and searches it, all below demo/;
                   --keep goes on with the catalogue and the model of the last run
+  bench map       how fast maps are made and how good they are, beside other programs with --peers;
+                  `bench --help` lists the options (needs Python)
   tidy            the rules of ARCHITECTURE.md and CONTRIBUTING.md that no compiler checks
   fixtures        makes the reference numbers in testdata/ again (needs Python)
 ";
@@ -33,6 +36,11 @@ fn main() -> ExitCode {
         ["test"] => checks::test(&root),
         ["demo"] => demo::run(&root, demo::Earlier::Remove),
         ["demo", "--keep"] => demo::run(&root, demo::Earlier::Keep),
+        ["bench", "help" | "--help" | "-h"] => {
+            print!("{}", bench::USAGE);
+            return ExitCode::SUCCESS;
+        }
+        ["bench", rest @ ..] => bench::run(&root, rest),
         ["tidy"] => tidy::run(&root),
         ["fixtures"] => fixtures::run(&root),
         ["help" | "--help" | "-h"] => {

@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -36,6 +36,18 @@ impl<'a> Step<'a> {
     pub(crate) fn succeeds(&self, folder: &Path) -> bool {
         let status = self.command(folder).stdout(Stdio::null()).stderr(Stdio::null()).status();
         status.is_ok_and(|status| status.success())
+    }
+
+    /// Runs the command in `folder` and gives back what it prints on standard output. The command
+    /// itself and what it says on standard error are shown on standard error.
+    pub(crate) fn answer(&self, folder: &Path) -> Result<String> {
+        eprintln!("$ {self}");
+        let output = self.command(folder).stderr(Stdio::inherit()).output();
+        let output = output.map_err(|error| format!("cannot run `{}`: {error}", self.words[0]))?;
+        if !output.status.success() {
+            return Err(format!("`{self}` failed ({})", output.status));
+        }
+        String::from_utf8(output.stdout).map_err(|_| format!("`{self}` did not print text"))
     }
 
     fn timed(&self, command: &mut Command) -> Result<Duration> {
@@ -85,6 +97,13 @@ fn quoted(word: &str) -> String {
     }
 }
 
+/// Where cargo puts what it builds: above the folder that we were built into.
+pub(crate) fn target_folder() -> Result<PathBuf> {
+    let exe = std::env::current_exe().map_err(|e| format!("cannot find the target folder: {e}"))?;
+    let target = exe.parent().and_then(Path::parent).ok_or("cannot find the target folder")?;
+    Ok(target.to_path_buf())
+}
+
 /// `4 min 02 s`, `12.3 s`.
 pub(crate) fn readable(time: Duration) -> String {
     let seconds = time.as_secs_f64();
@@ -118,6 +137,15 @@ mod tests {
         assert!(error.starts_with("`cargo no-such-command` failed"), "{error}");
         let error = Step::new(&["no-such-program"]).run(Path::new(".")).unwrap_err();
         assert!(error.starts_with("cannot run `no-such-program`"), "{error}");
+    }
+
+    #[test]
+    fn an_answer_is_what_the_command_prints() {
+        let words = ["cargo", "--version"];
+        let answer = Step::new(&words).answer(Path::new(".")).unwrap();
+        assert!(answer.starts_with("cargo "), "{answer}");
+        let error = Step::new(&["cargo", "no-such-command"]).answer(Path::new(".")).unwrap_err();
+        assert!(error.starts_with("`cargo no-such-command` failed"), "{error}");
     }
 
     #[test]
