@@ -36,7 +36,7 @@ use std::time::{Duration, Instant};
 use crate::error::Result;
 use crate::units::{Event, Listener, Seed, Stop};
 use gradient::{BarnesHut, Exact, Mesh, Repulsion};
-use neighbours::{Cells, Search};
+use neighbours::{Cells, Neighbours, Search};
 use optimise::{Layout, Phase};
 pub use placing::place;
 
@@ -44,6 +44,8 @@ pub use placing::place;
 const EXACT_UP_TO: usize = 4000;
 /// Rows whose neighbours are compared with the true ones.
 const RECALL_SAMPLE: usize = 512;
+/// [`Search::Auto`] is content with this share of the true neighbours.
+const ENOUGH_RECALL: f64 = 0.97;
 
 /// How the push of all points is computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -150,12 +152,12 @@ pub fn lay_out(
     let clock = Instant::now();
     let cells = Cells::gather(rows, dim)?;
     let perplexity = fitting_perplexity(settings.perplexity, cells.len(), listener);
+    if cells.len() < 2 {
+        return Ok(Map::of_one(cells.len(), perplexity));
+    }
     let count = (3.0 * perplexity).ceil() as usize;
-    let neighbours = cells.neighbours(count, settings.search, stop)?;
+    let (neighbours, recall) = find_neighbours(&cells, count, settings.search, stop, listener)?;
     times.neighbours = clock.elapsed();
-    let approximate = !settings.search.is_exact(cells.len());
-    let recall = approximate.then(|| cells.recall(&neighbours, RECALL_SAMPLE));
-    tell_recall(recall, listener);
 
     let clock = Instant::now();
     let springs = affinity::affinities(neighbours, perplexity);
@@ -200,13 +202,49 @@ fn fitting_perplexity(wanted: f32, points: usize, listener: Listener<'_>) -> f32
     most
 }
 
-fn tell_recall(recall: Option<f64>, listener: Listener<'_>) {
-    if let Some(recall) = recall {
-        let text = format!(
-            "neighbours were searched in the nearest cells only and are {:.1} % of the true ones",
-            100.0 * recall
-        );
-        listener(Event::Note(&text));
+/// The neighbours, and their recall where they were not searched exactly. Left to itself, the search
+/// looks in more cells until few are missing.
+fn find_neighbours(
+    cells: &Cells,
+    count: usize,
+    search: Search,
+    stop: &Stop,
+    listener: Listener<'_>,
+) -> Result<(Neighbours, Option<f64>)> {
+    let mut limit = search.limit(cells.len());
+    loop {
+        let found = cells.neighbours(count, Search::Cells(limit), stop)?;
+        if limit >= cells.cells() {
+            return Ok((found, None));
+        }
+        let recall = cells.recall(&found, RECALL_SAMPLE);
+        if recall >= ENOUGH_RECALL || search != Search::Auto {
+            let text = format!(
+                "neighbours were searched in the {limit} nearest of {} cells and are {:.1} % of \
+                 the true ones",
+                cells.cells(),
+                100.0 * recall
+            );
+            listener(Event::Note(&text));
+            return Ok((found, Some(recall)));
+        }
+        limit *= 2;
+    }
+}
+
+impl Map {
+    /// The map of no row or of one.
+    fn of_one(points: usize, perplexity: f32) -> Self {
+        Self {
+            positions: vec![[0.0; 2]; points],
+            kl: 0.0,
+            iterations: 0,
+            stopped: false,
+            perplexity,
+            method: Method::Exact,
+            recall: None,
+            times: Times::default(),
+        }
     }
 }
 

@@ -66,7 +66,8 @@ pub struct Neighbours {
 /// How many cells a row's neighbours are looked for in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Search {
-    /// [`Search::Exact`] up to 50,000 rows, [`Search::Cells`] of 12 beyond.
+    /// [`Search::Exact`] up to 50,000 rows, [`Search::Cells`] of 12 beyond, of more where those
+    /// miss too many.
     #[default]
     Auto,
     /// As many as may hold one.
@@ -81,13 +82,8 @@ const EXACT_UP_TO: usize = 50_000;
 const CELLS: usize = 12;
 
 impl Search {
-    /// Whether all neighbours of `rows` rows are found.
-    pub fn is_exact(self, rows: usize) -> bool {
-        self.limit(rows) == usize::MAX || rows < ONE_CELL
-    }
-
     /// The greatest number of cells besides a row's own, for `rows` rows.
-    fn limit(self, rows: usize) -> usize {
+    pub(super) fn limit(self, rows: usize) -> usize {
         match self {
             Self::Auto if rows > EXACT_UP_TO => CELLS,
             Self::Auto | Self::Exact => usize::MAX,
@@ -153,6 +149,11 @@ impl Cells {
     /// Whether there is no row.
     pub fn is_empty(&self) -> bool {
         self.order.is_empty()
+    }
+
+    /// Number of cells.
+    pub fn cells(&self) -> usize {
+        self.cells.len()
     }
 
     /// The caller's number of each row.

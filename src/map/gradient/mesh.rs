@@ -137,7 +137,9 @@ impl Repulsion for Mesh {
         self.charges.spread(nodes, &mut self.strips);
         plan.field(nodes, &self.strips, &mut self.field, &mut self.buffers);
         self.charges.read(nodes, &self.field, &plan.own);
-        collect(&self.charges, pushes, plan.own_value)
+        // The field of K - 1 lacks 1 for each point but the one itself.
+        let own_value = plan.own_value.unwrap_or(1.0 - positions.len() as f32);
+        collect(&self.charges, pushes, own_value)
     }
 }
 
@@ -178,8 +180,8 @@ struct Plan {
     smooth: Option<Level>,
     /// The field of a point itself by its offset in a cell, on the near mesh.
     own: Vec<Field>,
-    /// What the smooth part adds to a point's own place.
-    own_value: f32,
+    /// What the smooth part adds to a point's own place; `None` when the field is that of `K - 1`.
+    own_value: Option<f32>,
     /// The mesh at each halving.
     coarse: Vec<Vec<f32>>,
 }
@@ -191,12 +193,14 @@ impl Plan {
         real: &mut RealFftPlanner<f32>,
         complex: &mut FftPlanner<f32>,
     ) -> Self {
-        let whole = |square: f64| 1.0 / (1.0 + square);
         if needed < SPLIT_FROM {
+            // K - 1, which does not lose a tiny map's slopes beside a large constant.
+            let whole = |square: f64| -square / (1.0 + square);
             let near = Level::new(needed, 2 * needed, spacing, &whole, real, complex);
             let own = near.own_field(spacing);
-            return Self { spacing, near, smooth: None, own, own_value: 0.0, coarse: Vec::new() };
+            return Self { spacing, near, smooth: None, own, own_value: None, coarse: Vec::new() };
         }
+        let whole = |square: f64| 1.0 / (1.0 + square);
         let wide = spacing * (1 << HALVINGS) as f32;
         // The smooth part's spectrum falls like exp(-k^2 / 4t); its mesh carries k up to pi / wide.
         let t = f64::from((std::f32::consts::PI / wide).powi(2) / (4.0 * SMOOTH_END));
@@ -214,7 +218,7 @@ impl Plan {
         let sides = coarse_sides(near.side);
         let last = sides[HALVINGS - 1];
         let smooth = Level::exactly(last, 2 * last, wide, &smooth, real, complex);
-        let own_value = smooth.own_value();
+        let own_value = Some(smooth.own_value());
         let coarse = sides.iter().map(|side| vec![0.0; side * side]).collect();
         let own = near.own_field(spacing);
         Self { spacing, near, smooth: Some(smooth), own, own_value, coarse }
@@ -349,7 +353,7 @@ impl Level {
         rows.par_chunks_mut(half).enumerate().for_each(|(y, spectrum)| {
             let mut line: Vec<f32> =
                 (0..size).map(|x| kernel(square(x.min(size - x)) + square(y)) as f32).collect();
-            if line[0] == 0.0 {
+            if line.iter().all(|&value| value == 0.0) {
                 // The kernel ends before this row.
                 return;
             }
