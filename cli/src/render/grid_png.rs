@@ -1,15 +1,12 @@
 //! A sheet as a PNG: heading, then rows of framed pictures with title and score below.
 //!
 //! [`Layout`] is all arithmetic and knows no pixels; [`Canvas`] draws rectangles, pictures and
-//! letters and knows no layout. The letters are a fixed bitmap font of the Latin alphabets, so the
-//! same answer gives the same bytes on every machine; other scripts show a replacement sign.
+//! letters and knows no layout.
 
-use std::io::Cursor;
+use image::Rgb;
+use looksee::Result;
 
-use image::{ImageFormat, Rgb, RgbImage};
-use looksee::{Error, ErrorKind, Result};
-use noto_sans_mono_bitmap::{FontWeight, RasterHeight, get_raster, get_raster_width};
-
+use super::canvas::{BODY, Canvas, GREY, HEADING, INK, LINE, WHITE, printable};
 use super::grid::{NOT_FOUND, Sheet, score_line, title};
 use super::text;
 use crate::answer::Shown;
@@ -27,44 +24,17 @@ const MIN_WIDTH: usize = 560;
 const HEADING_LINES: usize = 3;
 const TITLE_LINES: usize = 2;
 
-const WHITE: Rgb<u8> = Rgb([255, 255, 255]);
-const INK: Rgb<u8> = Rgb([28, 28, 32]);
-const GREY: Rgb<u8> = Rgb([120, 120, 128]);
 const EMPTY: Rgb<u8> = Rgb([232, 232, 235]);
-const LINE: Rgb<u8> = Rgb([218, 218, 222]);
-
-/// A font and the distance of its lines.
-#[derive(Clone, Copy)]
-struct Font {
-    weight: FontWeight,
-    height: RasterHeight,
-    line: usize,
-}
-
-const HEADING: Font = Font { weight: FontWeight::Bold, height: RasterHeight::Size20, line: 26 };
-const BODY: Font = Font { weight: FontWeight::Regular, height: RasterHeight::Size16, line: 19 };
-
-impl Font {
-    /// Letters that fit in so many pixels.
-    fn letters(self, width: usize) -> usize {
-        width / get_raster_width(self.weight, self.height)
-    }
-}
 
 /// The PNG's bytes.
 pub(super) fn draw(sheet: &Sheet<'_>) -> Result<Vec<u8>> {
     let layout = Layout::of(sheet);
-    let mut canvas = Canvas(RgbImage::from_pixel(layout.width as u32, layout.height as u32, WHITE));
+    let mut canvas = Canvas::new(layout.width, layout.height);
     draw_heading(&mut canvas, sheet, &layout);
     for (number, (hit, picture)) in sheet.answer.hits.iter().zip(&sheet.found).enumerate() {
         draw_cell(&mut canvas, layout.cell(number), hit, picture.as_deref());
     }
-    let mut bytes = Vec::new();
-    canvas
-        .0
-        .write_to(&mut Cursor::new(&mut bytes), ImageFormat::Png)
-        .map_err(|e| Error::new(ErrorKind::Io, "cannot encode the grid").with_source(e))?;
-    Ok(bytes)
+    canvas.png()
 }
 
 /// Where everything stands, in pixels.
@@ -125,7 +95,7 @@ fn draw_heading(canvas: &mut Canvas, sheet: &Sheet<'_>, layout: &Layout) {
     let shown = fitting_pictures(sheet.asked.len(), layout.width);
     for (number, picture) in sheet.asked.iter().take(shown).enumerate() {
         let x = MARGIN + number * (ASKED_SIDE + 2 * BORDER + GAP);
-        canvas.outline((x, MARGIN), ASKED_SIDE + 2 * BORDER);
+        outline(canvas, (x, MARGIN), ASKED_SIDE + 2 * BORDER);
         canvas.picture((x + BORDER, MARGIN + BORDER), &halved(picture, sheet.side), ASKED_SIDE);
     }
     let mut at = (layout.heading_x, layout.heading_y);
@@ -137,11 +107,11 @@ fn draw_heading(canvas: &mut Canvas, sheet: &Sheet<'_>, layout: &Layout) {
 }
 
 fn draw_cell(canvas: &mut Canvas, (x, y): (usize, usize), hit: &Shown, picture: Option<&[u8]>) {
-    canvas.outline((x, y), CELL_WIDTH);
+    outline(canvas, (x, y), CELL_WIDTH);
     let inner = (x + BORDER, y + BORDER);
     match picture {
         Some(rgb) => canvas.picture(inner, rgb, SIDE),
-        None => canvas.missing(inner),
+        None => missing(canvas, inner),
     }
     let mut at = (x, y + CELL_WIDTH + CAPTION_GAP);
     for line in text::wrap(&printable(title(hit)), BODY.letters(CELL_WIDTH), TITLE_LINES) {
@@ -166,83 +136,18 @@ fn halved(rgb: &[u8], side: usize) -> Vec<u8> {
     small
 }
 
-/// Typographic signs that the font lacks, by the plain ones it has.
-fn printable(text: &str) -> String {
-    text.chars()
-        .map(|letter| match letter {
-            '\u{2018}' | '\u{2019}' | '\u{2032}' => '\'',
-            '\u{201c}' | '\u{201d}' | '\u{201e}' | '\u{2033}' => '"',
-            '\u{2010}'..='\u{2015}' | '\u{2212}' => '-',
-            '\u{2022}' => '\u{b7}',
-            other => other,
-        })
-        .collect::<String>()
-        .replace('\u{2026}', "...")
+/// A thin square frame.
+fn outline(canvas: &mut Canvas, at: (usize, usize), side: usize) {
+    canvas.fill(at, (side, side), LINE);
+    let inner = side - 2 * BORDER;
+    canvas.fill((at.0 + BORDER, at.1 + BORDER), (inner, inner), WHITE);
 }
 
-/// Pixels that can be drawn on; what lies outside is left out.
-struct Canvas(RgbImage);
-
-impl Canvas {
-    fn fill(&mut self, (x, y): (usize, usize), (width, height): (usize, usize), colour: Rgb<u8>) {
-        for (row, column) in (y..y + height).flat_map(|y| (x..x + width).map(move |x| (y, x))) {
-            if let Some(pixel) = self.0.get_pixel_mut_checked(column as u32, row as u32) {
-                *pixel = colour;
-            }
-        }
-    }
-
-    /// A thin square frame.
-    fn outline(&mut self, at: (usize, usize), side: usize) {
-        self.fill(at, (side, side), LINE);
-        let inner = side - 2 * BORDER;
-        self.fill((at.0 + BORDER, at.1 + BORDER), (inner, inner), WHITE);
-    }
-
-    /// A square picture `[side, side, 3]`.
-    fn picture(&mut self, (x, y): (usize, usize), rgb: &[u8], side: usize) {
-        for (number, pixel) in rgb.chunks_exact(3).enumerate() {
-            let at = ((x + number % side) as u32, (y + number / side) as u32);
-            if let Some(target) = self.0.get_pixel_mut_checked(at.0, at.1) {
-                *target = Rgb([pixel[0], pixel[1], pixel[2]]);
-            }
-        }
-    }
-
-    /// The cell of a picture that is gone.
-    fn missing(&mut self, (x, y): (usize, usize)) {
-        self.fill((x, y), (SIDE, SIDE), EMPTY);
-        let width = NOT_FOUND.len() * get_raster_width(BODY.weight, BODY.height);
-        let at = (x + (SIDE - width) / 2, y + (SIDE - BODY.line) / 2);
-        self.text(at, NOT_FOUND, BODY, GREY);
-    }
-
-    fn text(&mut self, (x, y): (usize, usize), text: &str, font: Font, colour: Rgb<u8>) {
-        let step = get_raster_width(font.weight, font.height);
-        for (number, letter) in text.chars().enumerate() {
-            self.letter((x + number * step, y), letter, font, colour);
-        }
-    }
-
-    fn letter(&mut self, (x, y): (usize, usize), letter: char, font: Font, colour: Rgb<u8>) {
-        let known = get_raster(letter, font.weight, font.height);
-        let unknown = || get_raster(char::REPLACEMENT_CHARACTER, font.weight, font.height);
-        let Some(raster) = known.or_else(unknown) else { return };
-        for (row, line) in raster.rows().enumerate() {
-            for (column, &cover) in line.iter().enumerate() {
-                let at = ((x + column) as u32, (y + row) as u32);
-                if let Some(pixel) = self.0.get_pixel_mut_checked(at.0, at.1) {
-                    *pixel = blend(*pixel, colour, cover);
-                }
-            }
-        }
-    }
-}
-
-fn blend(below: Rgb<u8>, above: Rgb<u8>, cover: u8) -> Rgb<u8> {
-    let cover = u32::from(cover);
-    let mixed = |b: u8, a: u8| ((u32::from(b) * (255 - cover) + u32::from(a) * cover) / 255) as u8;
-    Rgb([0, 1, 2].map(|channel| mixed(below.0[channel], above.0[channel])))
+/// The cell of a picture that is gone.
+fn missing(canvas: &mut Canvas, (x, y): (usize, usize)) {
+    canvas.fill((x, y), (SIDE, SIDE), EMPTY);
+    let at = (x + (SIDE - BODY.width(NOT_FOUND)) / 2, y + (SIDE - BODY.line) / 2);
+    canvas.text(at, NOT_FOUND, BODY, GREY);
 }
 
 #[cfg(test)]
@@ -312,15 +217,6 @@ mod tests {
         let other = Answer { query: "blue dress".to_owned(), ..samples::answer() };
         assert_eq!(draw(&sheet(&answer, SIDE)).unwrap(), draw(&sheet(&answer, SIDE)).unwrap());
         assert_ne!(draw(&sheet(&answer, SIDE)).unwrap(), draw(&sheet(&other, SIDE)).unwrap());
-    }
-
-    #[test]
-    fn typographic_signs_become_letters_that_the_font_has() {
-        let plain = printable("Women’s “A–Z”…");
-        assert_eq!(plain, "Women's \"A-Z\"...");
-        for letter in plain.chars() {
-            assert!(get_raster(letter, BODY.weight, BODY.height).is_some(), "{letter:?}");
-        }
     }
 
     #[test]
