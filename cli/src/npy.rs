@@ -14,17 +14,111 @@ const BLOCK: usize = 1 << 16;
 
 /// Writes `vectors` to `path`, whole or not at all.
 pub(crate) fn write(path: &Path, vectors: &Vectors) -> Result<()> {
+    write_rows(path, vectors.as_slice(), vectors.dim())
+}
+
+/// Writes rows `[n, dim]` to `path`, whole or not at all.
+pub(crate) fn write_rows(path: &Path, rows: &[f32], dim: usize) -> Result<()> {
     files::replace(path, |out| {
-        write_to(out, vectors).map_err(|e| Error::io("cannot write the vectors", e))
+        write_to(out, rows, dim).map_err(|e| Error::io("cannot write the vectors", e))
     })
 }
 
-fn write_to(out: &mut impl Write, vectors: &Vectors) -> std::io::Result<()> {
-    out.write_all(&header(vectors.len(), vectors.dim()))?;
-    for block in vectors.as_slice().chunks(BLOCK) {
+fn write_to(out: &mut impl Write, rows: &[f32], dim: usize) -> std::io::Result<()> {
+    out.write_all(&header(rows.len() / dim.max(1), dim))?;
+    for block in rows.chunks(BLOCK) {
         out.write_all(&files::f32_bytes(block))?;
     }
     Ok(())
+}
+
+/// Reads float32 rows `[n, dim]`: the values and `dim`.
+pub(crate) fn read_rows(path: &Path) -> Result<(Vec<f32>, usize)> {
+    let (array, bytes) = read(path)?;
+    let expected = "expected float32 [n, d] in C order; numpy.save(FILE, x.astype(\"float32\"))";
+    let wrong = |found: &str| Error::invalid(format!("found {found}, {expected}")).at_file(path);
+    if array.kind != "<f4" {
+        return Err(wrong(&format!("values of type {}", array.kind)));
+    }
+    if array.fortran {
+        return Err(wrong("an array in Fortran order"));
+    }
+    let [_, dim] = array.shape[..] else {
+        return Err(wrong(&format!("an array of {} dimensions", array.shape.len())));
+    };
+    if dim == 0 {
+        return Err(wrong("rows without values"));
+    }
+    let values = bytes.as_chunks::<4>().0.iter().map(|&value| f32::from_le_bytes(value));
+    Ok((values.collect(), dim))
+}
+
+/// Reads whole numbers `[n]` of 32 or 64 bits.
+pub(crate) fn read_numbers(path: &Path) -> Result<Vec<i64>> {
+    let (array, bytes) = read(path)?;
+    let wide = |&value: &[u8; 8]| i64::from_le_bytes(value);
+    let narrow = |&value: &[u8; 4]| i64::from(i32::from_le_bytes(value));
+    match (array.kind.as_str(), array.shape.len()) {
+        ("<i8", 1) => Ok(bytes.as_chunks::<8>().0.iter().map(wide).collect()),
+        ("<i4", 1) => Ok(bytes.as_chunks::<4>().0.iter().map(narrow).collect()),
+        (kind, dimensions) => {
+            let message = format!(
+                "found {dimensions} dimensions of type {kind}, expected int32 or int64 [n]"
+            );
+            Err(Error::invalid(message).at_file(path))
+        }
+    }
+}
+
+/// What a header says.
+#[derive(Debug, PartialEq, Eq)]
+struct Array {
+    kind: String,
+    fortran: bool,
+    shape: Vec<usize>,
+}
+
+/// The header and as many bytes behind it as it asks for.
+fn read(path: &Path) -> Result<(Array, Vec<u8>)> {
+    let mut bytes = fs_err::read(path)
+        .map_err(|e| Error::io("cannot read the numpy file", e.into_parts().0).at_file(path))?;
+    let invalid = |what: &str| Error::invalid(what).at_file(path);
+    let (array, start) = parse_header(&bytes)
+        .ok_or_else(|| invalid("this is no numpy file; numpy.save makes one"))?;
+    let size = array.kind.get(2..).and_then(|size| size.parse::<usize>().ok()).unwrap_or(0);
+    let values = array.shape.iter().try_fold(size, |all, &side| all.checked_mul(side));
+    let found = bytes.len() - start;
+    match values {
+        Some(expected) if expected == found => {
+            bytes.drain(..start);
+            Ok((array, bytes))
+        }
+        _ => Err(invalid(&format!(
+            "its header tells of an array {:?} of {}, but {found} bytes follow; copy it again",
+            array.shape, array.kind
+        ))),
+    }
+}
+
+/// The header, and where the values begin.
+fn parse_header(bytes: &[u8]) -> Option<(Array, usize)> {
+    let rest = bytes.strip_prefix(b"\x93NUMPY")?;
+    let (length, start) = match rest.first()? {
+        1 => (usize::from(u16::from_le_bytes(*rest.get(2..4)?.first_chunk()?)), 10),
+        2 | 3 => (u32::from_le_bytes(*rest.get(2..6)?.first_chunk()?) as usize, 12),
+        _ => return None,
+    };
+    let text = std::str::from_utf8(bytes.get(start..start + length)?).ok()?;
+    let after = |key: &str| text.split_once(key).map(|(_, value)| value.trim_start());
+    let kind = after("'descr':")?.strip_prefix('\'')?.split_once('\'')?.0;
+    let shape = after("'shape':")?.strip_prefix('(')?.split_once(')')?.0;
+    let sides = shape.split(',').map(str::trim).filter(|side| !side.is_empty());
+    let array = Array {
+        kind: kind.to_owned(),
+        fortran: after("'fortran_order':")?.starts_with("True"),
+        shape: sides.map(|side| side.parse().ok()).collect::<Option<_>>()?,
+    };
+    Some((array, start + length))
 }
 
 /// Magic, version 1.0, the length of what follows, the description, spaces, a newline.
@@ -72,5 +166,46 @@ mod tests {
         write(&path, &vectors).unwrap();
         let bytes = files::read(&path).unwrap();
         assert_eq!(files::f32_values(&bytes[128..]), [0.6, 0.8, 0.0, -1.0]);
+    }
+
+    #[test]
+    fn rows_come_back_as_they_were_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rows.npy");
+        write_rows(&path, &[1.0, -2.5, 0.0, 4.0, 5.0, 6.0], 3).unwrap();
+        assert_eq!(read_rows(&path).unwrap(), (vec![1.0, -2.5, 0.0, 4.0, 5.0, 6.0], 3));
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes.pop();
+        std::fs::write(&path, &bytes).unwrap();
+        let error = read_rows(&path).unwrap_err().to_string();
+        assert!(error.contains("an array [2, 3] of <f4, but 23 bytes follow"), "{error}");
+    }
+
+    #[test]
+    fn arrays_of_another_kind_are_refused_with_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rows.npy");
+        let write = |kind: &str, fortran: &str, shape: &str, size: usize| {
+            let text = format!("{{'descr': '{kind}', 'fortran_order': {fortran}, 'shape': {shape}, }}");
+            let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+            bytes.extend_from_slice(&(text.len() as u16).to_le_bytes());
+            bytes.extend_from_slice(text.as_bytes());
+            bytes.resize(bytes.len() + size, 0);
+            std::fs::write(&path, &bytes).unwrap();
+        };
+        for (kind, fortran, shape, size, found) in [
+            ("<f8", "False", "(2, 3)", 48, "values of type <f8"),
+            ("<f4", "True", "(2, 3)", 24, "Fortran order"),
+            ("<f4", "False", "(6,)", 24, "an array of 1 dimensions"),
+            ("<f4", "False", "(2, 0)", 0, "rows without values"),
+        ] {
+            write(kind, fortran, shape, size);
+            let error = read_rows(&path).unwrap_err().to_string();
+            assert!(error.contains(found) && error.contains("expected float32"), "{error}");
+        }
+        write("<i8", "False", "(2,)", 16);
+        assert_eq!(read_numbers(&path).unwrap(), [0, 0]);
+        std::fs::write(&path, "no numpy").unwrap();
+        assert!(read_rows(&path).unwrap_err().to_string().contains("this is no numpy file"));
     }
 }

@@ -41,17 +41,20 @@ pub(crate) struct Progress<W: Write> {
     meter: Option<Meter>,
     /// A redrawn line stands on the terminal and must be wiped before anything else is written.
     drawn: bool,
+    /// What was measured last, shown beside the progress.
+    measured: Option<String>,
 }
 
 impl<W: Write> Progress<W> {
     pub(crate) fn new(out: W, style: Style) -> Self {
-        Self { out, style, meter: None, drawn: false }
+        Self { out, style, meter: None, drawn: false, measured: None }
     }
 
     /// Shows what the library tells, `now` being the time at which it told it.
     pub(crate) fn hear(&mut self, event: &Event<'_>, now: Instant) {
         match event {
             Event::Progress { what, done, total } => self.advance(what, *done, *total, now),
+            Event::Measured { what, value } => self.measured = Some(format!("{what} {value:.4}")),
             Event::Note(text) => self.note(text),
             Event::Warning(text) => self.warn(text),
             _ => {}
@@ -74,6 +77,7 @@ impl<W: Write> Progress<W> {
     pub(crate) fn finish(&mut self) {
         self.wipe();
         self.meter = None;
+        self.measured = None;
     }
 
     fn advance(&mut self, what: &str, done: usize, total: usize, now: Instant) {
@@ -87,7 +91,10 @@ impl<W: Write> Progress<W> {
         let pause = self.style.pause();
         let Some(meter) = &mut self.meter else { return };
         if let Some(text) = meter.advance(done, total, now, pause) {
-            self.show(&text);
+            match &self.measured {
+                Some(measured) => self.show(&format!("{text}, {measured}")),
+                None => self.show(&text),
+            }
         }
     }
 
@@ -219,6 +226,19 @@ mod tests {
     fn an_unknown_total_gives_no_share_and_no_time_left() {
         let text = written(Style::Lines, &[(0, progress(0, 0)), (5, progress(50, 0))]);
         assert_eq!(text, "looksee: embedding: 50, 10/s\n");
+    }
+
+    #[test]
+    fn what_was_measured_stands_behind_the_progress() {
+        let measured = Event::Measured { what: "KL", value: 1.234_56 };
+        let text = written(
+            Style::Lines,
+            &[(0, progress(0, 10)), (1, measured), (5, progress(5, 10)), (6, Event::Note("n"))],
+        );
+        assert_eq!(
+            text,
+            "looksee: embedding: 5 of 10 (50.0 %), 1.0/s, 5s left, KL 1.2346\nlooksee: n\n"
+        );
     }
 
     #[test]

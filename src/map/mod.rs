@@ -186,6 +186,11 @@ pub fn lay_out(
     })
 }
 
+/// The vector instructions in use, such as `avx512`.
+pub fn simd_name() -> &'static str {
+    looksee_kernels::simd::simd_level().name()
+}
+
 /// The perplexity, or the greatest that so many points have neighbours for.
 fn fitting_perplexity(wanted: f32, points: usize, listener: Listener<'_>) -> f32 {
     let most = (points.saturating_sub(1) as f32 / 3.0).max(1.0);

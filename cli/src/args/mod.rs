@@ -7,6 +7,7 @@ mod catalogue;
 mod embed;
 mod eval;
 mod index;
+mod map;
 mod search;
 mod train;
 mod values;
@@ -19,6 +20,7 @@ pub(crate) use catalogue::{CatalogueArgs, FormatArgs};
 pub(crate) use embed::EmbedArgs;
 pub(crate) use eval::{EvalArgs, ReportFormat};
 pub(crate) use index::{CheckArgs, CompactArgs, IndexArgs, InfoArgs, MergeArgs, RemoveArgs};
+pub(crate) use map::{MapArgs, MapRecipe};
 pub(crate) use search::{SearchArgs, SearchFormat};
 pub(crate) use train::{TrainArgs, UrlsArgs};
 
@@ -80,6 +82,9 @@ pub(crate) enum Command {
     /// Find pictures by words, by pictures, or by both
     #[command(long_about = search::ABOUT)]
     Search(Box<SearchArgs>),
+    /// Draw pictures and texts on a plane, alike ones close together
+    #[command(long_about = map::ABOUT)]
+    Map(Box<MapArgs>),
     /// Take items out of an index
     Remove(RemoveArgs),
     /// Rewrite an index so that removed items take up no space

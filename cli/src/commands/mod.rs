@@ -6,6 +6,7 @@ mod eval;
 mod index;
 mod info;
 mod maintain;
+mod map;
 mod search;
 mod train;
 mod urls;
@@ -29,6 +30,7 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         Command::Embed(args) => embed::run(&args, console),
         Command::Index(args) => index::run(&args, console),
         Command::Search(args) => search::run(&args, console),
+        Command::Map(args) => map::run(&args, console),
         Command::Remove(args) => maintain::remove(&args, console),
         Command::Compact(args) => maintain::compact(&args, console),
         Command::Merge(args) => maintain::merge(&args, console),
@@ -41,7 +43,11 @@ pub(crate) fn run(cli: Cli) -> Outcome {
 /// The long commands have safe points at which they stop; of the others nothing half done remains.
 fn interrupt(command: &Command) -> Interrupt {
     match command {
-        Command::Train(_) | Command::Eval(_) | Command::Embed(_) | Command::Index(_) => {
+        Command::Train(_)
+        | Command::Eval(_)
+        | Command::Embed(_)
+        | Command::Index(_)
+        | Command::Map(_) => {
             Interrupt::AskFirst
         }
         _ => Interrupt::AtOnce,
