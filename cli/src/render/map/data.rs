@@ -31,7 +31,7 @@ const NO_CATEGORY: u16 = u16::MAX;
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Points<'a> {
-    points: usize,
+    count: usize,
     bits: u32,
     /// x and y of each point, shares of the ground in 16 or 32 bits.
     positions: String,
@@ -89,7 +89,7 @@ pub(super) fn points(
     let own = scene.points.iter().enumerate().all(|(place, point)| point.item as usize == place);
     let kinds: Vec<u8> = scene.points.iter().map(|point| kind_number(point.kind)).collect();
     script(&Points {
-        points: count,
+        count,
         bits,
         positions: BASE64.encode(&positions(&scene.points, bits)),
         kinds: BASE64.encode(&kinds),
@@ -243,7 +243,7 @@ mod tests {
     #[test]
     fn every_point_is_in_the_script_with_its_kind_item_and_links() {
         let data = points_of(&samples::scene(), &[]);
-        assert_eq!((data["points"].as_u64(), data["bits"].as_u64()), (Some(4), Some(16)));
+        assert_eq!((data["count"].as_u64(), data["bits"].as_u64()), (Some(4), Some(16)));
         let corners = BASE64.decode(data["positions"].as_str().unwrap().as_bytes()).unwrap();
         let corners: Vec<u16> =
             corners.chunks_exact(2).map(|b| u16::from_le_bytes([b[0], b[1]])).collect();

@@ -71,6 +71,6 @@ mod tests {
         let points = points(&[(0.0, 0.0), (1.0, 1.0), (f32::NAN, f32::INFINITY)]);
         let ground = Ground::of(&points);
         assert_eq!(ground.place(&points[1]), (1.0, 1.0));
-        assert_eq!(ground.place(&points[2]).0, 0.5);
+        assert_eq!(ground.place(&points[2]), (0.5, 0.5));
     }
 }

@@ -70,7 +70,7 @@ const looksee = (() => {
   let places = null;
 
   function unpack() {
-    count = world.points;
+    count = world.count;
     const raw = bytes(world.positions).buffer;
     const fine = world.bits === 32;
     const given = fine ? new Uint32Array(raw) : new Uint16Array(raw);
@@ -183,6 +183,7 @@ const looksee = (() => {
 
   function setView(x, y, scale) {
     view.scale = Math.max(wholeScale * 0.5, Math.min(scale, wholeScale * 4000, 6e6));
+    movedAt = performance.now();
     view.x = Math.max(-0.1, Math.min(1.1, x)); view.y = Math.max(-0.1, Math.min(1.1, y));
     remember();
     redraw();
@@ -267,13 +268,21 @@ const looksee = (() => {
   }
   const colourOf = (point) => theme.css(theme.colours[colourNumber(groupOf(point))]);
 
+  /** Those that are bright, when the others are dim and they are few. */
+  let few = [];
+  const FEW = 2000;
+
   function restyle() {
+    few = [];
     for (let i = 0; i < count; i++) {
       const group = groupOf(i);
       const bright = (chosen.size === 0 || chosen.has(group))
         && (matched === null || matched[itemOf[i]] === 1);
       styles[i] = colourNumber(group) + (bright ? 0 : DIM);
+      if (bright && few.length <= FEW) few.push(i);
     }
+    if (few.length > FEW || !filtering()) few = [];
+    hover(-1);
     styleVersion++;
     remember();
     redraw();
@@ -347,7 +356,8 @@ const looksee = (() => {
 
   function startGl() {
     try {
-      gl = dots.getContext('webgl', { antialias: true, premultipliedAlpha: true });
+      // Dots have soft edges of their own; the smoothing is for links, where it costs little.
+      gl = dots.getContext('webgl', { antialias: count <= 30000, premultipliedAlpha: true });
       if (!gl) return;
       dotProgram = program(DOT_VERTEX, DOT_FRAGMENT);
       linkProgram = program(LINK_VERTEX, LINK_FRAGMENT);
@@ -380,14 +390,14 @@ const looksee = (() => {
     uploaded = styleVersion;
   }
 
-  function useProgram({ made, at }, placesBuffer, stylesBuffer) {
+  function useProgram({ made, at }, placesBuffer, stylesBuffer, thinned) {
     gl.useProgram(made);
     gl.bindBuffer(gl.ARRAY_BUFFER, placesBuffer);
     gl.enableVertexAttribArray(0);
-    gl.vertexAttribPointer(0, 2, gl.FLOAT, false, 0, 0);
+    gl.vertexAttribPointer(0, 2, gl.FLOAT, false, 8 * thinned, 0);
     gl.bindBuffer(gl.ARRAY_BUFFER, stylesBuffer);
     gl.enableVertexAttribArray(1);
-    gl.vertexAttribPointer(1, 1, gl.UNSIGNED_BYTE, false, 0, 0);
+    gl.vertexAttribPointer(1, 1, gl.UNSIGNED_BYTE, false, thinned, 0);
     gl.uniform2f(at.middle, view.x, view.y);
     gl.uniform2f(at.factor, 2 * view.scale / width, -2 * view.scale / height);
     gl.uniform2f(at.shift, 2 * middleX / width - 1, 1 - 2 * middleY / height);
@@ -396,7 +406,8 @@ const looksee = (() => {
   /** Pixels of a dot's width: larger when they are few and when one is near. */
   function dotSize() {
     const crowd = Math.max(0.45, Math.min(2.2, (20000 / Math.max(1, count)) ** 0.28));
-    return Math.max(1.5, Math.min(11, 3.3 * crowd * zoom() ** 0.28));
+    const screen = Math.min(1, wholeScale / 700) ** 0.4;
+    return Math.max(1.5, Math.min(11, 3.3 * crowd * screen * zoom() ** 0.28));
   }
 
   /** Dots are paler where many lie on each other, and solid from near. */
@@ -406,32 +417,35 @@ const looksee = (() => {
   }
 
   function linkOpacity() {
-    const few = (400 / Math.max(400, links.length / 2)) ** 0.45;
-    return Math.min(0.5, 0.5 * few * zoom() ** 0.35);
+    const few = (1000 / Math.max(1000, links.length / 2)) ** 0.4;
+    return Math.min(0.8, 0.7 * few * zoom() ** 0.3);
   }
 
-  function drawGl(runs, opacity) {
+  function drawGl(runs, opacity, thinned) {
     gl.viewport(0, 0, dots.width, dots.height);
     gl.clearColor(0, 0, 0, 0);
     gl.clear(gl.COLOR_BUFFER_BIT);
     uploadStyles();
     if (byId('links').checked && links.length > 0) {
-      useProgram(linkProgram, linkBuffer, linkStyleBuffer);
+      useProgram(linkProgram, linkBuffer, linkStyleBuffer, 1);
       const [r, g, b] = theme.link;
       gl.uniform4f(linkProgram.at.colour, r / 255, g / 255, b / 255, linkOpacity());
       gl.drawArrays(gl.LINES, 0, links.length);
     }
     if (opacity <= 0) return;
-    useProgram(dotProgram, dotBuffer, styleBuffer);
+    useProgram(dotProgram, dotBuffer, styleBuffer, thinned);
     const { at } = dotProgram;
     const alpha = dotOpacity() * opacity;
     const [r, g, b] = theme.dim;
     gl.uniform4f(at.dimColour, r / 255, g / 255, b / 255, 0.32 * opacity);
     gl.uniform4fv(at.palette, theme.colours.flatMap((c) => [...c.map((v) => v / 255), alpha]));
-    gl.uniform1f(at.size, dotSize() * ratio);
+    gl.uniform1f(at.size, dotSize() * ratio * thinned ** 0.2);
     for (const pass of filtering() ? [1, 0] : [0]) {
       gl.uniform1f(at.dimPass, pass);
-      for (let r = 0; r < runs.length; r += 2) gl.drawArrays(gl.POINTS, runs[r], runs[r + 1] - runs[r]);
+      for (let r = 0; r < runs.length; r += 2) {
+        const first = Math.ceil(runs[r] / thinned), end = Math.ceil(runs[r + 1] / thinned);
+        if (end > first) gl.drawArrays(gl.POINTS, first, end - first);
+      }
     }
   }
 
@@ -474,28 +488,37 @@ const looksee = (() => {
   function densityPicture() {
     if (density !== null && densityVersion === styleVersion) return density;
     const cells = count > 400000 ? 1024 : 512;
-    const sums = new Float32Array(cells * cells * 4);
+    // Of what is bright: red, green, blue, number; of what is dim only the number.
+    const sums = new Float32Array(cells * cells * 4), dims = new Float32Array(cells * cells);
     for (let i = 0; i < count; i++) {
       const x = Math.min(cells - 1, Math.floor(xs[i] * cells));
       const y = Math.min(cells - 1, Math.floor(ys[i] * cells));
-      const at = 4 * (y * cells + x), dim = styles[i] >= DIM;
-      const colour = dim ? theme.dim : theme.colours[styles[i]], weight = dim ? 0.12 : 1;
-      sums[at] += weight * colour[0]; sums[at + 1] += weight * colour[1];
-      sums[at + 2] += weight * colour[2]; sums[at + 3] += weight;
+      const cell = y * cells + x;
+      if (styles[i] >= DIM) { dims[cell]++; continue; }
+      const colour = theme.colours[styles[i]];
+      for (let c = 0; c < 3; c++) sums[4 * cell + c] += colour[c];
+      sums[4 * cell + 3]++;
     }
-    // The tone: a logarithm, full at what only one square in a hundred of the used ones exceeds.
-    const some = [];
-    for (let at = 3; at < sums.length; at += 4) if (sums[at] > 0) some.push(sums[at]);
-    some.sort((a, b) => a - b);
-    const full = Math.log1p(Math.max(1, some[Math.floor(some.length * 0.985)] || 1));
+    // The tone: a logarithm, full at what only one in seventy of the used squares exceeds.
+    const used = new Float32Array(cells * cells);
+    let squares = 0;
+    for (let cell = 0; cell < dims.length; cell++) {
+      const all = dims[cell] + sums[4 * cell + 3];
+      if (all > 0) used[squares++] = all;
+    }
+    used.subarray(0, squares).sort();
+    const full = Math.log1p(Math.max(1, used[Math.floor(squares * 0.985)] || 1));
+    const tone = (number) => number === 0 ? 0 : Math.min(1, 0.1 + 0.9 * Math.log1p(number) / full);
     const canvas = document.createElement('canvas');
     canvas.width = canvas.height = cells;
     const ink = canvas.getContext('2d'), picture = ink.createImageData(cells, cells);
-    for (let at = 0; at < sums.length; at += 4) {
-      const weight = sums[at + 3];
-      if (weight === 0) continue;
-      for (let c = 0; c < 3; c++) picture.data[at + c] = sums[at + c] / weight;
-      picture.data[at + 3] = 255 * Math.min(1, 0.1 + 0.9 * Math.log1p(weight) / full);
+    for (let cell = 0; cell < dims.length; cell++) {
+      const number = sums[4 * cell + 3];
+      if (number === 0 && dims[cell] === 0) continue;
+      for (let c = 0; c < 3; c++) {
+        picture.data[4 * cell + c] = number > 0 ? sums[4 * cell + c] / number : theme.dim[c];
+      }
+      picture.data[4 * cell + 3] = 255 * (number > 0 ? tone(number) : 0.3 * tone(dims[cell]));
     }
     ink.putImageData(picture, 0, 0);
     density = canvas; densityVersion = styleVersion;
@@ -507,6 +530,13 @@ const looksee = (() => {
     pen.imageSmoothingQuality = 'medium';
     pen.drawImage(densityPicture(), toScreenX(0), toScreenY(0), view.scale, view.scale);
     pen.globalAlpha = 1;
+    // A few that were searched for would drown in it.
+    for (const point of few) {
+      pen.fillStyle = colourOf(point);
+      pen.beginPath();
+      pen.arc(toScreenX(xs[point]), toScreenY(ys[point]), Math.max(3, dotSize() / 2), 0, 7);
+      pen.fill();
+    }
   }
 
   // ---- Small pictures --------------------------------------------------------------------------
@@ -525,9 +555,9 @@ const looksee = (() => {
     if (entry) sheets.delete(number);
     else {
       entry = { image: new Image(), ready: false };
-      entry.image.decoding = 'async';
-      entry.image.addEventListener('load', () => { entry.ready = true; redraw(); });
       entry.image.src = sheetAddresses[number];
+      // Decoded beside the frames, not in one of them.
+      entry.image.decode().then(() => { entry.ready = true; redraw(); }, () => {});
       if (sheets.size >= SHEETS_HELD) sheets.delete(sheets.keys().next().value);
     }
     sheets.set(number, entry);
@@ -599,10 +629,9 @@ const looksee = (() => {
 
   function drawThumbs(step) {
     seenBoxes = [];
-    const wanted = places && byId('pictures').checked
-      ? Math.max(0, Math.min(1, Math.log2(view.scale / thumbScale) + 1)) : 0;
-    if (wanted === 0) { seen.clear(); return; }
-    const size = thumbSize(), now = new Set(chooseThumbs(size));
+    const near = places !== null && byId('pictures').checked && view.scale > 0.6 * thumbScale;
+    if (!near && seen.size === 0) return;
+    const size = thumbSize(), now = new Set(near ? chooseThumbs(size) : []);
     for (const point of now) if (!seen.has(point)) seen.set(point, 0);
     let moving = false;
     for (const [point, alpha] of seen) {
@@ -614,7 +643,7 @@ const looksee = (() => {
         if (goal === 0) seen.delete(point);
         continue;
       }
-      pen.globalAlpha = wanted * next;
+      pen.globalAlpha = next;
       if (!paintThumb(pen, point, x, y, size)) continue;
       seen.set(point, next);
       if (next !== goal) moving = true;
@@ -669,6 +698,22 @@ const looksee = (() => {
   // ---- One frame -------------------------------------------------------------------------------
 
   let asked = false, lastFrame = 0, hovered = -1, pinned = -1;
+  /** While the view moves on a slow machine only each so many-th dot is drawn; at rest, all. */
+  let thin = 1, pace = 16, movedAt = 0, settling = 0;
+  const THINNEST = 16, ENOUGH_DOTS = 12000, SLOW_MS = 36, FAST_MS = 20;
+
+  /** Learns from the time between the frames of one movement how many dots this machine bears. */
+  function watchPace(now, inView) {
+    const moving = now - movedAt < 120;
+    if (!moving) return 1;
+    const gap = now - lastFrame;
+    if (gap < 500) pace = 0.6 * pace + 0.4 * gap;
+    if (pace > SLOW_MS && inView / thin > ENOUGH_DOTS && thin < THINNEST) { thin++; pace = SLOW_MS; }
+    else if (pace < FAST_MS && thin > 1) { thin--; pace = SLOW_MS; }
+    clearTimeout(settling);
+    settling = setTimeout(redraw, 180);
+    return Math.max(1, Math.min(thin, Math.floor(inView / ENOUGH_DOTS)));
+  }
 
   function redraw() {
     if (asked || !styles) return;
@@ -679,7 +724,6 @@ const looksee = (() => {
   function frame(now) {
     asked = false;
     const step = Math.min(1, (now - lastFrame > 200 ? 16 : now - lastFrame) / 160);
-    lastFrame = now;
     if (flight) stepFlight(now);
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     pen.clearRect(0, 0, width, height);
@@ -693,7 +737,9 @@ const looksee = (() => {
     // Between half of the limit and the limit, the density turns into dots.
     const dense = Math.max(0, Math.min(1, 2 * inView / dotLimit - 1));
     if (dense > 0) drawDensity(dense);
-    if (gl) drawGl(runs, 1 - dense);
+    const thinned = watchPace(now, inView);
+    lastFrame = now;
+    if (gl) drawGl(runs, 1 - dense, thinned);
     else drawPlain(runs, 1 - dense);
     drawThumbs(step);
     if (dense === 0) drawLabels(runs);
@@ -841,6 +887,8 @@ const looksee = (() => {
     card.classList.toggle('pinned', point >= 0);
     document.body.classList.toggle('pinned', point >= 0);
     card.hidden = point < 0;
+    // What only passes under the pointer is not read out.
+    card.setAttribute('aria-live', point >= 0 ? 'polite' : 'off');
     card.style.left = card.style.top = '';
     if (point >= 0) fillCard(point, true);
     remember();
@@ -1061,6 +1109,15 @@ const looksee = (() => {
   function choose(group) {
     if (!chosen.delete(group)) chosen.add(group);
     showChosen();
+    if (chosen.size > 0 && !anyBrightInView()) flyHome();
+  }
+
+  function anyBrightInView() {
+    let any = false;
+    eachRun(toMapX(0), toMapY(0), toMapX(width), toMapY(height), (from, to) => {
+      for (let i = from; i < to && !any; i++) any = isBright(i);
+    });
+    return any;
   }
 
   function showChosen() {
@@ -1077,6 +1134,8 @@ const looksee = (() => {
     const fold = (folded) => {
       panel.classList.toggle('folded', folded);
       byId('fold').setAttribute('aria-expanded', String(!folded));
+      // On a narrow screen there is room for one of them.
+      if (!folded && narrow()) pin(-1);
       measure();
     };
     byId('fold').addEventListener('click', () => fold(!panel.classList.contains('folded')));

@@ -17,18 +17,16 @@ pub(super) fn absolute(path: &Path) -> PathBuf {
 /// and, in a `file:` address, colons: it can be neither markup nor another kind of address.
 pub(super) fn href(image: &Path, folder: &Path) -> String {
     let image = absolute(image);
-    match image.strip_prefix(folder) {
-        Ok(below) => encode(below, Colons::Encoded),
-        Err(_) => {
-            let path = encode(&image, Colons::Kept);
-            if path.starts_with("//") {
-                format!("file:{path}")
-            } else if path.starts_with('/') {
-                format!("file://{path}")
-            } else {
-                format!("file:///{path}")
-            }
-        }
+    if let Ok(below) = image.strip_prefix(folder) {
+        return encode(below, Colons::Encoded);
+    }
+    let path = encode(&image, Colons::Kept);
+    if path.starts_with("//") {
+        format!("file:{path}")
+    } else if path.starts_with('/') {
+        format!("file://{path}")
+    } else {
+        format!("file:///{path}")
     }
 }
 

@@ -74,9 +74,9 @@ impl Picture {
             caption_at,
             legend,
             chart,
-            radius: (2.6 * (20_000.0 / scene.points.len().max(1) as f32).sqrt()).clamp(0.7, 6.0),
+            radius: (2.6 * (20_000.0 / scene.points.len().max(1) as f32).sqrt()).clamp(0.7, 4.5),
             opacity: between(scene.points.len(), (20_000, 0.85), (1_000_000, 0.3)),
-            link_opacity: between(scene.links.len(), (200, 0.5), (20_000, 0.14)),
+            link_opacity: between(scene.links.len(), (1_000, 0.75), (100_000, 0.12)),
         }
     }
 }
@@ -97,10 +97,10 @@ fn between(count: usize, few: (usize, f32), most: (usize, f32)) -> f32 {
 /// each time.
 pub(super) fn mixed(points: &[Point]) -> impl Iterator<Item = &Point> {
     let count = points.len();
-    // Steps of a length that has no divisor in common with the count reach each place once.
-    let step =
-        (0..).map(|more| count / 3 * 2 + 1 + more).find(|step| gcd(*step, count.max(1)) == 1);
-    let step = step.unwrap_or(1);
+    // Steps of a length that has no divisor in common with the count reach each place once; some
+    // length between two thirds of the count and the count is one, as the count less one is.
+    let from = count / 3 * 2 + 1;
+    let step = (from..from.max(count)).find(|step| gcd(*step, count) == 1).unwrap_or(1);
     (0..count).map(move |number| &points[number * step % count])
 }
 
@@ -173,9 +173,16 @@ mod tests {
 
     #[test]
     fn a_long_legend_goes_over_lines_and_ends_with_other() {
-        let picture = Picture::of(&samples::coloured());
+        let mut scene = samples::coloured();
+        if let Some(legend) = &mut scene.legend {
+            legend.values = (0..14).map(|number| format!("a long value {number}")).collect();
+        }
+        let picture = Picture::of(&scene);
         let words: Vec<_> = picture.legend.iter().map(|entry| entry.text.as_str()).collect();
-        assert_eq!((words[0], words[1], words[12]), ("colour:", "value 0", "value 11"));
+        assert_eq!(
+            (words[0], words[1], words[12]),
+            ("colour:", "a long value 0", "a long value 11")
+        );
         assert_eq!(words[13..], ["other", "2 links"]);
         let last = &picture.legend[14];
         assert!(last.at.1 > picture.legend[0].at.1);

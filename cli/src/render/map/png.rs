@@ -88,7 +88,8 @@ mod tests {
         let image = drawn(&samples::scene());
         assert!(close(at(&image, (0.0, 0.0)), PICTURE) && close(at(&image, (1.0, 1.0)), TEXT));
         let link = at(&image, (0.0, 0.5));
-        assert!(link.0[1] > link.0[0] + 40 && link.0[1] > link.0[2] + 40, "{link:?}");
+        // It runs between two columns of pixels, which share its ink.
+        assert!(link.0[1] > link.0[0] + 25 && link.0[1] > link.0[2] + 25, "{link:?}");
         assert_eq!(at(&image, (0.5, 0.5)), Rgb([255, 255, 255]));
     }
 
