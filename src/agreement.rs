@@ -19,7 +19,9 @@ const PAIRS: usize = 200_000;
 const NEIGHBOURHOODS: usize = 2000;
 /// Bins of a [`Histogram`], from distance 0 to 2, which no two unit vectors exceed.
 const BINS: usize = 40;
-/// Galleries that [`rank_among`] asks, at most.
+/// Pictures among which a text looks for its own.
+const GALLERY: usize = 1000;
+/// Galleries that [`mean_rank`] asks, at most.
 const QUERIES: usize = 1000;
 /// Rows that are searched together.
 const BLOCK: usize = 64;
@@ -35,8 +37,10 @@ pub struct Agreement {
     pub alignment: f64,
     /// Of all rows: `ln mean exp(-2 d^2)`, 0 to about -4; smaller is more even (Wang & Isola 2020).
     pub uniformity: f64,
-    /// Mean rank of the right picture of a text among 1,000 (or all, if there are fewer), from 1.
-    pub rank_among_1000: f64,
+    /// Mean rank of the right picture of a text among `gallery`, from 1.
+    pub mean_rank: f64,
+    /// Pictures that the rank is counted among: 1,000, or all if there are fewer.
+    pub gallery: usize,
     /// Distances of partners against those of random pairs.
     pub distances: Histogram,
 }
@@ -68,7 +72,8 @@ pub fn measure(pictures: &Vectors, texts: &Vectors, seed: Seed) -> Option<Agreem
         mutual_nearest: mutual_nearest(pictures, texts),
         alignment: alignment(pictures, texts),
         uniformity: uniformity(pictures, texts, seed),
-        rank_among_1000: rank_among(pictures, texts, 1000, seed),
+        mean_rank: mean_rank(pictures, texts, GALLERY, seed),
+        gallery: pictures.len().min(GALLERY),
         distances: distances(pictures, texts, seed),
     })
 }
@@ -136,8 +141,8 @@ pub fn uniformity(pictures: &Vectors, texts: &Vectors, seed: Seed) -> f64 {
 
 /// The mean rank of each text's picture in galleries of `gallery` pictures, its own among them, ties
 /// counted against it; over at most 1,000 texts.
-pub fn rank_among(pictures: &Vectors, texts: &Vectors, gallery: usize, seed: Seed) -> f64 {
-    let mut chance = seed.stream("rank among", 0);
+pub fn mean_rank(pictures: &Vectors, texts: &Vectors, gallery: usize, seed: Seed) -> f64 {
+    let mut chance = seed.stream("mean rank", 0);
     let mut rows: Vec<usize> = (0..pictures.len()).collect();
     chance.shuffle(&mut rows);
     rows.truncate(gallery);
@@ -243,7 +248,7 @@ mod tests {
         let found = measure(&rows, &rows, Seed(0)).unwrap();
         assert!(found.modality_gap.abs() < 1e-9 && found.alignment < 1e-6);
         assert!((found.mutual_nearest - 1.0).abs() < 1e-9);
-        assert!((found.rank_among_1000 - 1.0).abs() < 1e-9);
+        assert!((found.mean_rank - 1.0).abs() < 1e-9);
         assert_eq!(found.distances.matched[0], 300);
     }
 
@@ -251,7 +256,7 @@ mod tests {
     fn sides_that_have_nothing_in_common_agree_by_chance() {
         let found = measure(&random(2000, 16, 1), &random(2000, 16, 2), Seed(0)).unwrap();
         assert!(found.mutual_nearest < 0.01, "{}", found.mutual_nearest);
-        assert!((found.rank_among_1000 - 500.5).abs() < 30.0, "{}", found.rank_among_1000);
+        assert!((found.mean_rank - 500.5).abs() < 30.0, "{}", found.mean_rank);
         let Histogram { matched_mean, random_mean, .. } = found.distances;
         assert!((matched_mean - random_mean).abs() < 0.02, "{matched_mean} {random_mean}");
     }
@@ -270,7 +275,7 @@ mod tests {
         let mean: f64 = (4.0 * (-4.0f64).exp() + (-8.0f64).exp() + 1.0) / 6.0;
         assert!((uniformity(&pictures, &texts, Seed(0)) - mean.ln()).abs() < 1e-6);
         // The first text is nearer to the other picture, the second is not.
-        assert!((rank_among(&pictures, &texts, 1000, Seed(0)) - 1.5).abs() < 1e-9);
+        assert!((mean_rank(&pictures, &texts, 1000, Seed(0)) - 1.5).abs() < 1e-9);
     }
 
     #[test]

@@ -80,8 +80,8 @@ struct Array {
 
 /// The header and as many bytes behind it as it asks for.
 fn read(path: &Path) -> Result<(Array, Vec<u8>)> {
-    let mut bytes = fs_err::read(path)
-        .map_err(|e| Error::io("cannot read the numpy file", e.into_parts().0).at_file(path))?;
+    let mut bytes =
+        fs_err::read(path).map_err(|e| Error::io("cannot read the numpy file", e).at_file(path))?;
     let invalid = |what: &str| Error::invalid(what).at_file(path);
     let (array, start) = parse_header(&bytes)
         .ok_or_else(|| invalid("this is no numpy file; numpy.save makes one"))?;
@@ -186,7 +186,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("rows.npy");
         let write = |kind: &str, fortran: &str, shape: &str, size: usize| {
-            let text = format!("{{'descr': '{kind}', 'fortran_order': {fortran}, 'shape': {shape}, }}");
+            let text =
+                format!("{{'descr': '{kind}', 'fortran_order': {fortran}, 'shape': {shape}, }}");
             let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
             bytes.extend_from_slice(&(text.len() as u16).to_le_bytes());
             bytes.extend_from_slice(text.as_bytes());

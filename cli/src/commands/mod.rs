@@ -47,9 +47,7 @@ fn interrupt(command: &Command) -> Interrupt {
         | Command::Eval(_)
         | Command::Embed(_)
         | Command::Index(_)
-        | Command::Map(_) => {
-            Interrupt::AskFirst
-        }
+        | Command::Map(_) => Interrupt::AskFirst,
         _ => Interrupt::AtOnce,
     }
 }

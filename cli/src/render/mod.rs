@@ -6,7 +6,6 @@ pub(crate) mod csv;
 pub(crate) mod grid;
 pub(crate) mod grid_html;
 pub(crate) mod grid_png;
-#[allow(dead_code, unused_imports, reason = "the command that draws a map comes next")]
 pub(crate) mod map;
 pub(crate) mod paths;
 pub(crate) mod report;

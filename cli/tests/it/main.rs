@@ -4,6 +4,7 @@ mod bad_input;
 mod errors;
 mod help;
 mod index;
+mod map;
 mod shop;
 mod util;
 mod way;

@@ -6,7 +6,7 @@ use looksee::units::Seed;
 use serde::Serialize;
 
 use super::Subject;
-use crate::figures::percent;
+use crate::figures::{percent, thousands};
 use crate::render::map::{Fact, Histogram};
 
 /// Neighbours that are compared.
@@ -30,9 +30,8 @@ impl Figures {
     pub(super) fn of(subject: &Subject, map: &Map, seed: Seed) -> Self {
         let sides = subject.sides();
         Self {
-            agreement: sides.and_then(|(pictures, texts)| {
-                agreement::measure(&pictures, &texts, seed)
-            }),
+            agreement: sides
+                .and_then(|(pictures, texts)| agreement::measure(&pictures, &texts, seed)),
             neighbours_kept: agreement::neighbourhood_preservation(
                 &subject.rows,
                 subject.dim,
@@ -45,24 +44,80 @@ impl Figures {
     }
 
     pub(super) fn facts(&self) -> Vec<Fact> {
-        let mut facts = vec![
-            fact("KL divergence", number(self.kl), "how much of the neighbourhoods the plane cannot show; 0 is all of them"),
-            fact("neighbours kept", percent(self.neighbours_kept), "share of the 15 nearest that are among the 15 nearest on the map"),
-        ];
+        let mut facts = Vec::new();
+        // A map that was only added to has none.
+        if self.kl.is_finite() {
+            facts.push(fact(
+                "KL divergence",
+                number(self.kl),
+                "how much of the neighbourhoods the plane cannot show; 0 is nothing",
+            ));
+        }
+        facts.push(fact(
+            "neighbours kept",
+            percent(self.neighbours_kept),
+            "share of the 15 nearest that are among the 15 nearest on the map",
+        ));
         if let Some(recall) = self.recall {
-            facts.push(fact("neighbours found", percent(recall), "share of the true neighbours that the search in cells found"));
+            facts.push(fact(
+                "neighbours found",
+                percent(recall),
+                "share of the true neighbours that the search in cells found",
+            ));
         }
         let Some(agreement) = &self.agreement else { return facts };
         facts.extend([
-            fact("modality gap", number(agreement.modality_gap), "distance of the centre of all pictures from that of all texts, 0 to 2"),
-            fact("mutual nearest", percent(agreement.mutual_nearest), "share of pictures and texts that are each other's nearest"),
-            fact("alignment", number(agreement.alignment), "mean squared distance of a picture and its text, 0 to 4; smaller is better"),
-            fact("uniformity", number(agreement.uniformity), "how evenly all vectors use the space, 0 to about -4; smaller is better"),
-            fact("rank among 1,000", format!("{:.1}", agreement.rank_among_1000), "mean rank of a text's own picture among 1,000; chance is 500"),
-            fact("matched distance", number(agreement.distances.matched_mean), "mean distance of a picture and its own text"),
-            fact("random distance", number(agreement.distances.random_mean), "mean distance of a picture and another's text"),
+            fact(
+                "modality gap",
+                number(agreement.modality_gap),
+                "distance of the centre of all pictures from that of all texts, 0 to 2",
+            ),
+            fact(
+                "mutual nearest",
+                percent(agreement.mutual_nearest),
+                "share of pictures and texts that are each other's nearest",
+            ),
+            fact(
+                "alignment",
+                number(agreement.alignment),
+                "mean squared distance of a picture and its text, 0 to 4; smaller is better",
+            ),
+            fact(
+                "uniformity",
+                number(agreement.uniformity),
+                "how evenly all vectors use the space, 0 to about -4; smaller is better",
+            ),
+            fact(
+                "mean rank",
+                format!("{:.1}", agreement.mean_rank),
+                &format!(
+                    "of a text's own picture among {}; chance is {}",
+                    thousands(agreement.gallery),
+                    thousands(agreement.gallery.div_ceil(2))
+                ),
+            ),
+            fact(
+                "matched distance",
+                number(agreement.distances.matched_mean),
+                "mean distance of a picture and its own text",
+            ),
+            fact(
+                "random distance",
+                number(agreement.distances.random_mean),
+                "mean distance of a picture and another's text",
+            ),
         ]);
         facts
+    }
+
+    /// What stands under a picture besides its title: `KL 1.42, mean rank 25.8 among 1,000`.
+    pub(super) fn caption(&self) -> String {
+        let rank = self.agreement.as_ref().map(|agreement| {
+            let gallery = thousands(agreement.gallery);
+            format!("mean rank {:.1} among {gallery}", agreement.mean_rank)
+        });
+        let kl = self.kl.is_finite().then(|| format!("KL {:.2}", self.kl));
+        kl.into_iter().chain(rank).collect::<Vec<_>>().join(", ")
     }
 
     pub(super) fn histogram(&self) -> Option<Histogram> {

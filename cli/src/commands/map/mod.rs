@@ -8,18 +8,17 @@ mod onto;
 mod subject;
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use looksee::agreement::Agreement;
 use looksee::map::optimise::Phase;
 use looksee::map::{Map, Method, Settings, Start, lay_out};
-use looksee::units::{Event, Listener, Stop};
+use looksee::units::Stop;
 use looksee::{Error, ErrorKind, Result, files};
 use serde_json::{Value, json};
 
 use crate::args::{MapArgs, MapRecipe};
 use crate::console::Console;
-use crate::figures::{count, duration, thousands};
+use crate::figures::{count, duration};
 use crate::outcome::{Outcome, Status};
 use crate::render::map::{self as draw, Kind, Scene};
 use crate::{folders, npy, output};
@@ -45,7 +44,7 @@ pub(crate) fn run(args: &MapArgs, console: &mut Console) -> Outcome {
             "{} in {}, after {}\n\n{}",
             subject.describe(),
             args.output.display(),
-            duration(spent),
+            short(spent),
             figures.table()
         ))?;
     }
@@ -63,6 +62,11 @@ pub(crate) fn run(args: &MapArgs, console: &mut Console) -> Outcome {
 fn sample(args: &MapArgs) -> Option<usize> {
     let article = (args.recipe == MapRecipe::Article).then_some(ARTICLE_SAMPLE);
     args.sample.map(usize::from).or(article)
+}
+
+/// `0.3 s`, and whole seconds from ten on.
+fn short(time: Duration) -> String {
+    if time.as_secs() < 10 { format!("{:.1} s", time.as_secs_f64()) } else { duration(time) }
 }
 
 /// The kinds of file that a map is written to.
@@ -132,9 +136,9 @@ fn write(
             let document = document(subject, map, figures);
             output::write_document(out, &document).map_err(|e| Error::io("cannot write the map", e))
         }),
-        Ending::Png => files::replace_bytes(path, &draw::png(&scene(subject, map, figures))?),
+        Ending::Png => files::replace_bytes(path, &draw::png(&drawing(subject, map, figures))?),
         Ending::Svg => {
-            files::replace_bytes(path, draw::svg(&scene(subject, map, figures)).as_bytes())
+            files::replace_bytes(path, draw::svg(&drawing(subject, map, figures)).as_bytes())
         }
         Ending::Html => write_page(path, &scene(subject, map, figures), map.stopped, console),
     }
@@ -153,6 +157,13 @@ fn write_page(path: &Path, scene: &Scene, stopped: bool, console: &mut Console) 
         ));
     }
     Ok(())
+}
+
+/// The scene of a picture, which has no room for all figures.
+fn drawing(subject: &Subject, map: &Map, figures: &Figures) -> Scene {
+    let mut scene = scene(subject, map, figures);
+    scene.title = format!("{}; {}", scene.title, figures.caption());
+    scene
 }
 
 /// What is drawn, with the map's places. The plane's second direction goes up, on paper down.

@@ -81,7 +81,8 @@ impl Earlier {
         let known = |is: bool| (0..self.0.len()).filter(move |&at| self.0[at].is_some() == is);
         let rows = |is: bool| known(is).flat_map(row).copied().collect::<Vec<f32>>();
         let old: Vec<[f32; 2]> = self.0.iter().flatten().copied().collect();
-        let mut new = place(&rows(true), subject.dim, &old, &rows(false), PERPLEXITY, stop)?.into_iter();
+        let mut new =
+            place(&rows(true), subject.dim, &old, &rows(false), PERPLEXITY, stop)?.into_iter();
         let positions =
             self.0.iter().map(|old| old.or_else(|| new.next()).unwrap_or_default()).collect();
         Ok(Map {

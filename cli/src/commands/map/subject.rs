@@ -114,12 +114,13 @@ impl Subject {
         let label = |row: usize| labels.as_ref().map(|labels| labels[row].clone());
         let values: Vec<Option<String>> = chosen.iter().map(|&row| label(row)).collect();
         let (legend, categories) = legend("label", &values);
-        let items = chosen.iter().zip(values).zip(categories).map(|((row, value), category)| Item {
-            id: row.to_string(),
-            title: value.unwrap_or_else(|| format!("row {row}")),
-            image: None,
-            category,
-        });
+        let items =
+            chosen.iter().zip(values).zip(categories).map(|((row, value), category)| Item {
+                id: row.to_string(),
+                title: value.unwrap_or_else(|| format!("row {row}")),
+                image: None,
+                category,
+            });
         let place = |item| Place { kind: Kind::Vector, item: item as u32 };
         Ok(Self {
             name: name_of(file),
@@ -147,9 +148,10 @@ impl Subject {
     /// The vectors of the pictures that have texts, and of these; `None` when there are none.
     pub(super) fn sides(&self) -> Option<(Vectors, Vectors)> {
         let side = |which: usize| {
-            let rows = self.partners.iter().flat_map(|pair| {
-                &self.rows[pair[which] as usize * self.dim..][..self.dim]
-            });
+            let rows = self
+                .partners
+                .iter()
+                .flat_map(|pair| &self.rows[pair[which] as usize * self.dim..][..self.dim]);
             Vectors::normalised(self.dim, rows.copied().collect()).ok()
         };
         (!self.partners.is_empty()).then(|| Some((side(0)?, side(1)?))).flatten()
