@@ -17,6 +17,7 @@ pub mod tokens;
 
 pub mod vectors;
 
+pub mod agreement;
 pub mod encoder;
 pub mod metrics;
 mod ops;
