@@ -3,6 +3,7 @@
 //! These types know names, shapes and bounds of flags and nothing of the library's work;
 //! `commands` turns them into library calls. Texts here are the program's help.
 
+mod audit;
 mod catalogue;
 mod embed;
 mod eval;
@@ -15,6 +16,7 @@ use std::num::NonZeroUsize;
 
 use clap::{Args, Parser, Subcommand};
 
+pub(crate) use audit::{AuditArgs, AuditFormat};
 pub(crate) use catalogue::{CatalogueArgs, FormatArgs};
 pub(crate) use embed::EmbedArgs;
 pub(crate) use eval::{EvalArgs, ReportFormat};
@@ -80,6 +82,9 @@ pub(crate) enum Command {
     /// Find pictures by words, by pictures, or by both
     #[command(long_about = search::ABOUT)]
     Search(Box<SearchArgs>),
+    /// List the rows of a catalogue whose picture and text disagree
+    #[command(long_about = audit::ABOUT)]
+    Audit(AuditArgs),
     /// Take items out of an index
     Remove(RemoveArgs),
     /// Rewrite an index so that removed items take up no space

@@ -1,6 +1,7 @@
 //! One file a command: from what the user typed to calls of the library, and from what those give
 //! to standard output.
 
+mod audit;
 mod embed;
 mod eval;
 mod index;
@@ -29,6 +30,7 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         Command::Embed(args) => embed::run(&args, console),
         Command::Index(args) => index::run(&args, console),
         Command::Search(args) => search::run(&args, console),
+        Command::Audit(args) => audit::run(&args, console),
         Command::Remove(args) => maintain::remove(&args, console),
         Command::Compact(args) => maintain::compact(&args, console),
         Command::Merge(args) => maintain::merge(&args, console),
@@ -41,9 +43,11 @@ pub(crate) fn run(cli: Cli) -> Outcome {
 /// The long commands have safe points at which they stop; of the others nothing half done remains.
 fn interrupt(command: &Command) -> Interrupt {
     match command {
-        Command::Train(_) | Command::Eval(_) | Command::Embed(_) | Command::Index(_) => {
-            Interrupt::AskFirst
-        }
+        Command::Train(_)
+        | Command::Eval(_)
+        | Command::Embed(_)
+        | Command::Index(_)
+        | Command::Audit(_) => Interrupt::AskFirst,
         _ => Interrupt::AtOnce,
     }
 }
