@@ -5,7 +5,7 @@
 //! depends on the number of threads.
 
 use looksee_kernels::nearest::{Candidates, Nearest, half_squares};
-use looksee_kernels::scan::{dot, top_k};
+use looksee_kernels::scan::{Scored, dot, top_k};
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -92,16 +92,23 @@ fn centroid(rows: &Vectors) -> Vec<f64> {
     sums.into_iter().map(|sum| sum / rows.len().max(1) as f64).collect()
 }
 
-/// The share of partners that are each other's nearest; of several equally near, the one with the
-/// smallest number is the nearest.
+/// The share of partners that are each other's nearest; who shares the first place is not the
+/// nearest.
 pub fn mutual_nearest(pictures: &Vectors, texts: &Vectors) -> f64 {
-    let nearest = |queries: &Vectors, gallery: &Vectors| -> Vec<Option<usize>> {
-        let best = top_k(gallery.as_slice(), gallery.dim(), None, queries.as_slice(), 1);
-        best.iter().map(|best| best.first().map(|hit| hit.row)).collect()
+    let (of_pictures, of_texts) = (finds_partner(pictures, texts), finds_partner(texts, pictures));
+    let mutual = of_pictures.iter().zip(&of_texts).filter(|&(&a, &b)| a && b).count();
+    mutual as f64 / pictures.len().max(1) as f64
+}
+
+/// Whether each query's partner is nearer than any other row.
+fn finds_partner(queries: &Vectors, gallery: &Vectors) -> Vec<bool> {
+    let best = top_k(gallery.as_slice(), gallery.dim(), None, queries.as_slice(), 2);
+    let alone = |(query, best): (usize, &Vec<Scored>)| match best[..] {
+        [] => false,
+        [first] => first.row == query,
+        [first, second, ..] => first.row == query && second.score < first.score,
     };
-    let (of_texts, of_pictures) = (nearest(texts, pictures), nearest(pictures, texts));
-    let mutual = |&row: &usize| of_texts[row] == Some(row) && of_pictures[row] == Some(row);
-    (0..pictures.len()).filter(mutual).count() as f64 / pictures.len().max(1) as f64
+    best.iter().enumerate().map(alone).collect()
 }
 
 /// The mean squared distance of partners.
@@ -276,6 +283,12 @@ mod tests {
         assert!((uniformity(&pictures, &texts, Seed(0)) - mean.ln()).abs() < 1e-6);
         // The first text is nearer to the other picture, the second is not.
         assert!((mean_rank(&pictures, &texts, 1000, Seed(0)) - 1.5).abs() < 1e-9);
+    }
+
+    #[test]
+    fn who_shares_the_first_place_is_not_the_nearest() {
+        let twins = vectors(&[[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]);
+        assert!((mutual_nearest(&twins, &twins) - 1.0 / 3.0).abs() < 1e-9);
     }
 
     #[test]

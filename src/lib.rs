@@ -28,6 +28,7 @@ pub mod train;
 pub mod embed;
 pub mod hits;
 
+pub mod audit;
 pub mod eval;
 pub mod map;
 

@@ -3,6 +3,7 @@
 //! These types know names, shapes and bounds of flags and nothing of the library's work;
 //! `commands` turns them into library calls. Texts here are the program's help.
 
+mod audit;
 mod catalogue;
 mod embed;
 mod eval;
@@ -16,6 +17,7 @@ use std::num::NonZeroUsize;
 
 use clap::{Args, Parser, Subcommand};
 
+pub(crate) use audit::{AuditArgs, AuditFormat};
 pub(crate) use catalogue::{CatalogueArgs, FormatArgs};
 pub(crate) use embed::EmbedArgs;
 pub(crate) use eval::{EvalArgs, ReportFormat};
@@ -85,6 +87,9 @@ pub(crate) enum Command {
     /// Draw pictures and texts on a plane, alike ones close together
     #[command(long_about = map::ABOUT)]
     Map(Box<MapArgs>),
+    /// List the rows of a catalogue whose picture and text disagree
+    #[command(long_about = audit::ABOUT)]
+    Audit(AuditArgs),
     /// Take items out of an index
     Remove(RemoveArgs),
     /// Rewrite an index so that removed items take up no space

@@ -1,6 +1,7 @@
 //! One file a command: from what the user typed to calls of the library, and from what those give
 //! to standard output.
 
+mod audit;
 mod embed;
 mod eval;
 mod index;
@@ -31,6 +32,7 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         Command::Index(args) => index::run(&args, console),
         Command::Search(args) => search::run(&args, console),
         Command::Map(args) => map::run(&args, console),
+        Command::Audit(args) => audit::run(&args, console),
         Command::Remove(args) => maintain::remove(&args, console),
         Command::Compact(args) => maintain::compact(&args, console),
         Command::Merge(args) => maintain::merge(&args, console),
@@ -47,7 +49,8 @@ fn interrupt(command: &Command) -> Interrupt {
         | Command::Eval(_)
         | Command::Embed(_)
         | Command::Index(_)
-        | Command::Map(_) => Interrupt::AskFirst,
+        | Command::Map(_)
+        | Command::Audit(_) => Interrupt::AskFirst,
         _ => Interrupt::AtOnce,
     }
 }

@@ -50,7 +50,8 @@ fn field(hit: &Shown, name: &str) -> String {
     }
 }
 
-fn line(out: &mut impl Write, cells: impl Iterator<Item = String>) -> io::Result<()> {
+/// Writes one line, cells quoted where they must be.
+pub(super) fn line(out: &mut impl Write, cells: impl Iterator<Item = String>) -> io::Result<()> {
     let cells: Vec<String> = cells.map(|cell| quoted(&cell).into_owned()).collect();
     writeln!(out, "{}", cells.join(","))
 }

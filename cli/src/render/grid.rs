@@ -96,11 +96,13 @@ pub(super) fn title(hit: &Shown) -> &str {
     hit.title.as_deref().unwrap_or(hit.id.as_str())
 }
 
-fn open(path: &Path, frame: Frame) -> Option<Vec<u8>> {
+/// The picture in its frame, `[side, side, 3]`; `None` when it cannot be opened any more.
+pub(super) fn open(path: &Path, frame: Frame) -> Option<Vec<u8>> {
     images::load(path, frame, Limits::default()).ok().map(|framed| framed.rgb)
 }
 
-fn square(side: usize) -> Frame {
+/// The frame of a cell.
+pub(super) fn square(side: usize) -> Frame {
     Frame { width_px: side, height_px: side, fit: Fit::Letterbox }
 }
 

@@ -80,7 +80,8 @@ fn cell(hit: &Shown, picture: Option<&[u8]>, side: usize) -> Result<String> {
     Ok(cell)
 }
 
-fn data_uri(rgb: &[u8], side: usize) -> Result<String> {
+/// A picture `[side, side, 3]` as the source of an `img`.
+pub(super) fn data_uri(rgb: &[u8], side: usize) -> Result<String> {
     let mut bytes = Vec::new();
     JpegEncoder::new_with_quality(&mut Cursor::new(&mut bytes), QUALITY)
         .encode(rgb, side as u32, side as u32, ExtendedColorType::Rgb8)

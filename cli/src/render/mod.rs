@@ -1,5 +1,7 @@
 //! Answers as text and pictures: one file a format.
 
+pub(crate) mod audit;
+pub(crate) mod audit_html;
 mod canvas;
 pub(crate) mod columns;
 pub(crate) mod csv;

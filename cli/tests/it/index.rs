@@ -113,3 +113,13 @@ fn largest_file(folder: &Path) -> std::path::PathBuf {
     let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     files.max_by_key(|path| path.metadata().unwrap().len()).unwrap()
 }
+
+#[test]
+fn an_audit_of_an_index_without_texts_says_so() {
+    let folder = Folder::new();
+    make(&folder, "shop", "abc", &["B1", "B2"]);
+    folder.run(["audit", "shop"]).failed_with(
+        "shop: none of the 2 items has a text, so there is nothing to compare the pictures with; \
+         index a catalogue with texts",
+    );
+}

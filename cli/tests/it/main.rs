@@ -1,5 +1,6 @@
 //! The program as users run it: each test in a folder of its own.
 
+mod audit;
 mod bad_input;
 mod errors;
 mod help;
