@@ -17,6 +17,8 @@ use crate::vectors::Vectors;
 const PAIRS: usize = 200_000;
 /// Points whose neighbourhoods are compared, at most.
 const NEIGHBOURHOODS: usize = 2000;
+/// Partners that look for each other among all rows, at most.
+const PARTNERS: usize = 5000;
 /// Bins of a [`Histogram`], from distance 0 to 2, which no two unit vectors exceed.
 const BINS: usize = 40;
 /// Pictures among which a text looks for its own.
@@ -92,23 +94,27 @@ fn centroid(rows: &Vectors) -> Vec<f64> {
     sums.into_iter().map(|sum| sum / rows.len().max(1) as f64).collect()
 }
 
-/// The share of partners that are each other's nearest; who shares the first place is not the
-/// nearest.
+/// The share of partners that are each other's nearest among all rows of the other side, over at most
+/// 5,000 partners evenly among all; who shares the first place is not the nearest.
 pub fn mutual_nearest(pictures: &Vectors, texts: &Vectors) -> f64 {
-    let (of_pictures, of_texts) = (finds_partner(pictures, texts), finds_partner(texts, pictures));
+    let step = pictures.len().div_ceil(PARTNERS).max(1);
+    let asked: Vec<usize> = (0..pictures.len()).step_by(step).collect();
+    let (of_pictures, of_texts) =
+        (finds_partner(pictures, texts, &asked), finds_partner(texts, pictures, &asked));
     let mutual = of_pictures.iter().zip(&of_texts).filter(|&(&a, &b)| a && b).count();
-    mutual as f64 / pictures.len().max(1) as f64
+    mutual as f64 / asked.len().max(1) as f64
 }
 
-/// Whether each query's partner is nearer than any other row.
-fn finds_partner(queries: &Vectors, gallery: &Vectors) -> Vec<bool> {
-    let best = top_k(gallery.as_slice(), gallery.dim(), None, queries.as_slice(), 2);
-    let alone = |(query, best): (usize, &Vec<Scored>)| match best[..] {
+/// Whether the partner of each of the rows `asked` is nearer than any other row.
+fn finds_partner(queries: &Vectors, gallery: &Vectors, asked: &[usize]) -> Vec<bool> {
+    let rows = queries.select(asked);
+    let best = top_k(gallery.as_slice(), gallery.dim(), None, rows.as_slice(), 2);
+    let alone = |(&query, best): (&usize, &Vec<Scored>)| match best[..] {
         [] => false,
         [first] => first.row == query,
         [first, second, ..] => first.row == query && second.score < first.score,
     };
-    best.iter().enumerate().map(alone).collect()
+    asked.iter().zip(&best).map(alone).collect()
 }
 
 /// The mean squared distance of partners.

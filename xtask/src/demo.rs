@@ -79,6 +79,16 @@ const STEPS: &[DemoStep] = &[
         command: "looksee search demo/index ./demo/catalogue/images/grinning-face-with-smiling-eyes.png --grid demo/like-a-face.html",
         makes: None,
     },
+    DemoStep {
+        about: "See the map: pictures and names, alike ones close together",
+        command: "looksee map demo/index -o demo/map.html --color-by category",
+        makes: None,
+    },
+    DemoStep {
+        about: "And the rows whose picture and text disagree most",
+        command: "looksee audit demo/index --top 20 -o demo/audit.html",
+        makes: None,
+    },
 ];
 
 const NEXT: &str = r#"

@@ -180,3 +180,21 @@ fn what_cannot_be_drawn_is_refused_with_what_to_do() {
         ran.stderr.contains("warning: a perplexity of 30 needs more than 90 points, there are 40")
     );
 }
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_keeps_the_map_as_it_is() {
+    let folder = Folder::new();
+    write_vectors(&folder, 3000);
+    let words = ["map", "--vectors", "x.npy", "-o", "y.npy", "--iterations", "100000000"];
+    let child = folder.program(words).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    let sent = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(sent.unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(130), "{said}");
+    assert!(said.contains("the map as it was by then is in y.npy"), "{said}");
+    let positions = layout(&folder.path().join("y.npy"));
+    assert!(positions.len() == 3000 && positions.iter().flatten().all(|x| x.is_finite()));
+}
