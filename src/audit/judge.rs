@@ -21,7 +21,10 @@ const MAD_TO_DEVIATION: f32 = 1.4826;
 const LEAST_SPREAD: f32 = 0.01;
 /// A picture fits a text when it goes this share of the way from the cosine of the text's own
 /// picture to that of the nearest pictures.
-const FITS: f32 = 0.9;
+const FITS: f32 = 0.8;
+/// How unlike the pictures of one text must be for it to be generic: 0 as neighbours, 1 as random
+/// pictures. One wrong row among six that share a text leaves them at about 0.6.
+const UNLIKE: f32 = 0.75;
 /// Other rows that a finding names.
 const NAMED: usize = 20;
 
@@ -49,6 +52,7 @@ struct Better {
     row: u32,
     cosine: f32,
     suspicious: bool,
+    swapped: bool,
 }
 
 /// What was seen.
@@ -210,7 +214,7 @@ impl<'a> Judge<'a> {
             let pictures = rows.iter().map(|&row| self.index.picture(row as usize));
             (&rows[..], 1.0 - self.pictures.share(mean_cosine(pictures)))
         });
-        with_spread.filter(|&(_, unlike)| unlike > 0.5)
+        with_spread.filter(|&(_, unlike)| unlike > UNLIKE)
     }
 
     /// One finding a picture that stands under clearly different texts.
@@ -263,16 +267,40 @@ impl<'a> Judge<'a> {
             return;
         };
         let cosine = |row: u32| dot(text, self.index.picture(row as usize));
-        let enough = one.own + FITS * (one.text_to_pictures - one.own);
         let others = self.measured.iter().filter(|other| other.row != one.row);
-        let swapped = others
-            .filter(|other| self.disagrees(other))
-            .map(|other| Better { row: other.row, cosine: cosine(other.row), suspicious: true })
-            .filter(|better| better.cosine >= enough)
-            .max_by(|a, b| a.cosine.total_cmp(&b.cosine).then(b.row.cmp(&a.row)));
-        let nearest = Better { row: one.best, cosine: cosine(one.best), suspicious: false };
-        let better = swapped.unwrap_or(nearest);
+        let others = others.filter(|other| self.disagrees(other));
+        let fitting = others.filter(|other| one.fits(cosine(other.row)));
+        let nearest = |a: &&Measured, b: &&Measured| {
+            cosine(a.row).total_cmp(&cosine(b.row)).then(b.row.cmp(&a.row))
+        };
+        let better = match fitting.max_by(nearest) {
+            Some(other) => Better {
+                row: other.row,
+                cosine: cosine(other.row),
+                suspicious: true,
+                swapped: self.fits_back(other, one),
+            },
+            None => Better {
+                row: one.best,
+                cosine: cosine(one.best),
+                suspicious: false,
+                swapped: false,
+            },
+        };
         suspect.better = (better.cosine > one.own).then_some(better);
+    }
+
+    /// Whether the text of `other` fits the picture of `one`, too.
+    fn fits_back(&self, other: &Measured, one: &Measured) -> bool {
+        let text = self.index.text(other.row as usize);
+        text.is_some_and(|text| other.fits(dot(text, self.index.picture(one.row as usize))))
+    }
+}
+
+impl Measured {
+    /// Whether a picture at this cosine from the row's text fits it nearly as well as neighbours do.
+    fn fits(&self, cosine: f32) -> bool {
+        cosine >= self.own + FITS * (self.text_to_pictures - self.own)
     }
 }
 
@@ -392,9 +420,13 @@ impl Suspect {
         let seen = format!("its cosine is {own:.2} where neighbours have {expected:.2}");
         match better {
             None => seen,
+            Some(Partner { id, cosine, swapped: true, .. }) => format!(
+                "{seen}; its text fits the picture of {id} ({cosine:.2}), whose text fits this \
+                 picture: they may have been swapped"
+            ),
             Some(Partner { id, cosine, suspicious: true, .. }) => format!(
                 "{seen}; its text fits the picture of {id} ({cosine:.2}), which disagrees with its \
-                 own text as well: they may have been swapped"
+                 own text as well"
             ),
             Some(Partner { id, cosine, .. }) => {
                 format!("{seen}; its text fits the picture of {id} best ({cosine:.2})")
@@ -412,6 +444,7 @@ impl Better {
             title: record.texts.into_iter().next(),
             cosine: self.cosine,
             suspicious: self.suspicious,
+            swapped: self.swapped,
         })
     }
 }

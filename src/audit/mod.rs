@@ -163,7 +163,8 @@ pub struct Finding {
     pub cosine: Option<f32>,
     /// The cosine that neighbours of this picture and of this text reach.
     pub expected: Option<f32>,
-    /// The other item whose picture this text fits best.
+    /// The other item whose picture this text fits: the best of those that stand out themselves, else
+    /// the nearest.
     pub better: Option<Partner>,
     /// The other rows with the same picture, or with the same text; at most 20.
     pub others: Vec<ItemId>,
@@ -183,8 +184,10 @@ pub struct Partner {
     pub title: Option<String>,
     /// Cosine of its picture with the text of the finding.
     pub cosine: f32,
-    /// Whether that row stands out as well: the two may have been swapped.
+    /// Whether that row stands out as well.
     pub suspicious: bool,
+    /// Whether that row's text also fits the picture of the finding: the two may have been swapped.
+    pub swapped: bool,
 }
 
 fn as_text<S: Serializer>(path: &Path, to: S) -> std::result::Result<S::Ok, S::Error> {

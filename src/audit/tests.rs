@@ -100,14 +100,16 @@ fn swapped_rows_are_found_first_and_told_with_whom() {
     let hits = wrong.iter().filter(planted).count();
     assert!(hits >= 18, "{hits} of the first {} are wrong", wrong.len());
     assert_eq!((report.items, report.compared), (1000, 1000));
-    // Rows of the swapped partner's cluster fit nearly as well, but do not stand out themselves.
+    // Each text belongs to a cluster in which only its partner stands out; where the partner's
+    // picture lies at the edge of the cluster, the nearest picture is named instead.
     let partner = |row: usize| rows[rows.iter().position(|&r| r == row).unwrap() ^ 1];
     let told = rows.iter().filter(|&&row| {
         let finding = wrong.iter().find(|finding| finding.id.as_str() == name(row));
         let better = finding.and_then(|finding| finding.better.as_ref());
-        better.is_some_and(|b| b.suspicious && b.id.as_str() == name(partner(row)))
+        better.is_some_and(|b| b.suspicious && b.swapped && b.id.as_str() == name(partner(row)))
     });
-    assert!(told.count() >= 15);
+    let told = told.count();
+    assert!(told >= 9, "{told} of 20 are told with whom");
 }
 
 #[test]

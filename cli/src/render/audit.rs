@@ -138,6 +138,7 @@ pub(super) mod tests {
                 title: Some("hat".to_owned()),
                 cosine: 0.5,
                 suspicious: true,
+                swapped: true,
             }),
             others: Vec::new(),
             reason: "its text fits <another>".to_owned(),
