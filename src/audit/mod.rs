@@ -23,7 +23,9 @@
 //!
 //! Among 3,951 rows unknown to the model, of which 200 had their texts swapped, the first 200 rows
 //! held 185 of them (mean of six draws); by the plain cosine 180, by the rank of the own partner
-//! 179.
+//! 179. Those that were not planted are mostly mistakes of the catalogue itself: among 39,664 rows,
+//! 32 of the 34 such rows among the first 200 were wrong to the eye, and 26 of these 34 were rows
+//! that the model had been trained on.
 
 mod judge;
 mod measure;

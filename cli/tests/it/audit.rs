@@ -50,7 +50,9 @@ fn an_audit_finds_what_was_spoilt() {
         assert!(wrong.iter().take(4).any(|&found| found == id), "{id}: {wrong:?}");
     }
     assert_eq!(of_kind("empty_text"), ["green-ring-2"]);
-    assert_eq!(of_kind("same_picture"), ["black-bar-1"]);
+    // A bar of another size looks nearly like the one whose text was swapped; it may be there, too.
+    let same = of_kind("same_picture");
+    assert!(same.contains(&"black-bar-1"), "{same:?}");
     assert_eq!(report["items"], 100);
 
     let ran = folder.run(["audit", "index", "--kind=empty-text", "--format=csv", "-q"]);
