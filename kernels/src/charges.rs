@@ -86,8 +86,8 @@ multiversion! {
         }
         let mut sums = [0.0; 3];
         for (sum, lanes) in sums.iter_mut().zip(&lanes) {
-            for lane in 0..LANES {
-                *sum += lanes[lane];
+            for lane in lanes {
+                *sum += lane;
             }
         }
         sums

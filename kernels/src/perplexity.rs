@@ -19,7 +19,9 @@ multiversion! {
     /// between the bounds that it has met. Where all distances are equal, so are all probabilities.
     pub fn meet_perplexity(squares: &mut [f32], perplexity: f32) {
         let least = squares.iter().fold(f32::INFINITY, |least, &square| if square < least { square } else { least });
-        squares.iter_mut().for_each(|square| *square -= least);
+        for square in squares.iter_mut() {
+            *square -= least;
+        }
         let mean = squares.iter().sum::<f32>() / squares.len() as f32;
         let wanted = perplexity.ln();
         let (mut low, mut high, mut b) = (0.0f32, f32::INFINITY, 1.0 / if mean > 1e-30 { mean } else { 1e-30 });
@@ -43,7 +45,9 @@ multiversion! {
         }
         let [sum, ..] = moments(squares, b);
         let scale = 1.0 / sum;
-        squares.iter_mut().for_each(|square| *square = exp(-b * *square) * scale);
+        for square in squares.iter_mut() {
+            *square = exp(-b * *square) * scale;
+        }
     }
 }
 
@@ -62,8 +66,8 @@ fn moments(values: &[f32], b: f32) -> [f32; 3] {
     }
     let mut sums = [0.0; 3];
     for (sum, lanes) in sums.iter_mut().zip(&lanes) {
-        for lane in 0..LANES {
-            *sum += lanes[lane];
+        for lane in lanes {
+            *sum += lane;
         }
     }
     for &value in rest {

@@ -17,6 +17,8 @@ use rayon::prelude::*;
 const LANES: usize = 8;
 /// Points of a task.
 const TASK_POINTS: usize = 256;
+/// Points of a task that does little with each.
+const STEP_POINTS: usize = 4096;
 
 /// The springs of `count` points.
 #[derive(Debug, Default)]
@@ -338,6 +340,7 @@ mod avx2 {
 
     /// # Safety
     /// `own` and every number that a step of `groups` leads to are numbers of positions.
+    #[expect(clippy::cast_ptr_alignment, reason = "pairs are read as wherever they lie")]
     #[inline]
     #[target_feature(enable = "avx2,fma")]
     unsafe fn pull_near(positions: &[[f32; 2]], own: usize, groups: &[Near]) -> [f32; 2] {
@@ -352,7 +355,8 @@ mod avx2 {
             for group in groups {
                 let at = |lane: usize| base.offset(group.steps[lane] as isize).cast::<f64>();
                 let pair = |a: usize, b: usize| {
-                    arch::_mm_castpd_ps(arch::_mm_loadh_pd(arch::_mm_load_sd(at(a)), at(b)))
+                    let (a, b) = (at(a).read_unaligned(), at(b).read_unaligned());
+                    arch::_mm_castpd_ps(arch::_mm_set_pd(b, a))
                 };
                 let join = |low, high| {
                     arch::_mm256_insertf128_ps::<1>(arch::_mm256_castps128_ps256(low), high)
@@ -421,15 +425,16 @@ pub fn step(step: Step, points: Points<'_>, pulls: &[[f32; 2]], pushes: &[[f32; 
     let Points { positions, steps, gains } = points;
     let count = positions.len();
     assert!([steps.len(), gains.len(), pulls.len(), pushes.len()] == [count; 4], "points of a map");
-    const TASK: usize = 4096;
-    let state = positions.par_chunks_mut(TASK).zip(steps.par_chunks_mut(TASK));
-    let state = state.zip(gains.par_chunks_mut(TASK));
-    let forces = pulls.par_chunks(TASK).zip(pushes.par_chunks(TASK));
+    let state = positions.par_chunks_mut(STEP_POINTS).zip(steps.par_chunks_mut(STEP_POINTS));
+    let state = state.zip(gains.par_chunks_mut(STEP_POINTS));
+    let forces = pulls.par_chunks(STEP_POINTS).zip(pushes.par_chunks(STEP_POINTS));
     state.zip(forces).for_each(|(((positions, steps), gains), (pulls, pushes))| {
         let flat = (steps.as_flattened_mut(), gains.as_flattened_mut());
         let longest = accelerate(step, flat.0, flat.1, pulls.as_flattened(), pushes.as_flattened());
         if longest * std::f32::consts::SQRT_2 > step.longest {
-            steps.iter_mut().for_each(|point| shorten(point, step.longest));
+            for point in steps.iter_mut() {
+                shorten(point, step.longest);
+            }
         }
         advance(positions.as_flattened_mut(), steps.as_flattened());
     });
@@ -441,7 +446,7 @@ multiversion! {
         let mut longest = 0.0f32;
         for (((last, gain), pull), push) in steps.iter_mut().zip(gains).zip(pulls).zip(pushes) {
             let gradient = step.exaggeration * pull - step.push * push;
-            let against = (*last > 0.0) & (gradient > 0.0) | (*last < 0.0) & (gradient < 0.0);
+            let against = (*last > 0.0 && gradient > 0.0) || (*last < 0.0 && gradient < 0.0);
             *gain = if against { *gain * 0.8 + step.least_gain } else { *gain + 0.2 };
             *last = step.momentum * *last - step.rate * *gain * gradient;
             let length = last.abs();

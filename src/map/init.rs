@@ -100,7 +100,9 @@ fn length(values: &[f64]) -> f64 {
 fn normalise(values: &mut [f64]) {
     let length = length(values);
     if length > 0.0 {
-        values.iter_mut().for_each(|x| *x /= length);
+        for x in values {
+            *x /= length;
+        }
     }
 }
 

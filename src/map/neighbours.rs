@@ -44,7 +44,7 @@ pub struct Cells {
     halves: Vec<f32>,
     /// The caller's number of each row.
     order: Vec<u32>,
-    cells: Vec<Range<usize>>,
+    ranges: Vec<Range<usize>>,
     /// `[cells, dim]`.
     centroids: Vec<f32>,
     /// Distance of each row to its cell's centroid, ascending in a cell.
@@ -110,14 +110,14 @@ impl Cells {
         let sample: Vec<f32> = rows.chunks_exact(dim).step_by(step).flat_map(centred).collect();
         let centroids = chain(&centroids(&sample, dim, cells), dim);
         let homes = homes(rows, &mean, dim, &centroids);
-        Ok(Self::arrange(rows, dim, &mean, centroids, &homes))
+        Ok(Self::arrange(rows, dim, &mean, &centroids, &homes))
     }
 
     fn arrange(
         rows: &[f32],
         dim: usize,
         mean: &[f32],
-        centroids: Vec<f32>,
+        centroids: &[f32],
         homes: &[(u32, f32)],
     ) -> Self {
         let mut order: Vec<u32> = (0..homes.len() as u32).collect();
@@ -136,9 +136,9 @@ impl Cells {
         let radii = order.iter().map(|&number| homes[number as usize].1).collect();
         let halves = half_squares(&sorted, dim);
         let longest = halves.iter().fold(0.0f32, |longest, &half| longest.max(half));
-        let (cells, centroids) = ranges(&order, homes, &centroids, dim);
+        let (ranges, centroids) = ranges(&order, homes, centroids, dim);
         let slack = SLACK * (2.0 * longest).sqrt();
-        Self { dim, rows: sorted, halves, order, cells, centroids, radii, slack }
+        Self { dim, rows: sorted, halves, order, ranges, centroids, radii, slack }
     }
 
     /// Number of rows.
@@ -153,7 +153,7 @@ impl Cells {
 
     /// Number of cells.
     pub fn cells(&self) -> usize {
-        self.cells.len()
+        self.ranges.len()
     }
 
     /// The caller's number of each row.
@@ -187,7 +187,7 @@ impl Cells {
         let limit = search.limit(self.len());
         let (mut numbers, mut squares) = (&mut found.numbers[..], &mut found.squares[..]);
         let mut tasks = Vec::new();
-        for (cell, range) in self.cells.iter().enumerate() {
+        for (cell, range) in self.ranges.iter().enumerate() {
             let size = range.len().div_ceil(range.len().div_ceil(BLOCK));
             for start in range.clone().step_by(size) {
                 let block = start..(start + size).min(range.end);
@@ -224,8 +224,8 @@ impl Cells {
     ) {
         let queries = &self.rows[block.start * self.dim..block.end * self.dim];
         nearest.clear(block.len());
-        nearest.meet(queries, self.candidates(self.cells[cell].clone()));
-        if self.cells.len() == 1 {
+        nearest.meet(queries, self.candidates(self.ranges[cell].clone()));
+        if self.ranges.len() == 1 {
             return;
         }
         near.measure(self, cell, queries, &self.halves[block.clone()]);
@@ -233,7 +233,7 @@ impl Cells {
         for at in 0..near.order.len() {
             let other = near.order[at] as usize;
             near.reach(nearest, &self.halves[block.clone()]);
-            let range = self.within(&self.cells[other], near.bounds(other));
+            let range = self.within(&self.ranges[other], near.bounds(other));
             // With a limit, the cells that are nearest count, whether they hold anything or not.
             if left == 0 && near.longest_reach().is_finite() {
                 break;
@@ -341,7 +341,7 @@ struct Near {
 
 impl Near {
     fn measure(&mut self, cells: &Cells, own: usize, queries: &[f32], halves: &[f32]) {
-        self.cells = cells.cells.len();
+        self.cells = cells.ranges.len();
         self.known = false;
         self.distances.resize(halves.len() * self.cells, 0.0);
         products(queries, &cells.centroids, cells.dim, &mut self.distances);

@@ -17,7 +17,9 @@ fn lists(count: usize, degree: usize) -> Vec<(Vec<u32>, Vec<f32>)> {
 fn springs(lists: &[(Vec<u32>, Vec<f32>)], piece: usize) -> Springs {
     let pieces = lists.chunks(piece).enumerate().map(|(number, lists)| {
         let mut own = Piece::starting_at(number * piece);
-        lists.iter().for_each(|(others, weights)| own.push(others, weights));
+        for (others, weights) in lists {
+            own.push(others, weights);
+        }
         own
     });
     Springs::new(pieces.collect())

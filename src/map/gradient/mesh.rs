@@ -46,6 +46,8 @@ const HALVINGS: usize = 2;
 const SMOOTH_END: f32 = 11.5;
 /// The near part where its mesh ends, as a power of e.
 const NEAR_END: f32 = 13.8;
+/// The near part ends within so many units at any spacing below 2.
+const WIDEST: u32 = 64;
 /// Rows or columns of a task.
 const TASK: usize = 8;
 /// Aliases of the spectrum that the influence function knows, to either side.
@@ -204,9 +206,9 @@ impl Plan {
         let wide = spacing * (1 << HALVINGS) as f32;
         // The smooth part's spectrum falls like exp(-k^2 / 4t); its mesh carries k up to pi / wide.
         let t = f64::from((std::f32::consts::PI / wide).powi(2) / (4.0 * SMOOTH_END));
-        let end =
-            (0..).find(|&r| t * f64::from(r * r) + f64::from(1 + r * r).ln() > f64::from(NEAR_END));
-        let margin = (end.unwrap_or(64) as f32 / spacing).ceil() as usize;
+        let end = (0..WIDEST)
+            .find(|&r| t * f64::from(r * r) + f64::from(1 + r * r).ln() > f64::from(NEAR_END));
+        let margin = (end.unwrap_or(WIDEST) as f32 / spacing).ceil() as usize;
         let reach = (margin as f64 * f64::from(spacing)).powi(2);
         let near = |square: f64| {
             if square > reach { 0.0 } else { (-t * (1.0 + square)).exp() * whole(square) }
@@ -400,7 +402,7 @@ impl Level {
                     // The lengths are those of the plan.
                     let _ = forth.process_with_scratch(line, spectrum, scratch);
                 }
-            })
+            });
         });
     }
 
@@ -428,7 +430,7 @@ impl Level {
                     back.process_with_scratch(line, scratch);
                     column.copy_from_slice(&line[..side]);
                 }
-            })
+            });
         });
     }
 

@@ -63,7 +63,9 @@ fn the_order_has_every_row_once_and_is_undone() {
     let cells = Cells::gather(&rows, 4).unwrap();
     let first: Vec<f32> = cells.order().iter().map(|&row| rows[row as usize * 4]).collect();
     let restored = cells.into_order().restore(&first);
-    assert!(restored.iter().zip(rows.chunks(4)).all(|(found, row)| *found == row[0]));
+    assert!(
+        restored.iter().zip(rows.chunks(4)).all(|(found, row)| found.to_bits() == row[0].to_bits())
+    );
 }
 
 #[test]
