@@ -34,6 +34,9 @@ use super::Repulsion;
 
 /// A small map has at least so many nodes across.
 const LEAST_NODES: f32 = 96.0;
+/// A wide map has at most so many nodes across: points far away from all others would else take
+/// all memory. The map of a million points is some 700 nodes wide after the usual steps.
+const MOST_NODES: f32 = 4096.0;
 /// Ratio of neighbouring spacings of the ladder.
 const LADDER: f32 = 0.8;
 /// Nodes beyond the outermost points.
@@ -46,8 +49,8 @@ const HALVINGS: usize = 2;
 const SMOOTH_END: f32 = 11.5;
 /// The near part where its mesh ends, as a power of e.
 const NEAR_END: f32 = 13.8;
-/// The near part ends within so many units at any spacing below 2.
-const WIDEST: u32 = 64;
+/// The near part ends within so many units at any spacing that occurs.
+const WIDEST: u32 = 1 << 15;
 /// Rows or columns of a task.
 const TASK: usize = 8;
 /// Aliases of the spectrum that the influence function knows, to either side.
@@ -107,6 +110,9 @@ impl Mesh {
         let mut spacing = self.spacing;
         while span / spacing < LEAST_NODES {
             spacing *= LADDER;
+        }
+        while span / spacing > MOST_NODES {
+            spacing /= LADDER;
         }
         let needed = (span / spacing).ceil() as usize + 2 * MARGIN + 2;
         let fits = |plan: &Plan| {

@@ -90,7 +90,18 @@ fn equal_points_pairs_and_single_points_do_no_harm() {
 #[test]
 fn a_point_far_away_does_not_blur_the_others() {
     let mut points = points(1000, 10.0);
-    points.push([2000.0, 0.0]);
+    points.push([1000.0, 0.0]);
     let (push, z) = errors(&mut BarnesHut::default(), &points);
     assert!(push < 5e-2 && z < 1e-2, "{push} {z}");
+    let (push, z) = errors(&mut Mesh::default(), &points);
+    assert!(push < 1e-2 && z < 1e-3, "{push} {z}");
+}
+
+#[test]
+fn a_point_beyond_all_bounds_costs_the_mesh_its_sharpness_and_no_memory() {
+    let mut points = points(100, 10.0);
+    points.push([1e7, 0.0]);
+    let mut pushes = vec![[0.0; 2]; points.len()];
+    let z = Mesh::default().push(&points, &mut pushes);
+    assert!(z.is_finite() && pushes.iter().flatten().all(|x| x.is_finite()));
 }
