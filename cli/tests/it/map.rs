@@ -144,6 +144,10 @@ fn what_cannot_be_drawn_is_refused_with_what_to_do() {
     folder.write("short.txt", "a\nb\n");
     folder.write("notes.npy", "no numpy");
     folder.write("other.json", "{\"points\": []}");
+    let filled = std::fs::read(folder.path().join("x.npy")).unwrap();
+    write_vectors(&folder, 0);
+    std::fs::rename(folder.path().join("x.npy"), folder.path().join("empty.npy")).unwrap();
+    folder.write("x.npy", filled);
     let mut bytes = std::fs::read(folder.path().join("x.npy")).unwrap();
     bytes[128 + 16 * 7..][..4].copy_from_slice(&f32::NAN.to_le_bytes());
     folder.write("nan.npy", bytes);
@@ -165,6 +169,10 @@ fn what_cannot_be_drawn_is_refused_with_what_to_do() {
         (
             &["map", "index", "--onto", "other.json", "-o", "m.json"],
             "none of the points to draw is on this map",
+        ),
+        (
+            &["map", "--vectors", "empty.npy", "-o", "m.png"],
+            "empty.npy: there is nothing in it to draw",
         ),
         (&["map", "-o", "m.png"], "required"),
         (&["map", "index", "-o", "nowhere/m.png"], "nowhere: there is no such folder"),

@@ -32,6 +32,11 @@ pub(crate) fn run(args: &MapArgs, console: &mut Console) -> Outcome {
     let ending = Ending::of(&args.output)?;
     folders::expect_room_for(&args.output)?;
     let subject = Subject::of(args, sample(args), console.seed)?;
+    if subject.points.is_empty() {
+        let place = args.index.as_ref().or(args.vectors.as_ref());
+        let nothing = Error::invalid("there is nothing in it to draw");
+        return Err(nothing.at_file(place.unwrap_or(&args.output)).into());
+    }
     let begun = Instant::now();
     let map = lay(args, &subject, console)?;
     let spent = begun.elapsed();
