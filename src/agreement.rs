@@ -16,7 +16,7 @@ use crate::vectors::Vectors;
 /// Pairs behind [`uniformity`], at most.
 const PAIRS: usize = 200_000;
 /// Points whose neighbourhoods are compared, at most.
-const NEIGHBOURHOODS: usize = 2000;
+const NEIGHBOURHOODS: usize = 1000;
 /// Partners that look for each other among all rows, at most.
 const PARTNERS: usize = 5000;
 /// Bins of a [`Histogram`], from distance 0 to 2, which no two unit vectors exceed.
@@ -196,7 +196,7 @@ pub fn distances(pictures: &Vectors, texts: &Vectors, seed: Seed) -> Histogram {
 }
 
 /// The share of each row's `count` nearest rows that are among its nearest on the map, over at most
-/// 2,000 rows evenly among all; 1 is best, chance is `count / (n - 1)`.
+/// 1,000 rows evenly among all; 1 is best, chance is `count / (n - 1)`.
 ///
 /// # Panics
 /// When there are not as many positions as rows `[n, dim]`.

@@ -446,7 +446,7 @@ multiversion! {
         let mut longest = 0.0f32;
         for (((last, gain), pull), push) in steps.iter_mut().zip(gains).zip(pulls).zip(pushes) {
             let gradient = step.exaggeration * pull - step.push * push;
-            let against = (*last > 0.0 && gradient > 0.0) || (*last < 0.0 && gradient < 0.0);
+            let against = *last * gradient > 0.0;
             *gain = if against { *gain * 0.8 + step.least_gain } else { *gain + 0.2 };
             *last = step.momentum * *last - step.rate * *gain * gradient;
             let length = last.abs();

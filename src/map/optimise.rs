@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::units::{Event, Listener, Stop};
 
 /// Iterations between two measurements of the divergence.
-const MEASURE_EVERY: usize = 50;
+const MEASURE_EVERY: usize = 100;
 
 /// Some iterations with the same settings.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -63,7 +63,7 @@ impl Layout {
         }
     }
 
-    /// Runs the phases one after the other. `measured` is told the divergence every 50 iterations.
+    /// Runs the phases one after the other. `measured` is told the divergence every 100 iterations.
     ///
     /// Gives whether all iterations were run: a stop leaves the map as it is by then. Fails when
     /// positions are no longer finite.
