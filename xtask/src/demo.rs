@@ -85,7 +85,7 @@ const STEPS: &[DemoStep] = &[
         makes: None,
     },
     DemoStep {
-        about: "And the rows whose picture and text disagree most",
+        about: "And the rows whose picture and text disagree most; here, what the model has not learnt",
         command: "looksee audit demo/index --top 20 -o demo/audit.html",
         makes: None,
     },
