@@ -62,8 +62,7 @@ const ALIASES: i32 = 4;
 /// that of the push), and `Z` by some 1e-5.
 pub struct Mesh {
     spacing: f32,
-    real: RealFftPlanner<f32>,
-    complex: FftPlanner<f32>,
+    planners: Planners,
     plan: Option<Plan>,
     charges: Charges,
     strips: Vec<f32>,
@@ -88,8 +87,7 @@ impl Mesh {
     pub fn with_spacing(spacing: f32) -> Self {
         Self {
             spacing,
-            real: RealFftPlanner::new(),
-            complex: FftPlanner::new(),
+            planners: Planners::new(),
             plan: None,
             charges: Charges::default(),
             strips: Vec::new(),
@@ -120,7 +118,7 @@ impl Mesh {
                 && (needed..needed + needed / 4).contains(&plan.near.side)
         };
         if !self.plan.as_ref().is_some_and(fits) {
-            self.plan = Some(Plan::new(needed, spacing, &mut self.real, &mut self.complex));
+            self.plan = Some(Plan::new(needed, spacing, &mut self.planners));
         }
         let side = self.plan.as_ref().map_or(needed, |plan| plan.near.side);
         // The map lies in the middle of the nodes that are left over.
@@ -180,6 +178,21 @@ fn extent(positions: &[[f32; 2]]) -> ([f32; 2], [f32; 2]) {
     positions.par_chunks(1 << 14).map(of).reduce(|| none, wider)
 }
 
+/// Where the transforms of all sizes come from; what two sizes share is made once.
+struct Planners {
+    real: RealFftPlanner<f32>,
+    complex: FftPlanner<f32>,
+}
+
+impl Planners {
+    fn new() -> Self {
+        Self { real: RealFftPlanner::new(), complex: FftPlanner::new() }
+    }
+}
+
+/// The part of the kernel that a mesh carries, by the squared distance.
+type Kernel<'a> = &'a (dyn Fn(f64) -> f64 + Sync);
+
 /// What is prepared for one size and spacing.
 struct Plan {
     spacing: f32,
@@ -195,16 +208,11 @@ struct Plan {
 }
 
 impl Plan {
-    fn new(
-        needed: usize,
-        spacing: f32,
-        real: &mut RealFftPlanner<f32>,
-        complex: &mut FftPlanner<f32>,
-    ) -> Self {
+    fn new(needed: usize, spacing: f32, planners: &mut Planners) -> Self {
         if needed < SPLIT_FROM {
             // K - 1, which does not lose a tiny map's slopes beside a large constant.
             let whole = |square: f64| -square / (1.0 + square);
-            let near = Level::new(needed, 2 * needed, spacing, &whole, real, complex);
+            let near = Level::new(needed, 2 * needed, spacing, &whole, planners);
             let own = near.own_field(spacing);
             return Self { spacing, near, smooth: None, own, own_value: None, coarse: Vec::new() };
         }
@@ -222,10 +230,10 @@ impl Plan {
         let smooth = |square: f64| -(-t * (1.0 + square)).exp_m1() * whole(square);
         // Some room, so that a growing map does not need a new plan at each step.
         let side = needed + needed / 16;
-        let near = Level::new(side, side + margin, spacing, &near, real, complex);
+        let near = Level::new(side, side + margin, spacing, &near, planners);
         let sides = coarse_sides(near.side);
         let last = sides[HALVINGS - 1];
-        let smooth = Level::exactly(last, 2 * last, wide, &smooth, real, complex);
+        let smooth = Level::exactly(last, 2 * last, wide, &smooth, planners);
         let own_value = Some(smooth.own_value());
         let coarse = sides.iter().map(|side| vec![0.0; side * side]).collect();
         let own = near.own_field(spacing);
@@ -315,12 +323,11 @@ impl Level {
         side: usize,
         size: usize,
         spacing: f32,
-        kernel: &(dyn Fn(f64) -> f64 + Sync),
-        real: &mut RealFftPlanner<f32>,
-        complex: &mut FftPlanner<f32>,
+        kernel: Kernel<'_>,
+        planners: &mut Planners,
     ) -> Self {
         let good = good_size(size);
-        let mut level = Self::exactly(side, good, spacing, kernel, real, complex);
+        let mut level = Self::exactly(side, good, spacing, kernel, planners);
         level.side = side + (good - size) / 2;
         level
     }
@@ -329,11 +336,11 @@ impl Level {
         side: usize,
         size: usize,
         spacing: f32,
-        kernel: &(dyn Fn(f64) -> f64 + Sync),
-        real: &mut RealFftPlanner<f32>,
-        complex: &mut FftPlanner<f32>,
+        kernel: Kernel<'_>,
+        planners: &mut Planners,
     ) -> Self {
         let size = good_size(size);
+        let Planners { real, complex } = planners;
         let mut level = Self {
             side,
             size,
@@ -353,7 +360,7 @@ impl Level {
 
     /// The spectrum of `kernel` (of the squared distance) sampled at the nodes, times the influence
     /// function, over the square of the size, which the transforms leave in.
-    fn kernel_spectrum(&self, spacing: f32, kernel: &(dyn Fn(f64) -> f64 + Sync)) -> Vec<f32> {
+    fn kernel_spectrum(&self, spacing: f32, kernel: Kernel<'_>) -> Vec<f32> {
         let (size, half) = (self.size, self.half());
         let square = |nodes: usize| (nodes as f64 * f64::from(spacing)).powi(2);
         // An even function's transform needs one half of its rows and is real.
