@@ -135,6 +135,21 @@ fn an_earlier_map_stays_where_it_is_when_new_points_come() {
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     let after = layout(&folder.path().join("z.npy"));
     assert!(after.len() == 130 && after[..120] == before);
+    let sampled =
+        ["map", "--vectors", "x.npy", "--sample", "30", "--onto", "y.npy", "-o", "s.json"];
+    let ran = folder.run(sampled);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    for point in document(&folder.path().join("s.json"))["points"].as_array().unwrap() {
+        let row: usize = point["id"].as_str().unwrap().parse().unwrap();
+        if let Some([x, y]) = before.get(row) {
+            for (axis, old) in [("x", x), ("y", y)] {
+                assert!(
+                    (point[axis].as_f64().unwrap() - f64::from(*old)).abs() < 1e-4,
+                    "row {row}"
+                );
+            }
+        }
+    }
 }
 
 #[test]

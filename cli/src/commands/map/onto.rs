@@ -56,7 +56,12 @@ fn from_array(file: &Path, subject: &Subject) -> Result<Earlier> {
         let message = "the points of a .npy have no names; give the .json of the earlier map";
         return Err(Error::invalid(message).at_file(file));
     }
-    Ok(Earlier((0..subject.points.len()).map(|row| old.get(row).copied()).collect()))
+    // The name of a vector is its row in the file, also where only a sample of the rows is drawn.
+    let find = |place: &super::subject::Place| {
+        let row: usize = subject.items[place.item as usize].id.parse().ok()?;
+        old.get(row).copied()
+    };
+    Ok(Earlier(subject.points.iter().map(find).collect()))
 }
 
 fn from_document(file: &Path, subject: &Subject) -> Result<Earlier> {
