@@ -3,35 +3,39 @@
 //!
 //! A convolution is a matrix product: row `r` of the left matrix holds the input values under the
 //! kernel at output position `r` (its *patch*), the right matrix holds the weights. A 1x1 kernel
-//! of stride 1 needs no patches, the input is the matrix. Otherwise patches are laid out in
-//! chunks of about 1.5 MB a thread, so that they are still in the cache when the product reads
-//! them; the whole patch matrix would be nine times the input for a 3x3 kernel.
+//! of stride 1 needs no patches, the input is the matrix. Otherwise patches are copied a block at a
+//! time, so that they are still in the second cache when the product reads them; the whole patch
+//! matrix would be nine times the input for a 3x3 kernel.
 //!
-//! How the work is dealt out:
-//! - Many rows: chunks of rows are tasks. Few rows (the late layers of a small batch): all threads
-//!   share one product, which the product splits in both directions.
-//! - The gradient of the weights sums over rows. Small weights: each thread sums its rows into an
-//!   accumulator of its own. Large ones: each thread takes some rows of the weights.
-//! - The gradient of the input at stride 1 is itself a convolution, of the output's gradient with
-//!   the mirrored kernel. Only larger strides add patches back onto the picture.
+//! How the work is dealt out: a task is a rectangle of the result. Where there are many rows, a
+//! task has all columns of some of them; where there are few (the late layers, a single picture),
+//! columns are shared out too. The gradient of the weights is cut the same way, and each task sums
+//! over all positions: no sum depends on the number of threads.
+//!
+//! The gradient of the input at stride 1 is itself a convolution, of the output's gradient with
+//! the mirrored kernel. Only larger strides add patches back onto the picture.
 
 mod patches;
 
-use crate::matmul::{View, Workers, Write, product, transpose};
+use crate::matmul::Write;
+use crate::panels::{
+    Block, Left, Panels, grid, multiply, pack, pack_on_all, pack_transposed, panel_width,
+    panels_len,
+};
 use crate::parallel::{piece_len, pieces, threads};
 use crate::scratch::with_scratch;
 use patches::{add_patches, with_patches};
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Values of a chunk of patches: 1.5 MB, what a core's second cache holds beside the weights.
-const CHUNK_VALUES: usize = 1_500_000 / 4;
-/// Fewest rows of a chunk; below, packing the weights costs more than the product.
-const CHUNK_ROWS: usize = 256;
-/// Rows of a chunk when the input itself is the matrix.
-const PRODUCT_ROWS: usize = 1024;
-/// Largest weights for which each thread keeps an accumulator of its own.
-const PRIVATE_VALUES: usize = 300_000;
+/// Rows of a block: 14 of the largest tiles.
+const BLOCK_ROWS: usize = 168;
+/// Most of the depth that is worked off at a time: with [`BLOCK_ROWS`] rows 344 KB of patches.
+const BLOCK_DEPTH: usize = 512;
+/// Values of patches that are added back onto a picture at a time.
+const SCATTER_VALUES: usize = 100_000;
+/// Positions, taps and outputs of the gradient of the weights that are worked off at a time.
+const WEIGHTS_BLOCK: [usize; 3] = [384, 192, 256];
 
 /// The sizes of a convolution: square kernel, the same stride and padding in both directions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,21 +84,6 @@ impl ConvShape {
         self.kernel == 1 && self.stride == 1 && self.padding == 0
     }
 
-    /// Whether the rows are too few to give each thread chunks of its own.
-    fn has_few_rows(&self) -> bool {
-        self.rows() <= CHUNK_ROWS * threads()
-    }
-
-    /// Rows of a chunk, so that each of `parts` equal shares of `rows` is whole chunks.
-    fn chunk_rows(&self, rows: usize, parts: usize) -> usize {
-        let most = if self.is_product() {
-            PRODUCT_ROWS
-        } else {
-            (CHUNK_VALUES / self.taps().max(1)).max(CHUNK_ROWS)
-        };
-        piece_len(rows, rows.div_ceil(most).next_multiple_of(parts), 8)
-    }
-
     /// The convolution that takes the gradient of the output to that of the input (stride 1).
     fn mirrored(&self) -> Self {
         Self {
@@ -135,26 +124,56 @@ pub(crate) fn out_size(size: usize, kernel: usize, stride: usize, padding: usize
 /// # Panics
 /// When a length does not follow from the shape.
 pub fn forward(shape: &ConvShape, x: &[f32], weights: &[f32], y: &mut [f32]) {
+    forward_then(shape, x, weights, y, |_| {});
+}
+
+/// [`forward`], and `then` for each block of the result while it is in the cache.
+pub(crate) fn forward_then(
+    shape: &ConvShape,
+    x: &[f32],
+    weights: &[f32],
+    y: &mut [f32],
+    then: impl Fn(&mut Block) + Sync,
+) {
     shape.check(x, weights, y);
-    if y.is_empty() {
-        return;
-    }
-    let (rows, taps, outputs) = (shape.rows(), shape.taps(), shape.outputs);
-    let weights = View::new(weights, taps, outputs);
-    if shape.has_few_rows() {
-        with_patches(shape, x, 0..rows, 0..taps, Workers::All, |patches| {
-            product(patches, weights, y, Write::Overwrite, Workers::All);
-        });
-        return;
-    }
-    let chunk = shape.chunk_rows(rows, threads());
-    y.par_chunks_mut(chunk * outputs).enumerate().for_each(|(number, y)| {
-        let start = number * chunk;
-        let rows = start..start + y.len() / outputs;
-        with_patches(shape, x, rows, 0..taps, Workers::One, |patches| {
-            product(patches, weights, y, Write::Overwrite, Workers::One);
-        });
+    let (taps, outputs) = (shape.taps(), shape.outputs);
+    with_scratch(panels_len(taps, outputs), |packed| {
+        pack_on_all(weights, taps, outputs, packed);
+        convolve(shape, x, &Panels::new(packed, taps, outputs), y, then);
     });
+}
+
+/// The convolution with weights in panels.
+fn convolve(
+    shape: &ConvShape,
+    x: &[f32],
+    weights: &Panels,
+    y: &mut [f32],
+    then: impl Fn(&mut Block) + Sync,
+) {
+    let depth = piece_len(shape.taps(), shape.taps().div_ceil(BLOCK_DEPTH), 16);
+    let (rows, columns) = block_sizes(shape.rows(), shape.outputs);
+    grid(y, shape.outputs, rows, columns, |mut block| {
+        let mut write = Write::Overwrite;
+        for taps in pieces(shape.taps(), depth) {
+            with_patches(shape, x, block.rows(), taps.clone(), |left| {
+                multiply(left, weights, taps, block.columns(), &mut block, write);
+            });
+            write = Write::Accumulate;
+        }
+        then(&mut block);
+    });
+}
+
+/// Rows and columns of a task's part of a result: all columns where the rows give every thread
+/// its share, else as many parts as it takes.
+fn block_sizes(rows: usize, columns: usize) -> (usize, usize) {
+    let (threads, width) = (threads(), panel_width());
+    let down = rows.div_ceil(BLOCK_ROWS);
+    let fair = |across: usize| down * across >= 4 * threads || (down * across) % threads == 0;
+    let most = columns.div_ceil(width).max(1);
+    let across = (1..=threads.min(most)).find(|&across| fair(across)).unwrap_or(most.min(threads));
+    (piece_len(rows, down, 1), piece_len(columns, across, width))
 }
 
 /// The gradient of the input, `dx` `[n, height, width, inputs]`, from that of the output, `dy`
@@ -164,55 +183,58 @@ pub fn forward(shape: &ConvShape, x: &[f32], weights: &[f32], y: &mut [f32]) {
 /// When a length does not follow from the shape.
 pub fn backward_input(shape: &ConvShape, dy: &[f32], weights: &[f32], dx: &mut [f32]) {
     shape.check(dx, weights, dy);
-    if dy.is_empty() {
+    if dy.is_empty() || dx.is_empty() {
         dx.fill(0.0);
         return;
     }
-    if shape.stride == 1 {
-        with_scratch(weights.len(), |mirrored| {
-            mirror(shape, weights, mirrored);
-            forward(&shape.mirrored(), dy, mirrored, dx);
-        });
-    } else {
+    if shape.stride > 1 {
         scatter_input(shape, dy, weights, dx);
-    }
-}
-
-/// Turns the kernel by half a turn and exchanges inputs and outputs.
-fn mirror(shape: &ConvShape, weights: &[f32], mirrored: &mut [f32]) {
-    let (inputs, outputs) = (shape.inputs, shape.outputs);
-    let size = inputs * outputs;
-    if size == 0 {
         return;
     }
-    mirrored
-        .par_chunks_mut(size)
-        .rev()
-        .zip(weights.par_chunks(size))
-        .for_each(|(to, from)| transpose(from, inputs, outputs, to));
+    // The kernel turned by half a turn, inputs and outputs exchanged.
+    let depth = shape.kernel * shape.kernel * shape.outputs;
+    let taps = weights.chunks_exact((shape.inputs * shape.outputs).max(1)).rev();
+    with_scratch(panels_len(depth, shape.inputs), |packed| {
+        pack_transposed(&taps.collect::<Vec<_>>(), shape.outputs, shape.inputs, packed);
+        convolve(&shape.mirrored(), dy, &Panels::new(packed, depth, shape.inputs), dx, |_| {});
+    });
 }
 
 /// The gradient of the input at a stride above 1: patches of gradients, added where they came
 /// from. A task is some pictures, because patches of one picture overlap.
 fn scatter_input(shape: &ConvShape, dy: &[f32], weights: &[f32], dx: &mut [f32]) {
-    let weights = View::new(weights, shape.taps(), shape.outputs).transposed();
-    let workers = if shape.n < threads() { Workers::All } else { Workers::One };
-    let pictures = piece_len(shape.n, threads(), 1);
+    let (taps, outputs) = (shape.taps(), shape.outputs);
+    let pictures = piece_len(shape.n, 4 * threads(), 1);
     let positions = shape.out_height() * shape.out_width();
-    dx.par_chunks_mut(pictures * shape.image())
-        .zip(dy.par_chunks(pictures * positions * shape.outputs))
-        .for_each(|(dx, dy)| {
-            let part = ConvShape { n: dx.len() / shape.image(), ..*shape };
-            dx.fill(0.0);
-            for rows in pieces(part.rows(), part.chunk_rows(part.rows(), 1)) {
-                let dy = &dy[rows.start * shape.outputs..rows.end * shape.outputs];
-                let dy = View::new(dy, rows.len(), shape.outputs);
-                with_scratch(rows.len() * shape.taps(), |patches| {
-                    product(dy, weights, patches, Write::Overwrite, workers);
-                    add_patches(part, rows, patches, dx);
-                });
+    with_scratch(panels_len(outputs, taps), |packed| {
+        pack_transposed(&[weights], outputs, taps, packed);
+        let panels = Panels::new(packed, outputs, taps);
+        dx.par_chunks_mut(pictures * shape.image())
+            .zip(dy.par_chunks(pictures * positions * outputs))
+            .for_each(|(dx, dy)| {
+                let part = ConvShape { n: dx.len() / shape.image(), ..*shape };
+                scatter_part(part, dy, &panels, dx);
+            });
+    });
+}
+
+fn scatter_part(shape: ConvShape, dy: &[f32], weights: &Panels, dx: &mut [f32]) {
+    let (taps, outputs) = (shape.taps(), shape.outputs);
+    dx.fill(0.0);
+    let rows_each = (SCATTER_VALUES / taps).clamp(1, shape.rows());
+    for rows in pieces(shape.rows(), rows_each) {
+        with_scratch(rows.len() * taps, |patches| {
+            let mut block = Block::new(patches, rows.len(), taps, taps);
+            let mut write = Write::Overwrite;
+            for depths in pieces(outputs, piece_len(outputs, outputs.div_ceil(BLOCK_DEPTH), 16)) {
+                let dy = &dy[rows.start * outputs + depths.start..];
+                let left = Left::rows(dy, rows.len(), depths.len(), outputs);
+                multiply(&left, weights, depths, 0..taps, &mut block, write);
+                write = Write::Accumulate;
             }
+            add_patches(shape, rows, patches, dx);
         });
+    }
 }
 
 /// The gradient of the weights, `dw` `[kernel * kernel * inputs, outputs]`, from the input and the
@@ -222,72 +244,61 @@ fn scatter_input(shape: &ConvShape, dy: &[f32], weights: &[f32], dx: &mut [f32])
 /// When a length does not follow from the shape.
 pub fn backward_weights(shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mut [f32]) {
     shape.check(x, dw, dy);
-    if dy.is_empty() || dw.is_empty() {
+    if dy.is_empty() {
         dw.fill(0.0);
-    } else if dw.len() <= PRIVATE_VALUES && !shape.has_few_rows() {
-        weights_by_rows(shape, x, dy, dw);
-    } else if shape.is_product() {
-        let x = View::new(x, shape.rows(), shape.inputs);
-        let dy = View::new(dy, shape.rows(), shape.outputs);
-        product(x.transposed(), dy, dw, Write::Overwrite, Workers::All);
-    } else {
-        weights_by_taps(shape, x, dy, dw);
+        return;
     }
-}
-
-/// Each task sums over its rows into an accumulator of its own; these are added in order.
-fn weights_by_rows(shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mut [f32]) {
-    let share = piece_len(shape.rows(), threads(), 8);
-    let shares: Vec<Range<usize>> = pieces(shape.rows(), share).collect();
-    let sums: Vec<Vec<f32>> = shares
-        .into_par_iter()
-        .map(|rows| {
-            let mut sum = vec![0.0; dw.len()];
-            sum_over_rows(shape, x, dy, rows, 0..shape.taps(), &mut sum);
-            sum
-        })
-        .collect();
-    let piece = piece_len(dw.len(), threads(), 16);
-    dw.par_chunks_mut(piece).enumerate().for_each(|(number, dw)| {
-        let start = number * piece;
-        dw.copy_from_slice(&sums[0][start..start + dw.len()]);
-        for sum in &sums[1..] {
-            for (total, &term) in dw.iter_mut().zip(&sum[start..]) {
-                *total += term;
-            }
+    let (taps, outputs) = weight_block_sizes(shape.taps(), shape.outputs);
+    grid(dw, shape.outputs, taps, outputs, |mut block| {
+        let mut write = Write::Overwrite;
+        for rows in pieces(
+            shape.rows(),
+            piece_len(shape.rows(), shape.rows().div_ceil(WEIGHTS_BLOCK[0]), 1),
+        ) {
+            sum_over_rows(shape, x, dy, rows, &mut block, write);
+            write = Write::Accumulate;
         }
     });
 }
 
-/// Each task computes some rows of the weights, over all rows of patches.
-fn weights_by_taps(shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mut [f32]) {
-    let taps = piece_len(shape.taps(), threads(), 1);
-    dw.par_chunks_mut(taps * shape.outputs).enumerate().for_each(|(number, dw)| {
-        let start = number * taps;
-        let taps = start..start + dw.len() / shape.outputs;
-        sum_over_rows(shape, x, dy, 0..shape.rows(), taps, dw);
-    });
+/// Taps and outputs of a task's part of the weights: the longer side is cut first.
+fn weight_block_sizes(taps: usize, outputs: usize) -> (usize, usize) {
+    let (threads, width) = (threads(), panel_width());
+    let (down, across) = if taps >= outputs {
+        let down = threads.min(taps.div_ceil(12));
+        (down, threads.div_ceil(down))
+    } else {
+        let across = threads.min(outputs.div_ceil(width));
+        (threads.div_ceil(across), across)
+    };
+    (piece_len(taps, down, 4), piece_len(outputs, across, width))
 }
 
-/// `sum = patches^T dy` over these rows and taps, a chunk at a time.
+/// `block (+)= patches^T dy` over these rows.
 fn sum_over_rows(
     shape: &ConvShape,
     x: &[f32],
     dy: &[f32],
     rows: Range<usize>,
-    taps: Range<usize>,
-    sum: &mut [f32],
+    block: &mut Block,
+    write: Write,
 ) {
-    let chunk = (2 * CHUNK_VALUES / taps.len().max(1)).max(CHUNK_ROWS);
-    let mut write = Write::Overwrite;
-    for piece in pieces(rows.len(), chunk) {
-        let piece = rows.start + piece.start..rows.start + piece.end;
-        let dy = &dy[piece.start * shape.outputs..piece.end * shape.outputs];
-        let dy = View::new(dy, piece.len(), shape.outputs);
-        with_patches(shape, x, piece, taps.clone(), Workers::One, |patches| {
-            product(patches.transposed(), dy, sum, write, Workers::One);
+    let (all_taps, all_outputs) = (block.rows(), block.columns());
+    for outputs in pieces(all_outputs.len(), WEIGHTS_BLOCK[2]) {
+        with_scratch(panels_len(rows.len(), outputs.len()), |packed| {
+            let first = all_outputs.start + outputs.start;
+            let from = &dy[rows.start * shape.outputs + first..];
+            pack(from, rows.len(), outputs.len(), shape.outputs, packed);
+            let right = Panels::new(packed, rows.len(), outputs.len());
+            for part in pieces(all_taps.len(), WEIGHTS_BLOCK[1]) {
+                let taps = all_taps.start + part.start..all_taps.start + part.end;
+                with_patches(shape, x, rows.clone(), taps, |patches| {
+                    let mut target = block.part(part, outputs.clone());
+                    let all = 0..outputs.len();
+                    multiply(&patches.transposed(), &right, 0..rows.len(), all, &mut target, write);
+                });
+            }
         });
-        write = Write::Accumulate;
     }
 }
 

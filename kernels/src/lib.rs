@@ -35,6 +35,7 @@ pub mod mapped;
 pub mod matmul;
 pub mod nearest;
 pub mod norm;
+mod panels;
 mod parallel;
 pub mod perplexity;
 pub mod pool;

@@ -4,11 +4,9 @@
 //! where the kernel reaches into the padding; so a patch is `kernel` copies, not one a tap.
 
 use super::ConvShape;
-use crate::matmul::{View, Workers};
-use crate::parallel::{piece_len, threads};
+use crate::panels::Left;
 use crate::scratch::with_scratch;
 use crate::simd::multiversion;
-use rayon::prelude::*;
 use std::ops::Range;
 
 /// The taps of one kernel row at one output position.
@@ -58,42 +56,40 @@ impl Corner {
     }
 }
 
+/// Channels from which on the rows of a picture lie so far apart that they take each other's place
+/// in the first cache; they are copied closer together.
+const FAR_APART: usize = 512;
+
 /// Calls `use_them` with the patch matrix `[rows, taps]` of these rows and taps.
 pub(super) fn with_patches<R>(
     shape: &ConvShape,
     x: &[f32],
     rows: Range<usize>,
     taps: Range<usize>,
-    workers: Workers,
-    use_them: impl FnOnce(View) -> R,
+    use_them: impl FnOnce(&Left) -> R,
 ) -> R {
-    if shape.is_product() && taps.len() == shape.inputs {
-        let x = &x[rows.start * shape.inputs..rows.end * shape.inputs];
-        return use_them(View::new(x, rows.len(), shape.inputs));
+    if shape.is_product() && shape.inputs < FAR_APART {
+        let x = &x[rows.start * shape.inputs + taps.start..];
+        return use_them(&Left::rows(x, rows.len(), taps.len(), shape.inputs));
     }
-    with_scratch(rows.len() * taps.len(), |patches| {
-        match workers {
-            Workers::One => copy_patches(shape, x, rows.start, &taps, patches),
-            Workers::All => {
-                let share = piece_len(rows.len(), 4 * threads(), 1);
-                patches.par_chunks_mut(share * taps.len()).enumerate().for_each(|(task, part)| {
-                    copy_patches(shape, x, rows.start + task * share, &taps, part);
-                });
-            }
-        }
-        use_them(View::new(patches, rows.len(), taps.len()))
+    // An odd number of cache lines, so that neighbouring rows fall on different sets of a cache.
+    let stride = taps.len().next_multiple_of(16) | 16;
+    with_scratch(rows.len() * stride, |patches| {
+        copy_patches(shape, x, rows.start, &taps, patches, stride);
+        use_them(&Left::rows(patches, rows.len(), taps.len(), stride))
     })
 }
 
-/// Fills `patches` `[.., taps]` with the rows from `first_row` on.
+/// Fills `patches`, rows of `taps` values every `stride`, with the rows from `first_row` on.
 fn copy_patches(
     shape: &ConvShape,
     x: &[f32],
     first_row: usize,
     taps: &Range<usize>,
     patches: &mut [f32],
+    stride: usize,
 ) {
-    for (row, patch) in patches.chunks_exact_mut(taps.len()).enumerate() {
+    for (row, patch) in patches.chunks_exact_mut(stride).enumerate() {
         let corner = Corner::of_row(shape, first_row + row);
         for kernel_row in 0..shape.kernel {
             copy_run(&corner.run(shape, kernel_row), x, taps, patch);

@@ -1,0 +1,112 @@
+use super::*;
+use crate::matmul::transpose;
+use crate::testing::{Sum, assert_close, in_pools, random};
+
+/// `left` `[m, k]` times `right` `[k, n]`, value by value.
+fn expected(m: usize, k: usize, n: usize, left: &[f32], right: &[f32]) -> Vec<Sum> {
+    let term = |at: usize, i: usize| (left[at / n * k + i], right[i * n + at % n]);
+    (0..m * n).map(|at| Sum::of((0..k).map(|i| term(at, i)))).collect()
+}
+
+fn transposed(rows: usize, columns: usize, from: &[f32]) -> Vec<f32> {
+    let mut to = vec![0.0; from.len()];
+    transpose(from, rows, columns, &mut to);
+    to
+}
+
+const SIZES: [(usize, usize, usize); 10] = [
+    (1, 1, 1),
+    (2, 3, 5),
+    (7, 13, 8),
+    (13, 7, 17),
+    (5, 2, 33),
+    (25, 40, 32),
+    (12, 100, 48),
+    (11, 64, 7),
+    (49, 129, 65),
+    (3, 1, 130),
+];
+
+#[test]
+fn a_product_agrees_with_sums_in_f64_from_rows_and_from_columns() {
+    for (m, k, n) in SIZES {
+        let (left, right) = (random(m * k, 1), random(k * n, 2));
+        let expected = expected(m, k, n, &left, &right);
+        let mut packed = vec![f32::NAN; panels_len(k, n)];
+        pack(&right, k, n, n, &mut packed);
+        let panels = Panels::new(&packed, k, n);
+        let turned = transposed(m, k, &left);
+        for left in [Left::rows(&left, m, k, k), Left::columns(&turned, m, k, m)] {
+            let mut out = vec![f32::NAN; m * n];
+            let mut block = Block::new(&mut out, m, n, n);
+            multiply(&left, &panels, 0..k, 0..n, &mut block, Write::Overwrite);
+            assert_close(&out, &expected);
+        }
+    }
+}
+
+#[test]
+fn blocks_in_any_pool_and_parts_of_the_depth_add_up_to_the_whole() {
+    for (m, k, n) in SIZES {
+        let (left, right) = (random(m * k, 1), random(k * n, 2));
+        let expected = expected(m, k, n, &left, &right);
+        let mut packed = vec![f32::NAN; panels_len(k, n)];
+        pack_transposed(&[&transposed(k, n, &right)], k, n, &mut packed);
+        let panels = Panels::new(&packed, k, n);
+        in_pools(|| {
+            let mut out = vec![f32::NAN; m * n];
+            grid(&mut out, n, 5, panel_width(), |mut block| {
+                let (rows, columns) = (block.rows(), block.columns());
+                for (number, depths) in [0..k / 2, k / 2..k].into_iter().enumerate() {
+                    let write = if number == 0 { Write::Overwrite } else { Write::Accumulate };
+                    let values = &left[(rows.start * k + depths.start).min(left.len())..];
+                    let part = Left::rows(values, rows.len(), depths.len(), k);
+                    multiply(&part, &panels, depths, columns.clone(), &mut block, write);
+                }
+            });
+            assert_close(&out, &expected);
+        });
+    }
+}
+
+#[test]
+fn unaligned_values_and_rows_further_apart_are_read_and_written_right() {
+    let (m, k, n) = (13, 21, 35);
+    for shift in 0..5 {
+        let (left, right) = (random(m * k, 1), random(k * n, 2));
+        let expected = expected(m, k, n, &left, &right);
+        let mut packed = vec![0.0; panels_len(k, n)];
+        pack(&right, k, n, n, &mut packed);
+        let mut spread = vec![f32::NAN; shift + m * (k + 3)];
+        for row in 0..m {
+            spread[shift + row * (k + 3)..][..k].copy_from_slice(&left[row * k..][..k]);
+        }
+        let mut out = vec![7.0; shift + m * (n + 2)];
+        let mut block = Block::new(&mut out[shift..], m, n, n + 2);
+        let left = Left::rows(&spread[shift..], m, k, k + 3);
+        let panels = Panels::new(&packed, k, n);
+        multiply(&left, &panels, 0..k, 0..n, &mut block, Write::Overwrite);
+        for row in 0..m {
+            let out = &out[shift + row * (n + 2)..][..n + 2];
+            assert_close(&out[..n], &expected[row * n..][..n]);
+            assert_eq!(out[n..], [7.0; 2]);
+        }
+    }
+}
+
+#[test]
+fn parts_are_packed_one_below_the_other() {
+    let parts = [[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [7.0, 8.0, 9.0, 10.0, 11.0, 12.0]];
+    // Each is [columns = 3, depth = 2].
+    let mut packed = vec![f32::NAN; panels_len(4, 3)];
+    pack_transposed(&[&parts[0], &parts[1]], 2, 3, &mut packed);
+    let rows: Vec<&[f32]> = packed.chunks(panel_width()).map(|row| &row[..3]).collect();
+    assert_eq!(rows, [[1.0, 3.0, 5.0], [2.0, 4.0, 6.0], [7.0, 9.0, 11.0], [8.0, 10.0, 12.0]]);
+    assert!(packed.chunks(panel_width()).all(|row| row[3..].iter().all(|&x| x == 0.0)));
+}
+
+#[test]
+#[should_panic(expected = "reaches beyond")]
+fn a_left_matrix_larger_than_its_values_is_refused() {
+    let _ = Left::rows(&[0.0; 5], 2, 3, 3);
+}
