@@ -18,6 +18,7 @@
 mod patches;
 
 use crate::matmul::Write;
+use crate::norm::{Moments, MomentsOfBlocks};
 use crate::panels::{
     Block, Left, Panels, grid, multiply, pack, pack_on_all, pack_transposed, panel_width,
     panels_len,
@@ -125,6 +126,21 @@ pub(crate) fn out_size(size: usize, kernel: usize, stride: usize, padding: usize
 /// When a length does not follow from the shape.
 pub fn forward(shape: &ConvShape, x: &[f32], weights: &[f32], y: &mut [f32]) {
     forward_then(shape, x, weights, y, |_| {});
+}
+
+/// [`forward`], and the moments of each channel of the result, taken while it is in the cache.
+///
+/// # Panics
+/// When a length does not follow from the shape.
+pub fn forward_with_moments(
+    shape: &ConvShape,
+    x: &[f32],
+    weights: &[f32],
+    y: &mut [f32],
+) -> Moments {
+    let moments = MomentsOfBlocks::new(shape.outputs);
+    forward_then(shape, x, weights, y, |block| moments.see(block));
+    moments.finish()
 }
 
 /// [`forward`], and `then` for each block of the result while it is in the cache.

@@ -6,9 +6,12 @@
 //! as the first. Sums are `f32` inside a block of rows and `f64` across blocks.
 
 use crate::elementwise::relu;
-use crate::parallel::task_values;
+use crate::panels::Block;
+use crate::parallel::{pieces, task_values};
 use crate::simd::multiversion;
 use rayon::prelude::*;
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 /// Rows of a block, summed in `f32`.
 const BLOCK_ROWS: usize = 64;
@@ -16,6 +19,8 @@ const BLOCK_ROWS: usize = 64;
 const TASK_ROWS: usize = 128;
 /// Rows the pivot is the average of.
 const PIVOT_ROWS: usize = 64;
+/// The same for a block of a few hundred rows.
+const BLOCK_PIVOT_ROWS: usize = 8;
 
 /// Mean and variance of each channel.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +49,101 @@ pub struct NormGradients {
     pub beta: Vec<f32>,
 }
 
+/// A normalisation: the moments and what follows them.
+#[derive(Clone, Copy, Debug)]
+pub struct Norm<'a> {
+    /// Means and variances, `[channels]`.
+    pub moments: &'a Moments,
+    /// Added to the variance.
+    pub epsilon: f32,
+    /// Factors, `[channels]`.
+    pub gamma: &'a [f32],
+    /// Offsets, `[channels]`.
+    pub beta: &'a [f32],
+}
+
+impl<'a> Norm<'a> {
+    fn affine(&self, channels: usize) -> Affine<'a> {
+        Affine::new(channels, self.moments, self.epsilon, self.gamma, self.beta)
+    }
+}
+
+/// Moments of a matrix that appears block by block, taken while each block is in the cache.
+///
+/// Each block is summed about the average of a few of its own rows; the blocks are then joined in
+/// their order (Chan, Golub and `LeVeque`, 1983), so that nothing depends on which was first.
+pub(crate) struct MomentsOfBlocks {
+    channels: usize,
+    blocks: Mutex<Vec<BlockSums>>,
+}
+
+/// What is kept of a block.
+struct BlockSums {
+    first_row: usize,
+    first_channel: usize,
+    rows: usize,
+    /// Pivot, sum and sum of squares about the pivot of each channel, `[3, channels]`.
+    sums: Vec<f32>,
+}
+
+impl MomentsOfBlocks {
+    pub(crate) fn new(channels: usize) -> Self {
+        Self { channels, blocks: Mutex::default() }
+    }
+
+    /// Adds a finished block.
+    pub(crate) fn see(&self, block: &Block) {
+        let (rows, channels) = (block.rows(), block.columns());
+        let mut sums = vec![0.0; 3 * channels.len()];
+        let (pivot, rest) = sums.split_at_mut(channels.len());
+        let (first, second) = rest.split_at_mut(channels.len());
+        let count = rows.len().min(BLOCK_PIVOT_ROWS);
+        for number in 0..count {
+            let row = block.row(number * rows.len() / count);
+            pivot.iter_mut().zip(row).for_each(|(sum, &value)| *sum += value / count as f32);
+        }
+        for start in (0..rows.len()).step_by(4) {
+            if start + 4 <= rows.len() {
+                let rows = [0, 1, 2, 3].map(|offset| block.row(start + offset));
+                sum_four_about(rows, pivot, first, second);
+            } else {
+                for row in start..rows.len() {
+                    sum_about(block.row(row), pivot, first, second);
+                }
+            }
+        }
+        let (first_row, first_channel) = (rows.start, channels.start);
+        let sums = BlockSums { first_row, first_channel, rows: rows.len(), sums };
+        self.blocks.lock().unwrap_or_else(PoisonError::into_inner).push(sums);
+    }
+
+    /// The moments of all that was seen.
+    pub(crate) fn finish(self) -> Moments {
+        let mut blocks = self.blocks.into_inner().unwrap_or_else(PoisonError::into_inner);
+        blocks.sort_by_key(|block| (block.first_row, block.first_channel));
+        // Rows so far, their mean and their squares about it.
+        let mut so_far = vec![(0.0f64, 0.0f64, 0.0f64); self.channels];
+        for BlockSums { first_channel, rows, sums, .. } in &blocks {
+            let channels = sums.len() / 3;
+            let n = *rows as f64;
+            for channel in 0..channels {
+                let [pivot, first, second] =
+                    [0, 1, 2].map(|which| f64::from(sums[which * channels + channel]));
+                let (mean, squares) = (pivot + first / n, second - first * first / n);
+                let (seen, old, spread) = &mut so_far[first_channel + channel];
+                let (total, step) = (*seen + n, mean - *old);
+                *old += step * n / total;
+                *spread += squares + step * step * *seen * n / total;
+                *seen = total;
+            }
+        }
+        Moments {
+            mean: so_far.iter().map(|&(_, mean, _)| mean as f32).collect(),
+            variance: so_far.iter().map(|&(n, _, m2)| (m2.max(0.0) / n.max(1.0)) as f32).collect(),
+        }
+    }
+}
+
 /// Two sums of each channel, `[channels]` each.
 struct Sums {
     first: Vec<f64>,
@@ -69,29 +169,54 @@ impl Sums {
     fn over_blocks(
         len: usize,
         channels: usize,
-        block: impl Fn(std::ops::Range<usize>, &mut [f32], &mut [f32]) + Sync,
+        block: impl Fn(Range<usize>, &mut [f32], &mut [f32]) + Sync,
     ) -> Self {
         let task = task_values(channels, TASK_ROWS);
         let parts: Vec<Self> = (0..len.div_ceil(task))
             .into_par_iter()
             .map(|number| {
-                let mut sums = Self::new(channels);
-                let mut rows = vec![0.0; 2 * channels];
-                let end = ((number + 1) * task).min(len);
-                for start in (number * task..end).step_by(BLOCK_ROWS * channels) {
-                    rows.fill(0.0);
-                    let (first, second) = rows.split_at_mut(channels);
-                    block(start..(start + BLOCK_ROWS * channels).min(end), first, second);
-                    sums.add(first, second);
-                }
-                sums
+                let start = number * task;
+                let len = task.min(len - start);
+                Self::of_blocks(len, channels, |range, first, second| {
+                    block(start + range.start..start + range.end, first, second);
+                })
             })
             .collect();
+        Self::total(&parts, channels)
+    }
+
+    /// The blocks of one task, one after the other.
+    fn of_blocks(
+        len: usize,
+        channels: usize,
+        mut block: impl FnMut(Range<usize>, &mut [f32], &mut [f32]),
+    ) -> Self {
+        let mut sums = Self::new(channels);
+        let mut rows = vec![0.0; 2 * channels];
+        for range in pieces(len, BLOCK_ROWS * channels) {
+            rows.fill(0.0);
+            let (first, second) = rows.split_at_mut(channels);
+            block(range, first, second);
+            sums.add(first, second);
+        }
+        sums
+    }
+
+    fn total(parts: &[Self], channels: usize) -> Self {
         let mut total = Self::new(channels);
-        for part in &parts {
+        for part in parts {
             total.add(&part.first, &part.second);
         }
         total
+    }
+
+    /// As sums of gradients and of gradients times distances from the mean.
+    fn gradients(&self, affine: &Affine) -> NormGradients {
+        let scaled = self.second.iter().zip(&affine.inverse_deviation);
+        NormGradients {
+            gamma: scaled.map(|(&sum, &inverse)| (sum * f64::from(inverse)) as f32).collect(),
+            beta: self.first.iter().map(|&sum| sum as f32).collect(),
+        }
     }
 }
 
@@ -185,11 +310,95 @@ pub fn normalise_backward(
     dx.par_chunks_mut(task)
         .zip(x.par_chunks(task).zip(dout.par_chunks(task)))
         .for_each(|(dx, (x, dout))| backward_block(x, &affine, activation, &means, dout, dx));
-    let scaled = sums.second.iter().zip(&affine.inverse_deviation);
-    NormGradients {
-        gamma: scaled.map(|(&sum, &inverse)| (sum * f64::from(inverse)) as f32).collect(),
-        beta: sums.first.iter().map(|&sum| sum as f32).collect(),
-    }
+    sums.gradients(&affine)
+}
+
+/// `out = act((x - mean) / sqrt(variance + epsilon) * gamma + beta + residual)`, `x`, `residual`
+/// and `out` `[rows, channels]`.
+///
+/// # Panics
+/// When a length does not fit.
+pub fn normalise_add(
+    x: &[f32],
+    channels: usize,
+    norm: &Norm,
+    residual: &[f32],
+    activation: Activation,
+    out: &mut [f32],
+) {
+    rows_of(x, channels);
+    assert_eq!(x.len(), out.len(), "values of input and output");
+    assert_eq!(x.len(), residual.len(), "values of input and residual");
+    let affine = norm.affine(channels);
+    let task = task_values(channels, 1);
+    out.par_chunks_mut(task).zip(x.par_chunks(task).zip(residual.par_chunks(task))).for_each(
+        |(out, (x, residual))| normalise_add_block(x, &affine, residual, activation, out),
+    );
+}
+
+/// [`normalise_backward`] with the result in the place of the output's gradient: `dout` becomes
+/// the gradient of `x`.
+///
+/// # Panics
+/// When a length does not fit.
+pub fn normalise_backward_in_place(
+    x: &[f32],
+    channels: usize,
+    norm: &Norm,
+    activation: Activation,
+    dout: &mut [f32],
+) -> NormGradients {
+    let rows = rows_of(x, channels);
+    assert_eq!(x.len(), dout.len(), "values of input and output gradient");
+    let affine = norm.affine(channels);
+    let sums = Sums::over_blocks(x.len(), channels, |range, first, second| {
+        sum_gradients(&x[range.clone()], &affine, activation, &dout[range], first, second);
+    });
+    let means = GradientMeans::new(&sums, &affine, rows);
+    let task = task_values(channels, 1);
+    dout.par_chunks_mut(task)
+        .zip(x.par_chunks(task))
+        .for_each(|(dout, x)| backward_block_in_place(x, &affine, activation, &means, dout));
+    sums.gradients(&affine)
+}
+
+/// The gradients of [`normalise_add`] with a `ReLU`, whose result was `out`, when the moments are
+/// those of `x` itself: `dout` becomes the gradient of the residual (its values where `out` is
+/// above 0), `dx` that of `x`.
+///
+/// # Panics
+/// When a length does not fit.
+pub fn normalise_add_backward(
+    x: &[f32],
+    channels: usize,
+    norm: &Norm,
+    out: &[f32],
+    dout: &mut [f32],
+    dx: &mut [f32],
+) -> NormGradients {
+    let rows = rows_of(x, channels);
+    let lengths = [out.len(), dout.len(), dx.len()];
+    assert_eq!(lengths, [x.len(); 3], "values of input, output and their gradients");
+    let affine = norm.affine(channels);
+    let task = task_values(channels, TASK_ROWS);
+    let parts: Vec<Sums> = dout
+        .par_chunks_mut(task)
+        .zip(x.par_chunks(task).zip(out.par_chunks(task)))
+        .map(|(dout, (x, out))| {
+            Sums::of_blocks(dout.len(), channels, |range, first, second| {
+                let (x, out, dout) = (&x[range.clone()], &out[range.clone()], &mut dout[range]);
+                cut_and_sum(x, &affine, out, dout, first, second);
+            })
+        })
+        .collect();
+    let sums = Sums::total(&parts, channels);
+    let means = GradientMeans::new(&sums, &affine, rows);
+    let task = task_values(channels, 1);
+    let dout: &[f32] = dout;
+    dx.par_chunks_mut(task)
+        .zip(x.par_chunks(task).zip(dout.par_chunks(task)))
+        .for_each(|(dx, (x, dout))| backward_block(x, &affine, Activation::None, &means, dout, dx));
+    sums.gradients(&affine)
 }
 
 fn rows_of(x: &[f32], channels: usize) -> usize {
@@ -251,14 +460,7 @@ multiversion! {
             let (a, rest) = rows.split_at(channels);
             let (b, rest) = rest.split_at(channels);
             let (c, d) = rest.split_at(channels);
-            let sums = first.iter_mut().zip(second.iter_mut()).zip(pivot);
-            for (((((first, second), &pivot), &a), &b), (&c, &d)) in
-                sums.zip(a).zip(b).zip(c.iter().zip(d))
-            {
-                let (a, b, c, d) = (a - pivot, b - pivot, c - pivot, d - pivot);
-                *first += (a + b) + (c + d);
-                *second += (a * a + b * b) + (c * c + d * d);
-            }
+            sum_four([a, b, c, d], pivot, first, second);
         }
         for row in groups.remainder().chunks_exact(channels) {
             let sums = first.iter_mut().zip(second.iter_mut()).zip(pivot);
@@ -271,10 +473,63 @@ multiversion! {
 }
 
 multiversion! {
+    /// The same of four rows that lie anywhere.
+    fn sum_four_about(rows: [&[f32]; 4], pivot: &[f32], first: &mut [f32], second: &mut [f32]) {
+        sum_four(rows, pivot, first, second);
+    }
+}
+
+#[inline(always)]
+fn sum_four([a, b, c, d]: [&[f32]; 4], pivot: &[f32], first: &mut [f32], second: &mut [f32]) {
+    let sums = first.iter_mut().zip(second.iter_mut()).zip(pivot);
+    for (((((first, second), &pivot), &a), &b), (&c, &d)) in sums.zip(a).zip(b).zip(c.iter().zip(d))
+    {
+        let (a, b, c, d) = (a - pivot, b - pivot, c - pivot, d - pivot);
+        *first += (a + b) + (c + d);
+        *second += (a * a + b * b) + (c * c + d * d);
+    }
+}
+
+multiversion! {
     fn normalise_block(x: &[f32], affine: &Affine, activation: Activation, out: &mut [f32]) {
         match activation {
             Activation::None => normalise_rows(x, affine, |value| value, out),
             Activation::Relu => normalise_rows(x, affine, relu, out),
+        }
+    }
+}
+
+multiversion! {
+    fn normalise_add_block(
+        x: &[f32],
+        affine: &Affine,
+        residual: &[f32],
+        activation: Activation,
+        out: &mut [f32],
+    ) {
+        match activation {
+            Activation::None => normalise_add_rows(x, affine, residual, |value| value, out),
+            Activation::Relu => normalise_add_rows(x, affine, residual, relu, out),
+        }
+    }
+}
+
+#[inline(always)]
+fn normalise_add_rows(
+    x: &[f32],
+    affine: &Affine,
+    residual: &[f32],
+    activation: impl Fn(f32) -> f32,
+    out: &mut [f32],
+) {
+    let channels = affine.scale.len();
+    let rows = x.chunks_exact(channels).zip(residual.chunks_exact(channels));
+    for (out, (x, residual)) in out.chunks_exact_mut(channels).zip(rows) {
+        let parameters = affine.mean.iter().zip(&affine.scale).zip(affine.beta);
+        for ((out, (&x, &residual)), ((&mean, &scale), &beta)) in
+            out.iter_mut().zip(x.iter().zip(residual)).zip(parameters)
+        {
+            *out = activation((x - mean) * scale + beta + residual);
         }
     }
 }
@@ -346,6 +601,56 @@ multiversion! {
                 let centred = x - mean;
                 let gradient = passed(activation, centred, scale, beta, dout);
                 *dx = scale * (gradient - average - centred * slope);
+            }
+        }
+    }
+}
+
+multiversion! {
+    fn backward_block_in_place(
+        x: &[f32],
+        affine: &Affine,
+        activation: Activation,
+        means: &GradientMeans,
+        dout: &mut [f32],
+    ) {
+        let channels = affine.scale.len();
+        for (dout, x) in dout.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
+            let parameters = affine.mean.iter().zip(&affine.scale).zip(affine.beta);
+            let means = means.average.iter().zip(&means.slope);
+            for (((dout, &x), ((&mean, &scale), &beta)), (&average, &slope)) in
+                dout.iter_mut().zip(x).zip(parameters).zip(means)
+            {
+                let centred = x - mean;
+                let gradient = passed(activation, centred, scale, beta, *dout);
+                *dout = scale * (gradient - average - centred * slope);
+            }
+        }
+    }
+}
+
+multiversion! {
+    /// Leaves of `dout` what passes a `ReLU` with the result `out`, and adds it and its product
+    /// with `x - mean`.
+    fn cut_and_sum(
+        x: &[f32],
+        affine: &Affine,
+        out: &[f32],
+        dout: &mut [f32],
+        first: &mut [f32],
+        second: &mut [f32],
+    ) {
+        let channels = affine.scale.len();
+        let rows = x.chunks_exact(channels).zip(out.chunks_exact(channels));
+        for (dout, (x, out)) in dout.chunks_exact_mut(channels).zip(rows) {
+            let sums = first.iter_mut().zip(second.iter_mut()).zip(affine.mean);
+            for (((first, second), &mean), (dout, (&x, &out))) in
+                sums.zip(dout.iter_mut().zip(x.iter().zip(out)))
+            {
+                let gradient = if out > 0.0 { *dout } else { 0.0 };
+                *dout = gradient;
+                *first += gradient;
+                *second += gradient * (x - mean);
             }
         }
     }

@@ -256,6 +256,13 @@ impl<'a> Block<'a> {
     }
 
     /// The values of row `row` of the block, counted from its first.
+    pub(crate) fn row(&self, row: usize) -> &[f32] {
+        assert!(row < self.rows.len(), "row {row} of {}", self.rows.len());
+        // SAFETY: `new` and `grid` made sure that all rows lie in the lender's values.
+        unsafe { std::slice::from_raw_parts(self.start.add(row * self.stride), self.columns.len()) }
+    }
+
+    /// [`Self::row`], to be changed.
     pub(crate) fn row_mut(&mut self, row: usize) -> &mut [f32] {
         assert!(row < self.rows.len(), "row {row} of {}", self.rows.len());
         // SAFETY: `new` and `grid` made sure that all rows lie in the lender's values, and the
