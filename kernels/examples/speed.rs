@@ -1,5 +1,6 @@
 //! How fast the kernels are on this machine: the convolutions and norms of a training step of
-//! ResNet50, a two-way recurrent layer, and exact search.
+//! ResNet50, the depthwise convolutions of EfficientNet-Lite2, a two-way recurrent layer, and
+//! exact search.
 //!
 //! ```text
 //! cargo run --release -p looksee-kernels --example speed [threads]
@@ -9,6 +10,7 @@
 
 use looksee_kernels::adam::Adam;
 use looksee_kernels::conv::{self, ConvShape};
+use looksee_kernels::depthwise::{self, DepthwiseShape, Epilogue, same_padding};
 use looksee_kernels::gru::{self, Direction, GruShape};
 use looksee_kernels::matmul::matmul;
 use looksee_kernels::norm::{self, Activation};
@@ -27,6 +29,7 @@ fn main() {
         for (n, side) in [(32, 64), (16, 128), (8, 224), (1, 224)] {
             residual_network(n, side);
         }
+        depthwise_layers(16, 128);
         optimiser();
         recurrent(32, 70, 50, 256);
         search(70_000, 50);
@@ -157,6 +160,62 @@ fn add_layer(shape: &ConvShape, times: f64, total: &mut Seconds) {
                 &y, channels, &moments, 1e-5, &gamma, &beta, act, &out, &mut dy,
             );
         });
+}
+
+/// The depthwise layers of EfficientNet-Lite2: channels, side at 128 pixels, kernel, stride, and
+/// how many there are.
+const DEPTHWISE: [[usize; 5]; 12] = [
+    [32, 64, 3, 1, 1],
+    [96, 64, 3, 2, 1],
+    [144, 32, 3, 1, 2],
+    [144, 32, 5, 2, 1],
+    [288, 16, 5, 1, 2],
+    [288, 16, 3, 2, 1],
+    [528, 8, 3, 1, 3],
+    [528, 8, 5, 1, 1],
+    [720, 8, 5, 1, 3],
+    [720, 8, 5, 2, 1],
+    [1248, 4, 5, 1, 4],
+    [1248, 4, 3, 1, 1],
+];
+
+/// All depthwise layers for square pictures.
+fn depthwise_layers(n: usize, side_px: usize) {
+    let (mut operations, mut bytes, mut seconds) = (0.0, 0.0, [0.0; 3]);
+    for [channels, side, kernel, stride, times] in DEPTHWISE {
+        let (side, times) = (side * side_px / 128, times as f64);
+        let (before, after) = same_padding(side, kernel, stride);
+        let (before, after) = ([before; 2], [after; 2]);
+        let (height, width) = (side, side);
+        let shape = DepthwiseShape { n, height, width, channels, kernel, stride, before, after };
+        operations += times * 2.0 * (shape.outputs() * kernel * kernel) as f64;
+        bytes += times * 4.0 * (shape.inputs() + shape.outputs() + shape.weights()) as f64;
+        for (total, layer) in seconds.iter_mut().zip(depthwise_layer(&shape)) {
+            *total += times * layer;
+        }
+    }
+    let [forward, input, weights] = seconds.map(|seconds| {
+        let (operations, bytes) = (operations / seconds / 1e9, bytes / seconds / 1e9);
+        format!("{:.1} ms {operations:.0} GFLOP/s {bytes:.0} GB/s", seconds * 1e3)
+    });
+    println!(
+        "EfficientNet-Lite2 {n} x {side_px}, depthwise: forward {forward}; input {input}; weights \
+         {weights}"
+    );
+}
+
+/// Seconds of the forward pass and of both gradients.
+fn depthwise_layer(shape: &DepthwiseShape) -> [f64; 3] {
+    let (x, weights) = (values(shape.inputs()), values(shape.weights()));
+    let bias = values(shape.channels);
+    let epilogue = Epilogue { bias: Some(&bias), activation: Activation::Relu6 };
+    let mut y = vec![0.0; shape.outputs()];
+    let (mut dx, mut dw) = (x.clone(), weights.clone());
+    [
+        best(|| depthwise::forward(shape, &x, &weights, epilogue, &mut y)),
+        best(|| depthwise::backward_input(shape, &y, &weights, &mut dx)),
+        best(|| depthwise::backward_weights(shape, &x, &y, &mut dw)),
+    ]
 }
 
 fn max_pool(n: usize, side: usize) -> f64 {

@@ -13,7 +13,7 @@
 //!
 //! | module | what it computes |
 //! |---|---|
-//! | [`conv`], [`norm`], [`pool`], [`elementwise`] | the layers of a residual network and their gradients |
+//! | [`conv`], [`depthwise`], [`norm`], [`pool`], [`elementwise`] | the layers of a network for pictures and their gradients |
 //! | [`gru`] | a recurrent layer over whole sequences, and its gradients |
 //! | [`matmul`] | the matrix product under all of them |
 //! | [`nearest`] | the rows nearest to each row of a block |
@@ -29,6 +29,7 @@ mod activate;
 pub mod adam;
 pub mod charges;
 pub mod conv;
+pub mod depthwise;
 pub mod elementwise;
 pub mod gru;
 pub mod mapped;

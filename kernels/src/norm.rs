@@ -1,4 +1,4 @@
-//! Batch norm over rows of channels, with the `ReLU` that usually follows it.
+//! Batch norm over rows of channels, with the `ReLU` or `ReLU6` that usually follows it.
 //!
 //! Every pass is bound by memory, so each reads its input once. The variance is taken about a
 //! pivot near the mean (the average of a few rows spread over the input): `E[x^2] - E[x]^2` about
@@ -38,6 +38,8 @@ pub enum Activation {
     None,
     /// `max(x, 0)`.
     Relu,
+    /// `min(max(x, 0), 6)`.
+    Relu6,
 }
 
 /// The gradients of the parameters of a normalisation.
@@ -495,6 +497,7 @@ multiversion! {
         match activation {
             Activation::None => normalise_rows(x, affine, |value| value, out),
             Activation::Relu => normalise_rows(x, affine, relu, out),
+            Activation::Relu6 => normalise_rows(x, affine, relu6, out),
         }
     }
 }
@@ -545,13 +548,24 @@ fn normalise_rows(x: &[f32], affine: &Affine, activation: impl Fn(f32) -> f32, o
     }
 }
 
-/// The gradient that passes the activation: all of it, or where the result was above 0.
+/// `x` within 0 and 6; NaN stays NaN.
+#[inline(always)]
+fn relu6(x: f32) -> f32 {
+    let x = relu(x);
+    if x > 6.0 { 6.0 } else { x }
+}
+
+/// The gradient that passes the activation: all of it, or where the result was not cut off.
 #[inline(always)]
 fn passed(activation: Activation, centred: f32, scale: f32, beta: f32, dout: f32) -> f32 {
     match activation {
         Activation::None => dout,
         Activation::Relu if centred * scale + beta > 0.0 => dout,
         Activation::Relu => 0.0,
+        Activation::Relu6 => {
+            let value = centred * scale + beta;
+            if (value > 0.0) & (value < 6.0) { dout } else { 0.0 }
+        }
     }
 }
 

@@ -64,6 +64,7 @@ impl Channel {
         let act = |value: f64| match self.activation {
             Activation::None => value,
             Activation::Relu => value.max(0.0),
+            Activation::Relu6 => value.clamp(0.0, 6.0),
         };
         self.x.iter().map(|x| act((x - mean) * inverse * self.gamma + self.beta)).collect()
     }
@@ -93,7 +94,7 @@ fn two_groups(count: usize) -> Vec<f32> {
 #[test]
 fn results_and_gradients_agree_with_differences_in_f64() {
     for (rows, channels) in [(2, 1), (3, 2), (7, 5), (13, 3), (70, 17)] {
-        for activation in [Activation::None, Activation::Relu] {
+        for activation in [Activation::None, Activation::Relu, Activation::Relu6] {
             let x = two_groups(rows * channels);
             let dout = random(rows * channels, 5);
             let gamma: Vec<f32> = random(channels, 6).iter().map(|g| g + g.signum()).collect();
@@ -136,6 +137,33 @@ fn values_that_are_not_numbers_stay_in_their_channel() {
     let found = moments(&x, 2);
     assert!(found.mean[0].is_nan() && (found.mean[1] - 2.0).abs() < 1e-6, "{found:?}");
     let mut out = [0.0; 4];
-    normalise(&x, 2, &found, EPSILON, &[1.0; 2], &[0.0; 2], Activation::Relu, &mut out);
-    assert!(out[0].is_nan() && out[2].is_nan() && out[3] > 0.9, "{out:?}");
+    for activation in [Activation::Relu, Activation::Relu6] {
+        normalise(&x, 2, &found, EPSILON, &[1.0; 2], &[0.0; 2], activation, &mut out);
+        assert!(out[0].is_nan() && out[2].is_nan() && out[3] > 0.9, "{out:?}");
+    }
+}
+
+#[test]
+fn relu6_cuts_off_at_both_ends_and_so_does_its_gradient() {
+    // With mean 0, variance 1 and factor 1 a value is its own normalisation.
+    let x = [-1.0, 0.0, 0.5, 5.5, 6.0, 7.0, f32::INFINITY, f32::NEG_INFINITY];
+    let moments = Moments { mean: vec![0.0], variance: vec![1.0] };
+    let mut out = [f32::NAN; 8];
+    normalise(&x, 1, &moments, 0.0, &[1.0], &[0.0], Activation::Relu6, &mut out);
+    assert_close(&out, &[0.0, 0.0, 0.5, 5.5, 6.0, 6.0, 6.0, 0.0].map(Sum::exact));
+    let (finite, mut dx) = (&x[..6], [f32::NAN; 6]);
+    let gradients = normalise_backward(
+        finite,
+        1,
+        &moments,
+        0.0,
+        &[1.0],
+        &[0.0],
+        Activation::Relu6,
+        &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0],
+        &mut dx,
+    );
+    // Only the third and the fourth pass.
+    assert_close(&gradients.beta, &[Sum::exact(12.0)]);
+    assert_close(&gradients.gamma, &[Sum::exact(0.5 * 4.0 + 5.5 * 8.0)]);
 }
