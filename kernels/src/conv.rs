@@ -17,14 +17,16 @@
 
 mod patches;
 
+use crate::elementwise::relu;
 use crate::matmul::Write;
-use crate::norm::{Moments, MomentsOfBlocks};
+use crate::norm::{Activation, Moments, MomentsOfBlocks, relu6};
 use crate::panels::{
     Block, Left, Panels, grid, multiply, pack, pack_on_all, pack_transposed, panel_width,
     panels_len,
 };
-use crate::parallel::{piece_len, pieces, threads};
+use crate::parallel::{TASK_VALUES, piece_len, pieces, threads};
 use crate::scratch::with_scratch;
+use crate::simd::multiversion;
 use patches::{add_patches, with_patches};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -102,8 +104,12 @@ impl ConvShape {
             self.kernel > 0 && self.stride > 0 && self.padding < self.kernel,
             "{self:?} needs a kernel and a stride above 0 and less padding than kernel"
         );
-        assert_eq!(x.len(), self.image() * self.n, "input values of {self:?}");
         assert_eq!(weights.len(), self.taps() * self.outputs, "weights of {self:?}");
+        self.check_maps(x, y);
+    }
+
+    fn check_maps(&self, x: &[f32], y: &[f32]) {
+        assert_eq!(x.len(), self.image() * self.n, "input values of {self:?}");
         assert_eq!(y.len(), self.rows() * self.outputs, "output values of {self:?}");
     }
 
@@ -155,8 +161,94 @@ pub(crate) fn forward_then(
     let (taps, outputs) = (shape.taps(), shape.outputs);
     with_scratch(panels_len(taps, outputs), |packed| {
         pack_on_all(weights, taps, outputs, packed);
-        convolve(shape, x, &Panels::new(packed, taps, outputs), y, then);
+        convolve(shape, x, &Panels::new(packed, taps, outputs), y, Write::Overwrite, then);
     });
+}
+
+/// The weights of a convolution that runs often, packed once.
+#[derive(Clone, Debug)]
+pub struct Packed {
+    panels: Vec<f32>,
+    taps: usize,
+    outputs: usize,
+}
+
+impl Packed {
+    /// Packs `weights` `[kernel * kernel * inputs, outputs]`.
+    ///
+    /// # Panics
+    /// When a length does not follow from the sizes.
+    pub fn new(weights: &[f32], kernel: usize, inputs: usize, outputs: usize) -> Self {
+        let taps = kernel * kernel * inputs;
+        let mut panels = vec![0.0; panels_len(taps, outputs)];
+        pack_on_all(weights, taps, outputs, &mut panels);
+        Self { panels, taps, outputs }
+    }
+}
+
+/// What is done to the result of a convolution while it is in the cache.
+#[derive(Clone, Copy, Debug)]
+pub struct Finish<'a> {
+    /// Added to each channel, `[outputs]`.
+    pub bias: &'a [f32],
+    /// Added to the result, of its shape.
+    pub residual: Option<&'a [f32]>,
+    /// Then applied.
+    pub activation: Activation,
+}
+
+/// `y = activation(x * weights + bias + residual)`; `y` is overwritten.
+///
+/// # Panics
+/// When a length does not follow from the shape.
+pub fn forward_packed(
+    shape: &ConvShape,
+    x: &[f32],
+    weights: &Packed,
+    finish: &Finish,
+    y: &mut [f32],
+) {
+    let (taps, outputs) = (shape.taps(), shape.outputs);
+    assert_eq!((weights.taps, weights.outputs), (taps, outputs), "packed weights of {shape:?}");
+    assert_eq!(finish.bias.len(), outputs, "biases of {shape:?}");
+    assert_eq!(finish.residual.map_or(y.len(), <[f32]>::len), y.len(), "values of the residual");
+    shape.check_maps(x, y);
+    let panels = Panels::new(&weights.panels, taps, outputs);
+    convolve(shape, x, &panels, y, Write::Overwrite, |block| finish_block(block, finish, outputs));
+}
+
+/// Bias, residual and activation of a block of a result with rows of `outputs`.
+fn finish_block(block: &mut Block, finish: &Finish, outputs: usize) {
+    let (rows, columns) = (block.rows(), block.columns());
+    let bias = &finish.bias[columns.clone()];
+    for (number, row) in rows.enumerate() {
+        let start = row * outputs + columns.start;
+        let residual = finish.residual.map(|values| &values[start..start + columns.len()]);
+        finish_row(block.row_mut(number), bias, residual, finish.activation);
+    }
+}
+
+multiversion! {
+    fn finish_row(
+        row: &mut [f32],
+        bias: &[f32],
+        residual: Option<&[f32]>,
+        activation: Activation,
+    ) {
+        match residual {
+            None => row.iter_mut().zip(bias).for_each(|(value, bias)| *value += bias),
+            Some(residual) => {
+                for ((value, bias), residual) in row.iter_mut().zip(bias).zip(residual) {
+                    *value += bias + residual;
+                }
+            }
+        }
+        match activation {
+            Activation::None => {}
+            Activation::Relu => row.iter_mut().for_each(|value| *value = relu(*value)),
+            Activation::Relu6 => row.iter_mut().for_each(|value| *value = relu6(*value)),
+        }
+    }
 }
 
 /// The convolution with weights in panels.
@@ -165,12 +257,13 @@ fn convolve(
     x: &[f32],
     weights: &Panels,
     y: &mut [f32],
+    write: Write,
     then: impl Fn(&mut Block) + Sync,
 ) {
     let depth = piece_len(shape.taps(), shape.taps().div_ceil(BLOCK_DEPTH), 16);
     let (rows, columns) = block_sizes(shape.rows(), shape.outputs);
     grid(y, shape.outputs, rows, columns, |mut block| {
-        let mut write = Write::Overwrite;
+        let mut write = write;
         for taps in pieces(shape.taps(), depth) {
             with_patches(shape, x, block.rows(), taps.clone(), |left| {
                 multiply(left, weights, taps, block.columns(), &mut block, write);
@@ -198,12 +291,33 @@ fn block_sizes(rows: usize, columns: usize) -> (usize, usize) {
 /// # Panics
 /// When a length does not follow from the shape.
 pub fn backward_input(shape: &ConvShape, dy: &[f32], weights: &[f32], dx: &mut [f32]) {
+    write_input_gradient(shape, dy, weights, dx, Write::Overwrite);
+}
+
+/// [`backward_input`], added onto `dx`.
+///
+/// # Panics
+/// When a length does not follow from the shape.
+pub fn add_backward_input(shape: &ConvShape, dy: &[f32], weights: &[f32], dx: &mut [f32]) {
+    write_input_gradient(shape, dy, weights, dx, Write::Accumulate);
+}
+
+fn write_input_gradient(
+    shape: &ConvShape,
+    dy: &[f32],
+    weights: &[f32],
+    dx: &mut [f32],
+    write: Write,
+) {
     shape.check(dx, weights, dy);
+    let scatters = shape.stride > 1;
+    if write == Write::Overwrite && (scatters || dy.is_empty()) {
+        dx.par_chunks_mut(TASK_VALUES).for_each(|dx| dx.fill(0.0));
+    }
     if dy.is_empty() || dx.is_empty() {
-        dx.fill(0.0);
         return;
     }
-    if shape.stride > 1 {
+    if scatters {
         scatter_input(shape, dy, weights, dx);
         return;
     }
@@ -212,7 +326,8 @@ pub fn backward_input(shape: &ConvShape, dy: &[f32], weights: &[f32], dx: &mut [
     let taps = weights.chunks_exact((shape.inputs * shape.outputs).max(1)).rev();
     with_scratch(panels_len(depth, shape.inputs), |packed| {
         pack_transposed(&taps.collect::<Vec<_>>(), shape.outputs, shape.inputs, packed);
-        convolve(&shape.mirrored(), dy, &Panels::new(packed, depth, shape.inputs), dx, |_| {});
+        let panels = Panels::new(packed, depth, shape.inputs);
+        convolve(&shape.mirrored(), dy, &panels, dx, write, |_| {});
     });
 }
 
@@ -236,7 +351,6 @@ fn scatter_input(shape: &ConvShape, dy: &[f32], weights: &[f32], dx: &mut [f32])
 
 fn scatter_part(shape: ConvShape, dy: &[f32], weights: &Panels, dx: &mut [f32]) {
     let (taps, outputs) = (shape.taps(), shape.outputs);
-    dx.fill(0.0);
     let rows_each = (SCATTER_VALUES / taps).clamp(1, shape.rows());
     for rows in pieces(shape.rows(), rows_each) {
         with_scratch(rows.len() * taps, |patches| {

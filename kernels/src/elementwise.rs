@@ -1,5 +1,6 @@
 //! Loops over equal slices: the sum at the end of a residual block and its gradient.
 
+use crate::norm::{Activation, relu6};
 use crate::parallel::TASK_VALUES;
 use crate::simd::multiversion;
 use rayon::prelude::*;
@@ -22,6 +23,25 @@ pub fn add_relu(a: &[f32], b: &[f32], out: &mut [f32]) {
         .for_each(|(out, (a, b))| add_relu_block(a, b, out));
 }
 
+/// `sum = act(sum + term)`.
+///
+/// # Panics
+/// When the lengths differ.
+pub(crate) fn add_activate(sum: &mut [f32], term: &[f32], activation: Activation) {
+    assert_eq!(sum.len(), term.len(), "values of both terms");
+    sum.par_chunks_mut(TASK_VALUES)
+        .zip(term.par_chunks(TASK_VALUES))
+        .for_each(|(sum, term)| add_activate_block(sum, term, activation));
+}
+
+/// `sum += term`.
+///
+/// # Panics
+/// When the lengths differ.
+pub(crate) fn add_assign(sum: &mut [f32], term: &[f32]) {
+    add_activate(sum, term, Activation::None);
+}
+
 /// The gradient of [`add_relu`] (or of a plain `ReLU`) for each of its terms: `dout` where the
 /// result `out` is above 0, else 0.
 ///
@@ -33,6 +53,20 @@ pub fn relu_backward(out: &[f32], dout: &[f32], dx: &mut [f32]) {
     dx.par_chunks_mut(TASK_VALUES)
         .zip(out.par_chunks(TASK_VALUES).zip(dout.par_chunks(TASK_VALUES)))
         .for_each(|(dx, (out, dout))| relu_backward_block(out, dout, dx));
+}
+
+multiversion! {
+    fn add_activate_block(sum: &mut [f32], term: &[f32], activation: Activation) {
+        match activation {
+            Activation::None => sum.iter_mut().zip(term).for_each(|(sum, term)| *sum += term),
+            Activation::Relu => {
+                sum.iter_mut().zip(term).for_each(|(sum, term)| *sum = relu(*sum + term));
+            }
+            Activation::Relu6 => {
+                sum.iter_mut().zip(term).for_each(|(sum, term)| *sum = relu6(*sum + term));
+            }
+        }
+    }
 }
 
 multiversion! {

@@ -14,6 +14,7 @@
 //! | module | what it computes |
 //! |---|---|
 //! | [`conv`], [`depthwise`], [`norm`], [`pool`], [`elementwise`] | the layers of a network for pictures and their gradients |
+//! | [`network`], [`buffers`] | those layers as one network, and the memory it uses again |
 //! | [`gru`] | a recurrent layer over whole sequences, and its gradients |
 //! | [`matmul`] | the matrix product under all of them |
 //! | [`nearest`] | the rows nearest to each row of a block |
@@ -27,6 +28,7 @@
 
 mod activate;
 pub mod adam;
+pub mod buffers;
 pub mod charges;
 pub mod conv;
 pub mod depthwise;
@@ -35,6 +37,7 @@ pub mod gru;
 pub mod mapped;
 pub mod matmul;
 pub mod nearest;
+pub mod network;
 pub mod norm;
 mod panels;
 mod parallel;

@@ -513,6 +513,7 @@ multiversion! {
         match activation {
             Activation::None => normalise_add_rows(x, affine, residual, |value| value, out),
             Activation::Relu => normalise_add_rows(x, affine, residual, relu, out),
+            Activation::Relu6 => normalise_add_rows(x, affine, residual, relu6, out),
         }
     }
 }
@@ -550,7 +551,7 @@ fn normalise_rows(x: &[f32], affine: &Affine, activation: impl Fn(f32) -> f32, o
 
 /// `x` within 0 and 6; NaN stays NaN.
 #[inline(always)]
-fn relu6(x: f32) -> f32 {
+pub(crate) fn relu6(x: f32) -> f32 {
     let x = relu(x);
     if x > 6.0 { 6.0 } else { x }
 }
