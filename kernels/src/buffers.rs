@@ -14,8 +14,16 @@ const MOST_VALUES: usize = 1 << 28;
 /// Unused vectors by their length.
 #[derive(Default)]
 struct Kept {
-    by_length: HashMap<usize, Vec<Vec<f32>>>,
+    by_length: HashMap<usize, Shelf>,
     values: usize,
+}
+
+/// The vectors of one length.
+#[derive(Default)]
+struct Shelf {
+    unused: Vec<Vec<f32>>,
+    /// How many are out. What was never taken from here is freed, not kept.
+    lent: usize,
 }
 
 fn kept() -> MutexGuard<'static, Kept> {
@@ -26,24 +34,26 @@ fn kept() -> MutexGuard<'static, Kept> {
 /// A vector of `len` values that hold whatever the last user left.
 pub fn take(len: usize) -> Vec<f32> {
     let mut kept = kept();
-    match kept.by_length.get_mut(&len).and_then(Vec::pop) {
-        Some(values) => {
-            kept.values -= len;
-            values
-        }
-        None => {
-            drop(kept);
-            vec![0.0; len]
-        }
-    }
+    let shelf = kept.by_length.entry(len).or_default();
+    shelf.lent += 1;
+    let values = shelf.unused.pop();
+    kept.values -= values.as_ref().map_or(0, Vec::len);
+    drop(kept);
+    values.unwrap_or_else(|| vec![0.0; len])
 }
 
-/// Gives a vector back for the next [`take`] of its length.
+/// Gives a vector back for the next [`take`] of its length; one that was not taken is freed.
 pub fn give(values: Vec<f32>) {
     let mut kept = kept();
-    if !values.is_empty() && kept.values + values.len() <= MOST_VALUES {
-        kept.values += values.len();
-        kept.by_length.entry(values.len()).or_default().push(values);
+    let room = kept.values + values.len() <= MOST_VALUES;
+    let Some(shelf) = kept.by_length.get_mut(&values.len()).filter(|shelf| shelf.lent > 0) else {
+        return;
+    };
+    shelf.lent -= 1;
+    if room {
+        let len = values.len();
+        shelf.unused.push(values);
+        kept.values += len;
     }
 }
 
@@ -100,6 +110,8 @@ mod tests {
         give(values);
         assert_eq!(take(12_347)[5].to_bits(), 3.0f32.to_bits());
         assert_eq!(take(12_347), vec![0.0; 12_347]);
+        give(vec![1.0; 12_351]);
+        assert_eq!(take(12_351), vec![0.0; 12_351], "what was not taken is not kept");
     }
 
     #[test]

@@ -9,11 +9,12 @@
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
+use looksee_kernels::network::{self, Folded, LayerParameters, LayerSource, MapShape};
 use looksee_kernels::norm::Moments;
 
 use super::parameters::{Init, Layout, Mode, Parameters, Pass};
 use crate::images::ImageBatch;
-use crate::ops::{self, Activation, Geometry, NormMode, Window};
+use crate::ops::{self, Activation, Geometry, NetworkCall, NormMode, Padding, Window};
 use crate::units::Seed;
 
 /// Before the name of every parameter of an image tower.
@@ -145,7 +146,29 @@ impl Layer {
     }
 }
 
+impl Layer {
+    fn plan(&self) -> network::Layer {
+        let Window { kernel, stride, padding } = self.window;
+        let padding = match padding {
+            Padding::Even(zeros) => network::Padding::Even(zeros),
+            Padding::Same => network::Padding::Same,
+        };
+        let &Self { inputs, outputs, depthwise, activation, epsilon, .. } = self;
+        network::Layer { inputs, outputs, kernel, stride, padding, depthwise, activation, epsilon }
+    }
+}
+
 impl Block {
+    fn plan(&self) -> network::Block {
+        let shortcut = match &self.shortcut {
+            Shortcut::None => network::Shortcut::None,
+            Shortcut::Identity => network::Shortcut::Identity,
+            Shortcut::Projection(layer) => network::Shortcut::Projection(layer.plan()),
+        };
+        let path = self.path.iter().map(Layer::plan).collect();
+        network::Block { path, shortcut, activation: self.activation }
+    }
+
     fn run(&self, pass: &Pass, x: Tensor<4>) -> Tensor<4> {
         let around = match &self.shortcut {
             Shortcut::None => None,
@@ -183,6 +206,16 @@ impl Stage {
                 }
                 layers
             }
+        }
+    }
+
+    fn plan(&self) -> network::Stage {
+        match self {
+            Self::Layer(layer) => network::Stage::Layer(layer.plan()),
+            &Self::MaxPool(Geometry { kernel, stride, padding }) => {
+                network::Stage::MaxPool { kernel, stride, padding }
+            }
+            Self::Block(block) => network::Stage::Block(block.plan()),
         }
     }
 
@@ -227,22 +260,103 @@ impl Network {
 
     /// Pictures -> the last feature map `[n, h, w, features]`.
     pub(crate) fn forward(&self, pass: &Pass, batch: &ImageBatch) -> Tensor<4> {
-        let x = self.pixels.of(pass, batch); // [n, height, width, 3]
-        self.stages.iter().fold(x, |x, stage| stage.run(pass, x))
+        let pixels = self.pixels.of(batch); // [n, height, width, 3]
+        let (height, width) = (batch.height_px, batch.width_px);
+        let input = MapShape { n: batch.len(), height, width, channels: 3 };
+        if pass.goes_layer_by_layer() {
+            let x = pass.tensor(pixels, &[input.n, height, width, 3]);
+            return self.stages.iter().fold(x, |x, stage| stage.run(pass, x));
+        }
+        match pass.mode() {
+            Mode::Training => {
+                let source = Box::new(self.numbers(pass));
+                let call = Arc::new(NetworkCall::new(self.plan(), source, input, pixels));
+                let features = ops::network(pass.device(), &call);
+                pass.note_call(call, self.names());
+                features
+            }
+            Mode::Inference => {
+                let folded = pass.folded(|| Folded::new(&self.plan(), &self.numbers(pass)));
+                let (shape, features) = folded.run(input, &pixels);
+                pass.tensor(features, &[shape.n, shape.height, shape.width, shape.channels])
+            }
+        }
+    }
+
+    fn names(&self) -> Vec<LayerNames> {
+        self.layers().into_iter().map(|(_, layer)| LayerNames::of(layer)).collect()
+    }
+
+    fn numbers(&self, pass: &Pass) -> Numbers {
+        Numbers { parameters: pass.parameters(), names: self.names() }
+    }
+
+    /// The same without names, as the kernels know it.
+    fn plan(&self) -> network::Network {
+        network::Network { stages: self.stages.iter().map(Stage::plan).collect() }
+    }
+}
+
+/// What the parameters of a layer are called.
+#[derive(Clone, Debug)]
+pub(crate) struct LayerNames {
+    pub(crate) weights: String,
+    /// The batch norm.
+    pub(crate) norm: String,
+    pub(crate) gamma: String,
+    pub(crate) beta: String,
+    mean: String,
+    variance: String,
+}
+
+impl LayerNames {
+    fn of(layer: &Layer) -> Self {
+        let norm = &layer.norm;
+        Self {
+            weights: layer.weights(),
+            norm: norm.clone(),
+            gamma: format!("{norm}.weight"),
+            beta: format!("{norm}.bias"),
+            mean: format!("{norm}.running_mean"),
+            variance: format!("{norm}.running_var"),
+        }
+    }
+}
+
+/// The numbers of a network, for the kernels.
+struct Numbers {
+    parameters: Arc<Parameters>,
+    names: Vec<LayerNames>,
+}
+
+impl LayerSource for Numbers {
+    fn layer(&self, number: usize) -> LayerParameters<'_> {
+        let names = &self.names[number];
+        let values = |name: &str| self.parameters.get(name).values.as_slice();
+        LayerParameters {
+            weights: values(&names.weights),
+            gamma: values(&names.gamma),
+            beta: values(&names.beta),
+            mean: values(&names.mean),
+            variance: values(&names.variance),
+            learns: self.parameters.get(&names.weights).trainable,
+        }
     }
 }
 
 impl Pixels {
     /// 8-bit pictures -> normalised values `[n, h, w, 3]`.
-    fn of(&self, pass: &Pass, batch: &ImageBatch) -> Tensor<4> {
+    fn of(&self, batch: &ImageBatch) -> Vec<f32> {
         let Self { mean, deviation } = self;
         let table: [[f32; 256]; 3] = std::array::from_fn(|channel| {
             std::array::from_fn(|value| (value as f32 / 255.0 - mean[channel]) / deviation[channel])
         });
-        let mut values = Vec::with_capacity(batch.rgb.len());
-        for pixel in batch.rgb.chunks_exact(3) {
-            values.extend((0..3).map(|channel| table[channel][usize::from(pixel[channel])]));
+        let mut values = vec![0.0; batch.rgb.len()];
+        for (to, pixel) in values.chunks_exact_mut(3).zip(batch.rgb.chunks_exact(3)) {
+            for channel in 0..3 {
+                to[channel] = table[channel][usize::from(pixel[channel])];
+            }
         }
-        pass.tensor(values, &[batch.len(), batch.height_px, batch.width_px, 3])
+        values
     }
 }

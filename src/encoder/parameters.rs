@@ -7,16 +7,18 @@
 //! types makes saving, freezing and the optimiser's state a walk over one map, and keeps a run
 //! reproducible to the byte.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use looksee_kernels::network::{self, Folded};
 use looksee_kernels::norm::Moments;
 
+use super::network::LayerNames;
 use super::weights::{NamedTensor, Weights};
 use crate::error::{Error, ErrorKind, Result};
-use crate::ops::values_of;
+use crate::ops::{NetworkCall, values_of};
 use crate::units::Seed;
 
 /// How the values of a parameter lie in memory and in a file.
@@ -275,14 +277,62 @@ pub(crate) struct Pass {
     mode: Mode,
     leaves: RefCell<BTreeMap<String, Leaf>>,
     seen: RefCell<Vec<Seen>>,
+    /// Passes through whole networks, with the names of their layers.
+    calls: RefCell<Vec<(Arc<NetworkCall>, Vec<LayerNames>)>>,
+    /// The network that no longer learns.
+    folded: OnceCell<Folded>,
+    layer_by_layer: bool,
 }
 
 impl Pass {
     /// Starts a pass.
     pub(crate) fn new(parameters: Arc<Parameters>, mode: Mode) -> Self {
-        let device = Device::flex();
+        Self::on(Device::flex(), parameters, mode)
+    }
+
+    fn on(device: Device, parameters: Arc<Parameters>, mode: Mode) -> Self {
+        // Whole networks are a matter of the processor's own kernels.
+        let layer_by_layer = device != Device::flex();
         let device = if mode == Mode::Training { device.autodiff() } else { device };
-        Self { parameters, device, mode, leaves: RefCell::default(), seen: RefCell::default() }
+        Self {
+            parameters,
+            device,
+            mode,
+            leaves: RefCell::default(),
+            seen: RefCell::default(),
+            calls: RefCell::default(),
+            folded: OnceCell::new(),
+            layer_by_layer,
+        }
+    }
+
+    /// The same pass with every layer of a network as an operation of its own.
+    #[cfg(test)]
+    pub(crate) fn layer_by_layer(mut self) -> Self {
+        self.layer_by_layer = true;
+        self
+    }
+
+    /// Whether networks are run an operation at a time, as any device can.
+    pub(crate) fn goes_layer_by_layer(&self) -> bool {
+        self.layer_by_layer
+    }
+
+    pub(crate) fn parameters(&self) -> Arc<Parameters> {
+        Arc::clone(&self.parameters)
+    }
+
+    /// The folded network, made at its first use.
+    pub(crate) fn folded(&self, make: impl FnOnce() -> Folded) -> &Folded {
+        self.folded.get_or_init(make)
+    }
+
+    /// Takes the moments of a network's pass, and remembers it for the gradients.
+    pub(crate) fn note_call(&self, call: Arc<NetworkCall>, names: Vec<LayerNames>) {
+        for network::Seen { layer, moments, rows } in &call.found().seen {
+            self.note(&names[*layer].norm, moments, *rows);
+        }
+        self.calls.borrow_mut().push((call, names));
     }
 
     pub(crate) fn mode(&self) -> Mode {
@@ -355,6 +405,14 @@ impl Pass {
             };
             if let Some(gradient) = gradient {
                 by_name.insert(name.clone(), gradient);
+            }
+        }
+        for (call, names) in self.calls.borrow_mut().drain(..) {
+            for found in call.found().gradients.drain(..) {
+                let names = &names[found.layer];
+                by_name.insert(names.weights.clone(), found.weights);
+                by_name.insert(names.gamma.clone(), found.norm.gamma);
+                by_name.insert(names.beta.clone(), found.norm.beta);
             }
         }
         by_name

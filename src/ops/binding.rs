@@ -5,7 +5,7 @@
 //! from it. Their gradients stand in [`FusedGradients`], which only the CPU backend has to offer
 //! and which the autodiff implementation calls.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
@@ -20,6 +20,7 @@ use looksee_kernels::conv::{self, ConvShape};
 use looksee_kernels::depthwise::{self, DepthwiseShape, Epilogue};
 use looksee_kernels::elementwise;
 use looksee_kernels::gru::{self, Direction, GruShape};
+use looksee_kernels::network::{LayerGradients, LayerSource, MapShape, Network, Seen, Tape};
 use looksee_kernels::norm::{self, Activation, Moments};
 use looksee_kernels::pool::{self, PoolShape};
 
@@ -75,6 +76,54 @@ pub(crate) struct NormMode {
     pub activation: Activation,
 }
 
+/// One pass of pictures through a network whose numbers lie outside the framework, and what comes
+/// of it beside the features.
+pub(crate) struct NetworkCall {
+    pub network: Network,
+    pub source: Box<dyn LayerSource>,
+    pub input: MapShape,
+    /// Pixels, of the sizes of `input`.
+    pub pixels: Vec<f32>,
+    found: Mutex<Found>,
+}
+
+/// What passes through a network leave behind.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// Moments of the forward pass.
+    pub seen: Vec<Seen>,
+    /// Gradients of the backward pass.
+    pub gradients: Vec<LayerGradients>,
+}
+
+impl std::fmt::Debug for NetworkCall {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NetworkCall").field("input", &self.input).finish_non_exhaustive()
+    }
+}
+
+impl NetworkCall {
+    pub(crate) fn new(
+        network: Network,
+        source: Box<dyn LayerSource>,
+        input: MapShape,
+        pixels: Vec<f32>,
+    ) -> Self {
+        Self { network, source, input, pixels, found: Mutex::default() }
+    }
+
+    /// What was found so far.
+    pub(crate) fn found(&self) -> MutexGuard<'_, Found> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn train(&self) -> Tape {
+        let tape = self.network.train(&*self.source, self.input, &self.pixels);
+        self.found().seen = tape.seen().to_vec();
+        tape
+    }
+}
+
 /// Operations in which several of the framework's are done in one pass over memory.
 #[backend_extension(Autodiff, Flex)]
 pub(crate) trait Fused: Backend {
@@ -114,6 +163,9 @@ pub(crate) trait Fused: Backend {
         lengths: Arc<[u32]>,
         direction: Direction,
     ) -> FloatTensor<Self>;
+    /// The features of a call's pixels, `[n, h, w, c]`. `trigger` is any tensor that asks for
+    /// gradients: the backward pass starts from it and leaves those of the layers with the call.
+    fn looksee_network(trigger: FloatTensor<Self>, call: Arc<NetworkCall>) -> FloatTensor<Self>;
 }
 
 /// The gradients of [`Fused`].
@@ -168,6 +220,15 @@ pub(crate) trait FusedGradients: Backend {
         lengths: &[u32],
         direction: Direction,
     ) -> [FloatTensor<Self>; 3];
+    /// The forward pass of a network that learns.
+    fn network_forward(call: &NetworkCall) -> (FloatTensor<Self>, Tape);
+    /// Leaves the gradients of the network's layers with the call; that of `trigger` is zeros.
+    fn network_gradients(
+        call: &NetworkCall,
+        tape: Tape,
+        dy: FloatTensor<Self>,
+        trigger: Shape,
+    ) -> FloatTensor<Self>;
 }
 
 /// What the backward pass of a GRU needs of the forward pass.
@@ -323,6 +384,15 @@ impl Fused for Flex {
         gru::forward(&shape, &lengths, inputs.values(), weights.values(), bias.values(), &mut out);
         tensor(out, &[shape.n, shape.len, shape.hidden])
     }
+
+    fn looksee_network(_trigger: FlexTensor, call: Arc<NetworkCall>) -> FlexTensor {
+        features_of(&call.train())
+    }
+}
+
+fn features_of(tape: &Tape) -> FlexTensor {
+    let MapShape { n, height, width, channels } = tape.shape();
+    tensor(tape.features().to_vec(), &[n, height, width, channels])
 }
 
 fn gru_shape(inputs: &Dense, direction: Direction) -> GruShape {
@@ -440,6 +510,22 @@ impl FusedGradients for Flex {
             tensor(gradients.w_h, &[shape.hidden, gates]),
             tensor(gradients.b_h, &[gates]),
         ]
+    }
+
+    fn network_forward(call: &NetworkCall) -> (FlexTensor, Tape) {
+        let tape = call.train();
+        (features_of(&tape), tape)
+    }
+
+    fn network_gradients(
+        call: &NetworkCall,
+        tape: Tape,
+        dy: FlexTensor,
+        trigger: Shape,
+    ) -> FlexTensor {
+        let gradients = tape.backward(&*call.source, Dense::new(dy).values());
+        call.found().gradients = gradients;
+        tensor(vec![0.0; trigger.num_elements()], &trigger)
     }
 }
 
@@ -613,6 +699,28 @@ impl<B: Fused + FusedGradients> Backward<B, 3> for GruBackward {
     }
 }
 
+#[derive(Debug)]
+struct NetworkBackward;
+
+impl<B: Fused + FusedGradients> Backward<B, 1> for NetworkBackward {
+    type State = (Arc<NetworkCall>, Arc<Mutex<Option<Tape>>>, Shape);
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 1>,
+        gradients: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let [of_trigger] = ops.parents;
+        let dy = gradients.consume::<B>(&ops.node);
+        let (call, tape, shape) = ops.state;
+        let tape = tape.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let tape = tape.expect("a pass goes back once");
+        let zeros = B::network_gradients(&call, tape, dy, shape);
+        register!(gradients, B, of_trigger, zeros);
+    }
+}
+
 impl<B: Fused + FusedGradients, C: CheckpointStrategy> Fused for Autodiff<B, C> {
     fn looksee_conv(
         x: FloatTensor<Self>,
@@ -744,6 +852,19 @@ impl<B: Fused + FusedGradients, C: CheckpointStrategy> Fused for Autodiff<B, C> 
                 prepared.finish((saved, lengths, direction), out)
             }
             OpsKind::UnTracked(prepared) => prepared.finish(out),
+        }
+    }
+
+    fn looksee_network(trigger: FloatTensor<Self>, call: Arc<NetworkCall>) -> FloatTensor<Self> {
+        match NetworkBackward.prepare::<C>([trigger.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => {
+                let (out, tape) = B::network_forward(&call);
+                let shape = trigger.primitive().shape();
+                prepared.finish((call, Arc::new(Mutex::new(Some(tape))), shape), out)
+            }
+            OpsKind::UnTracked(prepared) => {
+                prepared.finish(B::looksee_network(trigger.into_primitive(), call))
+            }
         }
     }
 }

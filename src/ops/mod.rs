@@ -9,11 +9,11 @@ mod binding;
 use std::sync::Arc;
 
 use burn::backend::Dispatch;
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use looksee_kernels::norm::Moments;
 
 use binding::Fused;
-pub(crate) use binding::{Geometry, NormMode, Padding, Window};
+pub(crate) use binding::{Geometry, NetworkCall, NormMode, Padding, Window};
 pub(crate) use looksee_kernels::gru::Direction;
 pub(crate) use looksee_kernels::norm::Activation;
 
@@ -117,6 +117,13 @@ pub(crate) fn gru(
         lengths,
         direction,
     ))
+}
+
+/// The features `[n, h, w, c]` of a whole network at once. Moments and, after the backward pass,
+/// the gradients of its layers are left with the call.
+pub(crate) fn network(device: &Device, call: &Arc<NetworkCall>) -> Tensor<4> {
+    let trigger: Tensor<1> = Tensor::zeros([1], device).require_grad();
+    Tensor::from_dispatch(Dispatch::looksee_network(trigger.into_dispatch(), Arc::clone(call)))
 }
 
 /// The values of a tensor, row-major.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use looksee_kernels::adam::Adam;
+use looksee_kernels::buffers;
 
 use super::schedule::Schedule;
 use crate::encoder::parameters::Parameters;
@@ -57,6 +58,7 @@ impl Optimiser {
             let Moments { first, second } = moments;
             adam.step(step, &mut parameter.values, gradient, first, second);
         }
+        gradients.into_values().for_each(buffers::give);
         Ok(length)
     }
 }
