@@ -10,8 +10,8 @@ use std::sync::Arc;
 use burn::tensor::{Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
+use super::image::Pool;
 use super::parameters::{Init, Layout, Mode, Parameters, Pass};
-use super::resnet::Pool;
 use crate::ops::{self, Direction};
 use crate::tokens::TokenBatch;
 use crate::units::Seed;

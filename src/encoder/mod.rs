@@ -4,7 +4,10 @@
 //! makes: an image tower and a text tower ending in the same space, loaded from a folder. With
 //! `ops` these are the only modules that name the tensor framework.
 
+mod efficientnet;
 mod gru;
+mod image;
+pub(crate) mod network;
 pub(crate) mod parameters;
 #[cfg(test)]
 mod reference;
@@ -19,8 +22,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 
 pub use gru::TextTower;
-pub use resnet::{Depth, Pool};
-pub(crate) use resnet::{Freeze, MOMENTUM};
+pub use image::{Depth, Pool};
+pub(crate) use image::{Freeze, MOMENTUM};
 pub use towers::Architecture;
 
 use crate::error::{Error, ErrorKind, Result};

@@ -8,8 +8,8 @@ use burn::tensor::Tensor;
 use serde::Deserialize;
 
 use super::gru::{Gru, TextTower};
+use super::image::{Depth, ImageTower, MOMENTUM, Pool};
 use super::parameters::{Mode, Parameters, Pass};
-use super::resnet::{Depth, MOMENTUM, Pool, ResNet};
 use super::towers::unit_rows;
 use super::weights::{NamedTensor, Weights};
 use crate::images::ImageBatch;
@@ -129,8 +129,13 @@ type Forward = Box<dyn Fn(&Pass) -> Tensor<2>>;
 /// The case's tower on its batch, with the prefix of its names.
 fn tower(case: &Case, parameters: &mut Parameters) -> (&'static str, Forward) {
     if let Some(size) = &case.images {
-        let depth = if case.tower == "resnet18" { Depth::ResNet18 } else { Depth::ResNet50 };
-        let tower = ResNet { depth, pool: Pool::Max, dim: DIM };
+        let (depth, pool) = match case.tower.as_str() {
+            "resnet18" => (Depth::ResNet18, Pool::Max),
+            "resnet50" => (Depth::ResNet50, Pool::Max),
+            "efficientnet-lite0" => (Depth::EfficientNetLite0, Pool::Average),
+            tower => panic!("no tower {tower}"),
+        };
+        let tower = ImageTower::new(depth, pool, DIM);
         tower.add_parameters(parameters, Seed(0));
         let batch = pictures(size);
         return ("image.", Box::new(move |pass| tower.forward(pass, &batch)));

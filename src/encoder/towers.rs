@@ -4,8 +4,8 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::gru::{Gru, TextTower};
+use super::image::{Depth, Freeze, ImageTower, Pool};
 use super::parameters::{Parameters, Pass};
-use super::resnet::{Depth, Pool, ResNet};
 use crate::error::Result;
 use crate::images::{Frame, ImageBatch};
 use crate::ops::values_of;
@@ -30,16 +30,16 @@ pub struct Architecture {
 }
 
 /// The two networks, without their numbers.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Towers {
-    image: ResNet,
+    image: ImageTower,
     text: Gru,
 }
 
 impl Towers {
     pub(crate) fn new(architecture: &Architecture, vocabulary: usize) -> Self {
         let &Architecture { image: depth, image_pool: pool, dim, text: tower, .. } = architecture;
-        Self { image: ResNet { depth, pool, dim }, text: Gru { tower, vocabulary, dim } }
+        Self { image: ImageTower::new(depth, pool, dim), text: Gru { tower, vocabulary, dim } }
     }
 
     /// Fresh parameters.
@@ -48,6 +48,11 @@ impl Towers {
         self.image.add_parameters(&mut parameters, seed);
         self.text.add_parameters(&mut parameters, seed);
         parameters
+    }
+
+    /// Stops the learning of what `freeze` holds of the image tower.
+    pub(crate) fn freeze(&self, parameters: &mut Parameters, freeze: Freeze) {
+        self.image.freeze(parameters, freeze);
     }
 
     /// Pictures -> `[n, dim]`, rows of length 1.

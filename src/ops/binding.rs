@@ -17,6 +17,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Flex, TensorMetadata, backend_extension};
 use burn::tensor::{Bytes, DType, Shape};
 use looksee_kernels::conv::{self, ConvShape};
+use looksee_kernels::depthwise::{self, DepthwiseShape, Epilogue};
 use looksee_kernels::elementwise;
 use looksee_kernels::gru::{self, Direction, GruShape};
 use looksee_kernels::norm::{self, Activation, Moments};
@@ -31,6 +32,37 @@ pub(crate) struct Geometry {
     pub stride: usize,
     /// Rows and columns added on each side.
     pub padding: usize,
+}
+
+/// Zeros around a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Padding {
+    /// As many on each side.
+    Even(usize),
+    /// TensorFlow's: so many that the result is `size / stride` long, rounded up; an odd one goes
+    /// to the end.
+    Same,
+}
+
+/// A window whose padding may depend on the size of the picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Window {
+    /// Side of the window.
+    pub kernel: usize,
+    /// Step of the window.
+    pub stride: usize,
+    /// Zeros around the picture.
+    pub padding: Padding,
+}
+
+impl Window {
+    /// Zeros before and after an axis of `size`.
+    pub(crate) fn zeros(self, size: usize) -> (usize, usize) {
+        match self.padding {
+            Padding::Even(zeros) => (zeros, zeros),
+            Padding::Same => depthwise::same_padding(size, self.kernel, self.stride),
+        }
+    }
 }
 
 /// How batch norm behaves. Its gradient goes through the moments, as is right for a batch's own;
@@ -51,6 +83,12 @@ pub(crate) trait Fused: Backend {
         x: FloatTensor<Self>,
         weights: FloatTensor<Self>,
         geometry: Geometry,
+    ) -> FloatTensor<Self>;
+    /// `x [n, h, w, c]`, `weights [k·k, c]` -> `[n, oh, ow, c]`.
+    fn looksee_depthwise(
+        x: FloatTensor<Self>,
+        weights: FloatTensor<Self>,
+        window: Window,
     ) -> FloatTensor<Self>;
     /// `[n, h, w, c]` -> `[2·c]`: means, then variances.
     fn looksee_moments(x: FloatTensor<Self>) -> FloatTensor<Self>;
@@ -91,6 +129,18 @@ pub(crate) trait FusedGradients: Backend {
         x: FloatTensor<Self>,
         dy: FloatTensor<Self>,
         shape: ConvShape,
+    ) -> FloatTensor<Self>;
+    /// Of the depthwise convolution's input.
+    fn depthwise_input_gradient(
+        dy: FloatTensor<Self>,
+        weights: FloatTensor<Self>,
+        shape: DepthwiseShape,
+    ) -> FloatTensor<Self>;
+    /// Of the depthwise convolution's weights.
+    fn depthwise_weights_gradient(
+        x: FloatTensor<Self>,
+        dy: FloatTensor<Self>,
+        shape: DepthwiseShape,
     ) -> FloatTensor<Self>;
     /// Of batch norm's input, gamma and beta.
     fn batch_norm_gradients(
@@ -173,6 +223,14 @@ fn conv_shape(x: [usize; 4], outputs: usize, geometry: Geometry) -> ConvShape {
     ConvShape { n, height, width, inputs, outputs, kernel, stride, padding }
 }
 
+fn depthwise_shape(x: [usize; 4], window: Window) -> DepthwiseShape {
+    let [n, height, width, channels] = x;
+    let ((top, bottom), (left, right)) = (window.zeros(height), window.zeros(width));
+    let Window { kernel, stride, .. } = window;
+    let (before, after) = ([top, left], [bottom, right]);
+    DepthwiseShape { n, height, width, channels, kernel, stride, before, after }
+}
+
 fn pool_shape(x: [usize; 4], geometry: Geometry) -> PoolShape {
     let [n, height, width, channels] = x;
     let Geometry { kernel, stride, padding } = geometry;
@@ -187,6 +245,14 @@ impl Fused for Flex {
         let mut y = vec![0.0; shape.rows() * outputs];
         conv::forward(&shape, x.values(), weights.values(), &mut y);
         tensor(y, &[shape.n, shape.out_height(), shape.out_width(), outputs])
+    }
+
+    fn looksee_depthwise(x: FlexTensor, weights: FlexTensor, window: Window) -> FlexTensor {
+        let (x, weights) = (Dense::new(x), Dense::new(weights));
+        let shape = depthwise_shape(x.dims(), window);
+        let mut y = vec![0.0; shape.outputs()];
+        depthwise::forward(&shape, x.values(), weights.values(), Epilogue::NONE, &mut y);
+        tensor(y, &[shape.n, shape.out_height(), shape.out_width(), shape.channels])
     }
 
     fn looksee_moments(x: FlexTensor) -> FlexTensor {
@@ -278,6 +344,28 @@ impl FusedGradients for Flex {
         let mut dw = vec![0.0; shape.taps() * shape.outputs];
         conv::backward_weights(&shape, x.values(), dy.values(), &mut dw);
         tensor(dw, &[shape.taps(), shape.outputs])
+    }
+
+    fn depthwise_input_gradient(
+        dy: FlexTensor,
+        weights: FlexTensor,
+        shape: DepthwiseShape,
+    ) -> FlexTensor {
+        let (dy, weights) = (Dense::new(dy), Dense::new(weights));
+        let mut dx = vec![0.0; shape.inputs()];
+        depthwise::backward_input(&shape, dy.values(), weights.values(), &mut dx);
+        tensor(dx, &[shape.n, shape.height, shape.width, shape.channels])
+    }
+
+    fn depthwise_weights_gradient(
+        x: FlexTensor,
+        dy: FlexTensor,
+        shape: DepthwiseShape,
+    ) -> FlexTensor {
+        let (x, dy) = (Dense::new(x), Dense::new(dy));
+        let mut dw = vec![0.0; shape.weights()];
+        depthwise::backward_weights(&shape, x.values(), dy.values(), &mut dw);
+        tensor(dw, &[shape.kernel * shape.kernel, shape.channels])
     }
 
     fn batch_norm_gradients(
@@ -388,6 +476,30 @@ impl<B: Fused + FusedGradients> Backward<B, 2> for ConvBackward {
         let shape = conv_shape([dims[0], dims[1], dims[2], dims[3]], weights.shape()[1], geometry);
         register!(gradients, B, of_weights, B::conv_weights_gradient(x, dy.clone(), shape));
         register!(gradients, B, of_x, B::conv_input_gradient(dy, weights, shape));
+    }
+}
+
+#[derive(Debug)]
+struct DepthwiseBackward;
+
+impl<B: Fused + FusedGradients> Backward<B, 2> for DepthwiseBackward {
+    type State = (NodeId, NodeId, Window);
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 2>,
+        gradients: &mut Gradients,
+        checkpointer: &mut Checkpointer,
+    ) {
+        let [of_x, of_weights] = ops.parents;
+        let dy = gradients.consume::<B>(&ops.node);
+        let (x, weights, window) = ops.state;
+        let x: FloatTensor<B> = checkpointer.retrieve_node_output(x);
+        let weights: FloatTensor<B> = checkpointer.retrieve_node_output(weights);
+        let dims = x.shape();
+        let shape = depthwise_shape([dims[0], dims[1], dims[2], dims[3]], window);
+        register!(gradients, B, of_weights, B::depthwise_weights_gradient(x, dy.clone(), shape));
+        register!(gradients, B, of_x, B::depthwise_input_gradient(dy, weights, shape));
     }
 }
 
@@ -512,6 +624,23 @@ impl<B: Fused + FusedGradients, C: CheckpointStrategy> Fused for Autodiff<B, C> 
         match ConvBackward.prepare::<C>([x.node(), weights.node()]).compute_bound().stateful() {
             OpsKind::Tracked(mut prepared) => {
                 let saved = (prepared.checkpoint(&x), prepared.checkpoint(&weights), geometry);
+                prepared.finish(saved, forward())
+            }
+            OpsKind::UnTracked(prepared) => prepared.finish(forward()),
+        }
+    }
+
+    fn looksee_depthwise(
+        x: FloatTensor<Self>,
+        weights: FloatTensor<Self>,
+        window: Window,
+    ) -> FloatTensor<Self> {
+        let forward =
+            || B::looksee_depthwise(x.primitive().clone(), weights.primitive().clone(), window);
+        match DepthwiseBackward.prepare::<C>([x.node(), weights.node()]).compute_bound().stateful()
+        {
+            OpsKind::Tracked(mut prepared) => {
+                let saved = (prepared.checkpoint(&x), prepared.checkpoint(&weights), window);
                 prepared.finish(saved, forward())
             }
             OpsKind::UnTracked(prepared) => prepared.finish(forward()),

@@ -13,17 +13,42 @@ use burn::tensor::Tensor;
 use looksee_kernels::norm::Moments;
 
 use binding::Fused;
-pub(crate) use binding::{Geometry, NormMode};
+pub(crate) use binding::{Geometry, NormMode, Padding, Window};
 pub(crate) use looksee_kernels::gru::Direction;
 pub(crate) use looksee_kernels::norm::Activation;
 
 /// Convolution without bias: `x [n, h, w, ci]`, `weights [k·k·ci, co]` -> `[n, oh, ow, co]`.
-pub(crate) fn conv(x: Tensor<4>, weights: Tensor<2>, geometry: Geometry) -> Tensor<4> {
+pub(crate) fn conv(x: Tensor<4>, weights: Tensor<2>, window: Window) -> Tensor<4> {
+    let [_, height, width, _] = x.dims();
+    let zeros = [window.zeros(height), window.zeros(width)];
+    let Window { kernel, stride, .. } = window;
+    // The kernel knows padding that is the same on all sides; other zeros are written down.
+    let even = zeros.iter().flat_map(|&(before, after)| [before, after]).all(|z| z == zeros[0].0);
+    let (x, padding) = if even { (x, zeros[0].0) } else { (pad(x, zeros), 0) };
+    let geometry = Geometry { kernel, stride, padding };
     Tensor::from_dispatch(Dispatch::looksee_conv(
         x.into_dispatch(),
         weights.into_dispatch(),
         geometry,
     ))
+}
+
+/// Convolution of each channel with a kernel of its own, without bias: `x [n, h, w, c]`, `weights
+/// [k·k, c]` -> `[n, oh, ow, c]`.
+pub(crate) fn depthwise(x: Tensor<4>, weights: Tensor<2>, window: Window) -> Tensor<4> {
+    Tensor::from_dispatch(Dispatch::looksee_depthwise(
+        x.into_dispatch(),
+        weights.into_dispatch(),
+        window,
+    ))
+}
+
+/// Zeros before and after the rows and the columns: `[n, h, w, c]` -> `[n, h + .., w + .., c]`.
+fn pad(x: Tensor<4>, [(top, bottom), (left, right)]: [(usize, usize); 2]) -> Tensor<4> {
+    let [n, height, width, channels] = x.dims();
+    let padded = [n, top + height + bottom, left + width + right, channels];
+    Tensor::zeros(padded, &x.device())
+        .slice_assign([0..n, top..top + height, left..left + width, 0..channels], x)
 }
 
 /// Mean and variance (biased) of each channel over all rows of `x [n, h, w, c]`; no gradient.
@@ -98,3 +123,6 @@ pub(crate) fn gru(
 pub(crate) fn values_of<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().try_into_vec::<f32>().expect("every tensor of looksee is f32")
 }
+
+#[cfg(test)]
+mod tests;

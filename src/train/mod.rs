@@ -92,8 +92,7 @@ pub fn run(job: &Job, stop: &Stop, listener: Listener<'_>) -> Result<Outcome> {
     } else {
         (fresh_state(job.seed, task), Optimiser::default())
     };
-    let freeze = job.recipe.freeze();
-    parameters.freeze(|name| freeze.holds(name));
+    towers.freeze(&mut parameters, job.recipe.freeze());
     let mut trainer = Trainer {
         job,
         towers,
@@ -155,7 +154,8 @@ fn check_same_task(state: &State, task: &str, job: &Job) -> Result<()> {
     .at_file(&job.output))
 }
 
-/// Takes an image tower in torchvision's names, but not the linear layer at its end.
+/// Takes an image tower under the names of its PyTorch original, but not the linear layer at its
+/// end.
 fn start_from(parameters: &mut Parameters, pretrained: &weights::Weights) -> Result<usize> {
     // Weights of a looksee model carry the tower below "image.".
     let own = pretrained.keys().any(|name| name.starts_with("image."));

