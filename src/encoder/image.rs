@@ -27,7 +27,7 @@ pub enum Depth {
     /// Depthwise blocks, 1280 features; 3.4 million weights.
     #[serde(rename = "efficientnet-lite0")]
     EfficientNetLite0,
-    /// Deeper: 4.2 million weights.
+    /// Deeper: 4.1 million weights.
     #[serde(rename = "efficientnet-lite1")]
     EfficientNetLite1,
     /// Deeper and wider: 4.8 million weights.

@@ -1,5 +1,5 @@
 //! The towers against PyTorch: outputs, every gradient and the running statistics of
-//! `testdata/reference/towers.json` (its README.md has the formula and what the bounds mean).
+//! `testdata/reference/*.json` (the README.md there has the formula and what the bounds mean).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -272,8 +272,7 @@ fn check_case(case: &Case) -> bool {
 
 /// All cases of a tower: outputs and statistics exact in each, gradients exact in at least one
 /// and never further off than a switched value explains.
-fn check(tower: &str) {
-    let text = include_str!("../../testdata/reference/towers.json");
+fn check(text: &str, tower: &str) {
     let reference: Reference = serde_json::from_str(text).unwrap();
     let cases = reference.cases.iter().filter(|case| case.tower == tower);
     let exact: Vec<&str> = cases
@@ -284,17 +283,25 @@ fn check(tower: &str) {
     assert!(!exact.is_empty(), "no training case of {tower} has exact gradients");
 }
 
+const TOWERS: &str = include_str!("../../testdata/reference/towers.json");
+const EFFICIENTNET: &str = include_str!("../../testdata/reference/efficientnet.json");
+
 #[test]
 fn resnet18_gives_pytorchs_outputs_gradients_and_statistics() {
-    check("resnet18");
+    check(TOWERS, "resnet18");
 }
 
 #[test]
 fn resnet50_gives_pytorchs_outputs_gradients_and_statistics() {
-    check("resnet50");
+    check(TOWERS, "resnet50");
+}
+
+#[test]
+fn efficientnet_lite0_gives_pytorchs_outputs_gradients_and_statistics() {
+    check(EFFICIENTNET, "efficientnet-lite0");
 }
 
 #[test]
 fn the_text_tower_gives_pytorchs_outputs_and_gradients() {
-    check("gru");
+    check(TOWERS, "gru");
 }

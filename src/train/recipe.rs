@@ -307,6 +307,22 @@ mod tests {
     }
 
     #[test]
+    fn every_tower_is_set_and_written_by_its_name() {
+        let mut recipe = Recipe::named("default").unwrap();
+        for (name, tower) in [
+            ("resnet18", Depth::ResNet18),
+            ("resnet50", Depth::ResNet50),
+            ("efficientnet-lite0", Depth::EfficientNetLite0),
+            ("efficientnet-lite1", Depth::EfficientNetLite1),
+            ("efficientnet-lite2", Depth::EfficientNetLite2),
+        ] {
+            recipe.set("image.tower", name).unwrap();
+            assert_eq!(recipe.image.tower, tower);
+            assert!(recipe.to_toml().contains(&format!("tower = \"{name}\"")));
+        }
+    }
+
+    #[test]
     fn a_wrong_key_or_value_says_what_is_possible() {
         let mut recipe = Recipe::named("default").unwrap();
         let error = recipe.set("schedule.speed", "1").unwrap_err().to_string();

@@ -1,6 +1,7 @@
-"""Writes towers.json: what PyTorch computes for the towers, so that ours can be checked against it.
+"""Writes what PyTorch computes for the towers, so that ours can be checked against it: ResNet and the
+text tower in towers.json, EfficientNet in efficientnet.json.
 
-    python testdata/reference/make.py
+    python testdata/reference/make.py [FILE ...]
 
 README.md beside this file says how weights and inputs are made and what each number means.
 """
@@ -9,6 +10,7 @@ import copy
 import json
 import math
 import platform
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,17 @@ COMMAND = "python testdata/reference/make.py"
 FEATURES = 16
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
+
+# EfficientNet-Lite0: blocks, kernel, stride, widening and outputs of each group.
+GROUPS = (
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
+)
 
 # With small weights in the last batch norm of each block a deep net is well-conditioned.
 CALM = {"suffix": ".bn3.weight", "scale": 0.05, "shift": 0.2}
@@ -91,11 +104,79 @@ def image_tower(architecture, last_norm=None):
     return net
 
 
-def images(n, height, width):
+class Same(torch.nn.Conv2d):
+    """A convolution with TensorFlow's "SAME" padding, which depends on the picture's size."""
+
+    def __init__(self, inputs, outputs, kernel, stride=1, groups=1):
+        super().__init__(inputs, outputs, kernel, stride, groups=groups, bias=False)
+
+    def forward(self, x):
+        sides = []
+        for size in reversed(x.shape[2:]):
+            steps = math.ceil(size / self.stride[0]) - 1
+            zeros = max(steps * self.stride[0] + self.kernel_size[0] - size, 0)
+            sides += [zeros // 2, zeros - zeros // 2]
+        return super().forward(torch.nn.functional.pad(x, sides))
+
+
+def norm(channels):
+    return torch.nn.BatchNorm2d(channels, eps=1e-3)
+
+
+class LiteBlock(torch.nn.Module):
+    def __init__(self, inputs, outputs, kernel, stride, widening):
+        super().__init__()
+        middle = inputs * widening
+        if widening != 1:
+            self._expand_conv = Same(inputs, middle, 1)
+            self._bn0 = norm(middle)
+        self._depthwise_conv = Same(middle, middle, kernel, stride, groups=middle)
+        self._bn1 = norm(middle)
+        self._project_conv = Same(middle, outputs, 1)
+        self._bn2 = norm(outputs)
+        self.skips = stride == 1 and inputs == outputs
+
+    def forward(self, x):
+        act, y = torch.nn.functional.relu6, x
+        if hasattr(self, "_expand_conv"):
+            y = act(self._bn0(self._expand_conv(y)))
+        y = act(self._bn1(self._depthwise_conv(y)))
+        y = self._bn2(self._project_conv(y))
+        return x + y if self.skips else y
+
+
+class EfficientNetLite0(torch.nn.Module):
+    """The names of lukemelas' EfficientNet-PyTorch, without dropout, with the mean of the features."""
+
+    def __init__(self):
+        super().__init__()
+        self._conv_stem, self._bn0 = Same(3, 32, 3, 2), norm(32)
+        blocks, inputs = [], 32
+        for count, kernel, stride, widening, outputs in GROUPS:
+            for turn in range(count):
+                step = stride if turn == 0 else 1
+                blocks.append(LiteBlock(inputs, outputs, kernel, step, widening))
+                inputs = outputs
+        self._blocks = torch.nn.ModuleList(blocks)
+        self._conv_head, self._bn1 = Same(inputs, 1280, 1), norm(1280)
+        self.fc = torch.nn.Linear(1280, FEATURES)
+
+    def features(self, x):
+        act = torch.nn.functional.relu6
+        x = act(self._bn0(self._conv_stem(x)))
+        for block in self._blocks:
+            x = block(x)
+        return act(self._bn1(self._conv_head(x))).mean((2, 3))
+
+    def forward(self, x):
+        return self.fc(self.features(x))
+
+
+def images(n, height, width, mean=MEAN, std=STD):
     """Normalised pictures, [n, 3, height, width]."""
     pixels = np.floor(uniform("input.images", n * height * width * 3) * 256)
     pixels = pixels.reshape(n, height, width, 3)
-    normalised = (pixels / 255 - np.array(MEAN)) / np.array(STD)
+    normalised = (pixels / 255 - np.array(mean)) / np.array(std)
     return torch.from_numpy(normalised).permute(0, 3, 1, 2).contiguous()
 
 
@@ -165,8 +246,12 @@ def digits(value):
 
 
 def distance(exact, others):
-    """The largest relative L2 distance of the f32 results from the f64 result."""
-    norm = exact.norm().item()
+    """The largest relative L2 distance of the f32 results from the f64 result.
+
+    A gradient that is 0 but for rounding (of an offset that the next batch norm takes away again)
+    counts as one of length 1e-9.
+    """
+    norm = max(exact.norm().item(), 1e-9)
     return digits(max((other - exact).norm().item() for other in others) / norm)
 
 
@@ -221,6 +306,21 @@ def image_case(tower, height, width, mode, last_norm=None):
     )
 
 
+def lite_case(height, width, mode):
+    layers = ("_bn0", "_blocks.5._bn1", "_blocks.15._bn2")
+    fields = ("running_mean", "running_var")
+    watched = [f"{layer}.{field}" for layer in layers for field in fields]
+    return case(
+        f"efficientnet-lite0-{height}x{width}-{mode}",
+        "efficientnet-lite0",
+        mode,
+        {"images": {"n": 3, "height": height, "width": width}, "last_norm": None},
+        fill(EfficientNetLite0().double()),
+        images(3, height, width, 3 * (127 / 255,), 3 * (128 / 255,)),
+        watched if mode == "train" else (),
+    )
+
+
 def text_case():
     vocabulary, dim, hidden, lengths, longest = 50, 12, 20, [7, 3, 1, 5], 7
     sizes = {
@@ -265,8 +365,22 @@ def lines(value, indent=0):
     return "[\n" + ",\n".join(body) + "\n" + " " * indent + "]"
 
 
-def main():
-    torch.manual_seed(0)
+def write(name, cases):
+    document = {
+        "made_by": {
+            "command": COMMAND,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "torchvision": torchvision.__version__,
+            "numpy": np.__version__,
+        },
+        "formula": formula_check(),
+        "cases": cases,
+    }
+    (Path(__file__).parent / name).write_text(lines(document) + "\n")
+
+
+def towers():
     cases = [
         image_case(tower, height, width, mode)
         for tower, height, width in (
@@ -277,18 +391,19 @@ def main():
         for mode in ("train", "eval")
     ]
     cases += [image_case("resnet50", *size, "train", CALM) for size in ((35, 35), (48, 64))]
-    document = {
-        "made_by": {
-            "command": COMMAND,
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "torchvision": torchvision.__version__,
-            "numpy": np.__version__,
-        },
-        "formula": formula_check(),
-        "cases": [*cases, text_case()],
-    }
-    (Path(__file__).parent / "towers.json").write_text(lines(document) + "\n")
+    return [*cases, text_case()]
+
+
+def efficientnet():
+    # Sizes at which PyTorch's f32 runs meet no value that goes the other way.
+    return [lite_case(40, 56, "train"), lite_case(40, 56, "eval"), lite_case(33, 33, "train")]
+
+
+def main():
+    torch.manual_seed(0)
+    makers = {"towers.json": towers, "efficientnet.json": efficientnet}
+    for name in sys.argv[1:] or makers:
+        write(name, makers[name]())
 
 
 if __name__ == "__main__":

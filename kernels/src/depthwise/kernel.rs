@@ -201,12 +201,12 @@ fn write_block<L: Lanes, const P: usize, const T: usize, const S: usize, const B
             }
             let row_start = (row * line.across.size) as isize + start;
             unrolled!(I below (P - 1) * S + T, {
-                if !BORDER || (existing.start <= I && I < existing.end) {
+                if !BORDER || existing.contains(&I) {
                     let pixel = (row_start + I as isize) as usize;
                     // SAFETY: the input exists, and so does a whole vector of its channels.
                     let x = unsafe { load(lanes, line.x, pixel * line.channels + channel) };
                     for (p, sum) in sums.iter_mut().enumerate() {
-                        if p * S <= I && I < p * S + T {
+                        if (p * S..p * S + T).contains(&I) {
                             *sum = lanes.add_product(*sum, weights[I - p * S], x);
                         }
                     }
@@ -319,8 +319,9 @@ fn weigh_blocks<L: Lanes, const T: usize, const S: usize>(
                     weigh_block::<L, 1, T, S>(lanes, line, dy, row, j, channel, &mut sums);
                     j += 1;
                 }
-                for t in 0..T {
-                    let both = lanes.add(sums[0][t], sums[1][t]);
+                let [even, odd] = sums;
+                for (t, (even, odd)) in even.into_iter().zip(odd).enumerate() {
+                    let both = lanes.add(even, odd);
                     let place = line.weights_at(row, t) + channel;
                     add_to(lanes, both, done - channel, &mut sum[place..place + L::COUNT]);
                 }
@@ -351,12 +352,12 @@ fn weigh_block<L: Lanes, const P: usize, const T: usize, const S: usize>(
     }
     let row_start = (row * line.across.size) as isize + start;
     unrolled!(I below (P - 1) * S + T, {
-        if existing.start <= I && I < existing.end {
+        if existing.contains(&I) {
             let pixel = (row_start + I as isize) as usize;
             // SAFETY: the input exists, and so does a whole vector of its channels.
             let x = unsafe { load(lanes, line.x, pixel * line.channels + channel) };
             for (p, &gradient) in gradients.iter().enumerate() {
-                if p * S <= I && I < p * S + T {
+                if (p * S..p * S + T).contains(&I) {
                     let sum = &mut sums[p % 2][I - p * S];
                     *sum = lanes.add_product(*sum, gradient, x);
                 }
