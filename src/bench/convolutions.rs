@@ -196,7 +196,9 @@ mod tests {
                 let Buffers { y, dx, dw, .. } = &mut buffers;
                 let values = [y, dx, dw][spoilt].as_mut_slice();
                 let before = values.to_vec();
-                values.iter_mut().for_each(|value| *value = 1.01 * *value + 0.01);
+                for value in values.iter_mut() {
+                    *value = 1.01 * *value + 0.01;
+                }
                 assert!(buffers.worst(true) > 1e-4, "{kernel} {stride} {spoilt}");
                 let Buffers { y, dx, dw, .. } = &mut buffers;
                 [y, dx, dw][spoilt].copy_from_slice(&before);
