@@ -59,11 +59,11 @@ impl Training {
         let recipe = super::recipe(size.network, size.side)?;
         let towers = Towers::new(&recipe.architecture(), 2);
         Ok(Self {
+            state: State::new(towers.parameters(Seed(0))),
             towers,
             forward: Forward::Images(Box::new(made::pictures(size))),
             schedule: recipe.schedule,
             gflop: operations::of_image_step(size)?,
-            state: State::new(towers.parameters(Seed(0))),
         })
     }
 
@@ -76,11 +76,11 @@ impl Training {
         let batch = TokenBatch { len: TOKENS, ids: vec![0; batch * TOKENS], lengths };
         let gflop = operations::of_text_step(batch.ids.len(), tower.embedding, tower.hidden);
         Ok(Self {
+            state: State::new(towers.text_parameters(Seed(0))),
             towers,
             forward: Forward::Texts { embedded, batch },
             schedule: recipe.schedule,
             gflop,
-            state: State::new(towers.text_parameters(Seed(0))),
         })
     }
 

@@ -15,8 +15,11 @@ DIM = 128
 TOKENS = 70
 WORD = 50
 HIDDEN = 256
-MEAN = (0.485, 0.456, 0.406)
-DEVIATION = (0.229, 0.224, 0.225)
+# What each network takes from a pixel on a scale of 0 to 1, and by what it divides.
+PIXELS = {
+    "resnet50": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "efficientnet-lite2": ((127 / 255,) * 3, (128 / 255,) * 3),
+}
 
 
 def uniform(name, count):
@@ -59,11 +62,12 @@ def fill(net):
     return net
 
 
-def pictures(batch, side):
-    """Normalised pictures, [batch, 3, side, side]."""
+def pictures(network, batch, side):
+    """Pictures as the network wants them, [batch, 3, side, side]."""
     pixels = np.floor(uniform("input.images", batch * side * side * 3) * 256)
     pixels = pixels.reshape(batch, side, side, 3) / 255
-    normalised = ((pixels - MEAN) / DEVIATION).astype(np.float32)
+    mean, deviation = PIXELS[network]
+    normalised = ((pixels - mean) / deviation).astype(np.float32)
     return torch.from_numpy(normalised).permute(0, 3, 1, 2).contiguous()
 
 
@@ -118,36 +122,31 @@ def norm(channels):
 
 
 class Block(nn.Module):
-    """An inverted residual block (Sandler et al., 2018); names are timm's."""
+    """An inverted residual block (Sandler et al., 2018)."""
 
     def __init__(self, inputs, outputs, widening, kernel, stride):
         super().__init__()
         middle = inputs * widening
         self.widens = widening > 1
         self.adds = stride == 1 and inputs == outputs
-        depthwise = SameConv(middle, middle, kernel, stride, groups=middle)
         if self.widens:
-            self.conv_pw, self.bn1 = SameConv(inputs, middle, 1), norm(middle)
-            self.conv_dw, self.bn2 = depthwise, norm(middle)
-            self.conv_pwl, self.bn3 = SameConv(middle, outputs, 1), norm(outputs)
-        else:
-            self.conv_dw, self.bn1 = depthwise, norm(middle)
-            self.conv_pw, self.bn2 = SameConv(middle, outputs, 1), norm(outputs)
+            self._expand_conv, self._bn0 = SameConv(inputs, middle, 1), norm(middle)
+        self._depthwise_conv = SameConv(middle, middle, kernel, stride, groups=middle)
+        self._bn1 = norm(middle)
+        self._project_conv, self._bn2 = SameConv(middle, outputs, 1), norm(outputs)
 
     def forward(self, x):
         relu6 = nn.functional.relu6
-        if self.widens:
-            out = relu6(self.bn1(self.conv_pw(x)))
-            out = relu6(self.bn2(self.conv_dw(out)))
-            out = self.bn3(self.conv_pwl(out))
-        else:
-            out = self.bn2(self.conv_pw(relu6(self.bn1(self.conv_dw(x)))))
+        out = relu6(self._bn0(self._expand_conv(x))) if self.widens else x
+        out = relu6(self._bn1(self._depthwise_conv(out)))
+        out = self._bn2(self._project_conv(out))
         return x + out if self.adds else out
 
 
 class EfficientNetLite2(nn.Module):
     """EfficientNet-B0 (Tan and Le, 2019) with 1.1 times the channels and 1.2 times the blocks;
-    the stem, the head and the number of blocks of the first and the last stage stay."""
+    the stem, the head and the number of blocks of the first and the last stage stay. Names are
+    those of the published weights."""
 
     # How much a block widens, channels, blocks, stride, kernel.
     STAGES = (
@@ -162,19 +161,17 @@ class EfficientNetLite2(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.conv_stem, self.bn1 = SameConv(3, 32, 3, 2), norm(32)
-        stages, inputs = [], 32
+        self._conv_stem, self._bn0 = SameConv(3, 32, 3, 2), norm(32)
+        self._blocks, inputs = nn.Sequential(), 32
         for number, (widening, channels, blocks, stride, kernel) in enumerate(self.STAGES):
             outputs = self.rounded(1.1 * channels)
             if 0 < number < len(self.STAGES) - 1:
                 blocks = math.ceil(1.2 * blocks)
-            stage = []
             for block in range(blocks):
-                stage.append(Block(inputs, outputs, widening, kernel, stride if block == 0 else 1))
+                step = stride if block == 0 else 1
+                self._blocks.append(Block(inputs, outputs, widening, kernel, step))
                 inputs = outputs
-            stages.append(nn.Sequential(*stage))
-        self.blocks = nn.Sequential(*stages)
-        self.conv_head, self.bn2 = SameConv(inputs, 1280, 1), norm(1280)
+        self._conv_head, self._bn1 = SameConv(inputs, 1280, 1), norm(1280)
         self.fc = nn.Linear(1280, DIM)
 
     @staticmethod
@@ -185,8 +182,8 @@ class EfficientNetLite2(nn.Module):
 
     def forward(self, x):
         relu6 = nn.functional.relu6
-        x = self.blocks(relu6(self.bn1(self.conv_stem(x))))
-        x = relu6(self.bn2(self.conv_head(x)))
+        x = self._blocks(relu6(self._bn0(self._conv_stem(x))))
+        x = relu6(self._bn1(self._conv_head(x)))
         return self.fc(x.amax(dim=(2, 3)))
 
 

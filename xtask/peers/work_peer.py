@@ -61,7 +61,7 @@ class Training:
 
         net = made.Texts() if asked.work == "gru" else made.NETWORKS[asked.network]()
         is_texts = asked.work == "gru"
-        x = made.texts(asked.batch) if is_texts else made.pictures(asked.batch, asked.side)
+        x = made.texts(asked.batch) if is_texts else made.pictures(asked.network, asked.batch, asked.side)
         self.net = made.fill(net).to(dtype).train()
         self.x = x.to(dtype)
         if asked.program == "torch-channels-last":
@@ -101,7 +101,7 @@ class Embedding:
         import work_made as made
 
         self.net = made.fill(made.NETWORKS[asked.network]()).to(dtype).eval()
-        self.x = made.pictures(asked.batch, asked.side).to(dtype)
+        self.x = made.pictures(asked.network, asked.batch, asked.side).to(dtype)
         if asked.program == "torch-channels-last":
             self.net = self.net.to(memory_format=torch.channels_last)
             self.x = self.x.contiguous(memory_format=torch.channels_last)
@@ -149,8 +149,13 @@ def say_vectors(rows):
 
 
 def export(asked, file):
+    import warnings
+
     import numpy as np
     import torch
+
+    # The older exporter needs no further package, and says each time that it is the older one.
+    warnings.simplefilter("ignore", DeprecationWarning)
 
     embedding = Embedding(asked, torch.float32)
     np.save(file + ".npy", embedding.x.numpy())
@@ -202,11 +207,11 @@ def convolutions(asked):
         for number, ((x, weights, stride, padding), times) in enumerate(shapes.items()):
             x = made.made("conv.x", tuple(x)).contiguous(memory_format=order)
             weights = made.made("conv.weights", tuple(weights)).contiguous(memory_format=order)
-            layer(asked, f"layer.{number}", times, x, weights, stride, padding)
+            time_layer(asked, f"layer.{number}", times, x, weights, stride, padding)
     say("peak_mb", memory_mb("VmHWM"))
 
 
-def layer(asked, place, times, x, weights, stride, padding):
+def time_layer(asked, place, times, x, weights, stride, padding):
     import torch
 
     forward = lambda: torch.nn.functional.conv2d(x, weights, None, stride, padding)
