@@ -13,6 +13,8 @@
 //! measured right after, and `answer.` begins what the work came to. Of convolutions each shape has
 //! its own lines.
 
+#![expect(clippy::print_stdout, reason = "a program, not the library: its lines are its answer")]
+
 use std::error::Error;
 use std::time::Instant;
 

@@ -107,7 +107,7 @@ class SameConv(nn.Conv2d):
         if kernel == 1 and stride == 1:
             return super().forward(x)
         around = []
-        for size in (x.shape[3], x.shape[2]):
+        for size in (int(x.shape[3]), int(x.shape[2])):
             wanted = max((-(-size // stride) - 1) * stride + kernel - size, 0)
             around += [wanted // 2, wanted - wanted // 2]
         if around[0] == around[1] == around[2] == around[3]:

@@ -154,8 +154,9 @@ def export(asked, file):
     import numpy as np
     import torch
 
-    # The older exporter needs no further package, and says each time that it is the older one.
-    warnings.simplefilter("ignore", DeprecationWarning)
+    # The older exporter needs no further package. It says each time that it is the older one and
+    # that sizes become constants, which is wanted.
+    warnings.simplefilter("ignore")
 
     embedding = Embedding(asked, torch.float32)
     np.save(file + ".npy", embedding.x.numpy())
