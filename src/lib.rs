@@ -32,4 +32,7 @@ pub mod audit;
 pub mod eval;
 pub mod map;
 
+#[doc(hidden)]
+pub mod bench;
+
 pub use error::{Error, ErrorKind, Result};

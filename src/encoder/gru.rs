@@ -77,8 +77,20 @@ impl Gru {
         batch: &TokenBatch,
         chance: &mut fastrand::Rng,
     ) -> Tensor<2> {
-        let n = batch.lengths.len();
         let embedded = self.embedded(pass, batch, chance); // [n·len, embedding]
+        let features = self.features(pass, &embedded, batch); // [n, hidden·directions]
+        features.matmul(pass.matrix("text.fc.weight")) + pass.vector("text.fc.bias").unsqueeze()
+    }
+
+    /// Embedded tokens `[n·len, embedding]` -> the pooled states of both directions side by side,
+    /// `[n, hidden·directions]`.
+    pub(crate) fn features(
+        self,
+        pass: &Pass,
+        embedded: &Tensor<2>,
+        batch: &TokenBatch,
+    ) -> Tensor<2> {
+        let n = batch.lengths.len();
         let lengths: Arc<[u32]> = batch.lengths.as_slice().into();
         let states = self.directions().iter().map(|&(direction, suffix)| {
             let weight = |part| pass.matrix(&format!("text.gru.weight_{part}_l0{suffix}"));
@@ -89,8 +101,7 @@ impl Gru {
                 ops::gru(inputs, weight("hh"), bias("hh"), Arc::clone(&lengths), direction);
             self.pooled(pass, states, batch) // [n, hidden]
         });
-        let features = Tensor::cat(states.collect(), 1); // [n, hidden·directions]
-        features.matmul(pass.matrix("text.fc.weight")) + pass.vector("text.fc.bias").unsqueeze()
+        Tensor::cat(states.collect(), 1)
     }
 
     fn embedded(self, pass: &Pass, batch: &TokenBatch, chance: &mut fastrand::Rng) -> Tensor<2> {

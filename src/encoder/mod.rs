@@ -122,9 +122,19 @@ impl Model {
         let (card, text) = read_card(folder)?;
         let vocabulary = Vocabulary::load(&folder.join(VOCABULARY))?;
         let parameters = read_parameters(folder, &card, &vocabulary)?;
+        Ok(Self::new(card, text, vocabulary, parameters))
+    }
+
+    /// A model of its parts; `text` is the card as it is written.
+    pub(crate) fn new(
+        card: Card,
+        text: String,
+        vocabulary: Vocabulary,
+        parameters: Parameters,
+    ) -> Self {
         let towers = Towers::new(&card.architecture, vocabulary.len());
         let pass = Mutex::new(Pass::new(Arc::new(parameters), Mode::Inference));
-        Ok(Self { card, text, vocabulary, towers, pass })
+        Self { card, text, vocabulary, towers, pass }
     }
 
     /// `model.toml`, for `looksee info`.

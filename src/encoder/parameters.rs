@@ -116,6 +116,16 @@ impl Parameters {
         self.map.iter_mut().map(|(name, parameter)| (name.as_str(), parameter))
     }
 
+    /// Gives every parameter the values that `values` answers for its name and its shape in a
+    /// file, in the order of a file.
+    pub(crate) fn set_all(&mut self, values: impl Fn(&str, &[usize]) -> Vec<f32>) {
+        for (name, parameter) in &mut self.map {
+            let shape = file_shape(parameter);
+            let values = values(name, &shape);
+            parameter.values = from_file(&NamedTensor { shape, values }, parameter.layout);
+        }
+    }
+
     /// Stops the learning of every parameter that `frozen` names.
     pub(crate) fn freeze(&mut self, frozen: impl Fn(&str) -> bool) {
         for (name, parameter) in &mut self.map {

@@ -12,6 +12,7 @@ use super::image::{Depth, ImageTower, MOMENTUM, Pool};
 use super::parameters::{Mode, Parameters, Pass};
 use super::towers::unit_rows;
 use super::weights::{NamedTensor, Weights};
+use crate::bench::made::{made, uniform};
 use crate::images::ImageBatch;
 use crate::ops::values_of;
 use crate::tokens::TokenBatch;
@@ -73,22 +74,6 @@ struct Expected {
     dot: f64,
     first: Vec<f64>,
     f32_distance: f64,
-}
-
-/// The top 24 bits of `SplitMix64`, as a share of 1.
-fn uniform(name: &str, position: usize) -> f64 {
-    let seed = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, b| {
-        (hash ^ u64::from(b)).wrapping_mul(0x100_0000_01b3)
-    });
-    let mut z = seed.wrapping_add(position as u64).wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^= z >> 31;
-    (z >> 40) as f64 / f64::from(1 << 24)
-}
-
-fn made(name: &str, count: usize, scale: f64, shift: f64) -> Vec<f32> {
-    (0..count).map(|i| (scale * (2.0 * uniform(name, i) - 1.0) + shift) as f32).collect()
 }
 
 fn scale_and_shift(name: &str, shape: &[usize], case: &Case) -> (f64, f64) {

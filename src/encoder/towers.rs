@@ -55,9 +55,31 @@ impl Towers {
         self.image.freeze(parameters, freeze);
     }
 
+    /// Fresh parameters of the text tower alone.
+    pub(crate) fn text_parameters(&self, seed: Seed) -> Parameters {
+        let mut parameters = Parameters::default();
+        self.text.add_parameters(&mut parameters, seed);
+        parameters
+    }
+
+    /// Pictures -> `[n, dim]`, of the length that the tower gives them.
+    pub(crate) fn unscaled_images(&self, pass: &Pass, batch: &ImageBatch) -> Tensor<2> {
+        self.image.forward(pass, batch)
+    }
+
+    /// Embedded tokens `[n·len, embedding]` -> `[n, hidden·directions]`, before the linear layer.
+    pub(crate) fn text_features(
+        &self,
+        pass: &Pass,
+        embedded: &Tensor<2>,
+        batch: &TokenBatch,
+    ) -> Tensor<2> {
+        self.text.features(pass, embedded, batch)
+    }
+
     /// Pictures -> `[n, dim]`, rows of length 1.
     pub(crate) fn images(&self, pass: &Pass, batch: &ImageBatch) -> Tensor<2> {
-        unit_rows(self.image.forward(pass, batch))
+        unit_rows(self.unscaled_images(pass, batch))
     }
 
     /// Texts -> `[n, dim]`, rows of length 1.

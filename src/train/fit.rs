@@ -14,7 +14,7 @@ use super::watch::Watch;
 use super::{Job, calibrate};
 use crate::encoder::parameters::{Mode, Parameters, Pass};
 use crate::encoder::towers::Towers;
-use crate::encoder::{self, About, Calibration, MOMENTUM};
+use crate::encoder::{self, About, Calibration};
 use crate::error::{Error, ErrorKind, Result};
 use crate::images::ImageBatch;
 use crate::metrics::{self, Summary};
@@ -137,13 +137,9 @@ impl Trainer<'_> {
                 step + 1
             )));
         }
-        let gradients = pass.gradients(measured.loss.backward());
-        let seen = pass.seen();
-        drop(pass);
-        let parameters = Arc::make_mut(&mut self.parameters);
-        parameters.keep_statistics(&seen, MOMENTUM);
+        let (parameters, schedule) = (&mut self.parameters, &recipe.schedule);
         let gradient =
-            self.optimiser.update(parameters, gradients, &recipe.schedule, rate, step + 1)?;
+            self.optimiser.descend(parameters, pass, &measured.loss, schedule, rate, step + 1)?;
         self.state.step += 1;
         self.state.elapsed_s = (run.before + self.clock.started.elapsed()).as_secs_f64();
         let done = (self.state.step - run.first.0) as f64 * run.size as f64;

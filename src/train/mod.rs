@@ -26,6 +26,8 @@ pub use miner::Miner;
 pub use recipe::{Flip, ImageRecipe, Recipe, TextChoice};
 pub use schedule::{Schedule, ScheduleKind};
 
+pub(crate) use optimiser::Optimiser;
+
 use crate::catalogue::{Ledger, Source};
 use crate::encoder::parameters::Parameters;
 use crate::encoder::towers::Towers;
@@ -35,7 +37,6 @@ use crate::files::{self, FolderLock};
 use crate::units::{Event, Listener, Seed, Stop};
 use checkpoint::State;
 use fit::Trainer;
-use optimiser::Optimiser;
 
 /// One training run.
 #[derive(Clone, Debug)]

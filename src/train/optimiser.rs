@@ -1,12 +1,15 @@
 //! Adam over all parameters of a model, with decoupled weight decay and a bound on the gradient.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use burn::tensor::Tensor;
 use looksee_kernels::adam::Adam;
 use looksee_kernels::buffers;
 
 use super::schedule::Schedule;
-use crate::encoder::parameters::Parameters;
+use crate::encoder::MOMENTUM;
+use crate::encoder::parameters::{Parameters, Pass};
 use crate::error::{Error, Result};
 
 const BETA1: f32 = 0.9;
@@ -22,11 +25,31 @@ pub(super) struct Moments {
 
 /// What Adam remembers.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Optimiser {
+pub(crate) struct Optimiser {
     pub(super) moments: BTreeMap<String, Moments>,
 }
 
 impl Optimiser {
+    /// All of a step that comes after the loss: the gradients of `pass`, the running statistics
+    /// that it saw, and [`Optimiser::update`].
+    pub(crate) fn descend(
+        &mut self,
+        parameters: &mut Arc<Parameters>,
+        pass: Pass,
+        loss: &Tensor<1>,
+        schedule: &Schedule,
+        rate: f32,
+        step: u64,
+    ) -> Result<f32> {
+        let gradients = pass.gradients(loss.backward());
+        let seen = pass.seen();
+        // It holds the parameters too; without it they are changed where they lie.
+        drop(pass);
+        let parameters = Arc::make_mut(parameters);
+        parameters.keep_statistics(&seen, MOMENTUM);
+        self.update(parameters, gradients, schedule, rate, step)
+    }
+
     /// Moves the parameters along `gradients`; `step` counts from 1. Returns the gradient's
     /// length before it was bounded.
     pub(super) fn update(

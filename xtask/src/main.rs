@@ -23,6 +23,8 @@ usage: cargo xtask COMMAND
                   --keep goes on with the catalogue and the model of the last run
   bench map       how fast maps are made and how good they are, beside other programs with --peers;
                   `bench --help` lists the options (needs Python)
+  bench train|embed|gru|conv
+                  how fast looksee learns and embeds; Python is needed for --peers alone
   tidy            the rules of ARCHITECTURE.md and CONTRIBUTING.md that no compiler checks
   fixtures        makes the reference numbers in testdata/ again (needs Python)
 ";

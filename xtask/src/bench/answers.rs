@@ -21,6 +21,18 @@ impl Answer {
         self.0.get(name)?.parse().ok().filter(|number: &f64| number.is_finite())
     }
 
+    /// The word or sentence of that name.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// The numbers whose names begin with `prefix`, under the rest of their names.
+    pub(super) fn below<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, f64)> {
+        let inside = self.0.range(prefix.to_owned()..);
+        let inside = inside.map_while(move |(name, _)| Some((name, name.strip_prefix(prefix)?)));
+        inside.filter_map(|(name, rest)| Some((rest, self.number(name)?)))
+    }
+
     /// [`Answer::number`], or a sentence about who did not give it.
     pub(super) fn needed(&self, name: &str, who: &str) -> Result<f64> {
         self.number(name).ok_or_else(|| match self.0.get(name) {

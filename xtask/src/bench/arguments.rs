@@ -95,7 +95,8 @@ fn points(list: &str) -> Result<Vec<usize>> {
     Ok(points)
 }
 
-fn count(option: &str, word: &str) -> Result<usize> {
+/// A number from 1.
+pub(super) fn count(option: &str, word: &str) -> Result<usize> {
     let number = word.parse().ok().filter(|number| *number > 0);
     number.ok_or_else(|| format!("bench: {option} takes a number from 1; found `{word}`"))
 }

@@ -33,6 +33,13 @@ impl Spread {
         };
         Some(Self { median, least, most })
     }
+
+    /// The ratio of the medians; the ends are those of the ratios within a round.
+    pub(super) fn of_ratio(numbers: &[f64], to: &[f64]) -> Option<Self> {
+        let rounds = Self::of(numbers.iter().zip(to).map(|(number, to)| number / to))?;
+        let (numbers, to) = (Self::of(numbers.iter().copied())?, Self::of(to.iter().copied())?);
+        Some(Self { median: numbers.median / to.median, ..rounds })
+    }
 }
 
 /// What one run took.
@@ -174,13 +181,9 @@ impl Row {
     }
 }
 
-/// The ratio of the medians; the ends are those of the ratios within a round.
 fn times(runs: &[Run], looksee: &[Run]) -> Option<Spread> {
-    let rounds = runs.iter().zip(looksee).map(|(run, looksee)| run.wall_s / looksee.wall_s);
-    let rounds = Spread::of(rounds)?;
-    let own = Spread::of(runs.iter().map(|run| run.wall_s))?;
-    let looksee = Spread::of(looksee.iter().map(|run| run.wall_s))?;
-    Some(Spread { median: own.median / looksee.median, ..rounds })
+    let wall_s = |runs: &[Run]| runs.iter().map(|run| run.wall_s).collect::<Vec<_>>();
+    Spread::of_ratio(&wall_s(runs), &wall_s(looksee))
 }
 
 #[cfg(test)]

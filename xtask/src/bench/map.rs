@@ -1,15 +1,16 @@
 //! `bench map`: the same vectors laid out by looksee and by others in turn, judged alike.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::answers::Answer;
 use super::arguments::{Format, Plan, Record};
 use super::contenders::{Contender, LOOKSEE, Programs, Work};
+use super::fields;
 use super::figures::{Quality, Row, Run};
 use super::machine::{self, Machine};
 use super::output;
 use super::python::{self, Needs};
+use super::record;
 use crate::steps::{Result, Step, target_folder};
 
 /// Where everything is.
@@ -47,17 +48,18 @@ pub(super) fn run(root: &Path, plan: &Plan) -> Result<()> {
     let mut wrong = Vec::new();
     for &points in &plan.points {
         let rows = place.measure(points, plan)?;
+        let fields: Vec<_> = rows.iter().map(|row| output::fields(row, &machine)).collect();
         match plan.format {
             Format::Table => print!("{}", output::table(&rows, &machine)),
-            Format::Json => rows.iter().for_each(|row| println!("{}", output::json(row, &machine))),
+            Format::Json => fields.iter().for_each(|row| println!("{}", fields::json(row))),
         }
         if plan.record == Record::Yes {
-            record(root, &rows, &machine)?;
+            record::append(root, &machine, "", &fields)?;
         }
         let of_looksee = rows.iter().filter(|row| row.program == LOOKSEE.name);
         wrong.extend(of_looksee.filter_map(|row| {
             let problem = row.problem.as_ref()?;
-            Some(format!("{} points: {problem}", output::with_commas(points)))
+            Some(format!("{} points: {problem}", fields::with_commas(points)))
         }));
     }
     if wrong.is_empty() { Ok(()) } else { Err(format!("looksee is wrong at {}", wrong.join("; "))) }
@@ -188,31 +190,7 @@ fn build_bhtsne(root: &Path, target: &Path) -> Result<()> {
     Step::new(&words).answer(root).map(drop)
 }
 
-/// Adds the rows to today's record of this processor.
-fn record(root: &Path, rows: &[Row], machine: &Machine) -> Result<()> {
-    let Some(first) = rows.first() else { return Ok(()) };
-    let date = Step::new(&["date", "+%F"]).answer(root)?;
-    let commit = Step::new(&["git", "describe", "--always", "--dirty", "--abbrev=9"]).answer(root);
-    let commit = commit.unwrap_or_else(|_| "unknown".to_owned());
-    let folder = root.join("bench-record").join(machine.folder());
-    let path = folder.join(format!("{}.csv", date.trim()));
-    let mut lines = String::new();
-    if !path.exists() {
-        lines += &output::csv_header(first, machine);
-        lines.push('\n');
-    }
-    for row in rows {
-        lines += &output::csv_line(row, machine, commit.trim());
-        lines.push('\n');
-    }
-    let append = || {
-        std::fs::create_dir_all(&folder)?;
-        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&path)?;
-        file.write_all(lines.as_bytes())
-    };
-    append().map_err(|e: std::io::Error| format!("cannot write {}: {e}", path.display()))
-}
-
-fn text(path: &Path) -> String {
+/// A path as a word of a command.
+pub(super) fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }

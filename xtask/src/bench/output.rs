@@ -1,27 +1,13 @@
-//! Rows as a table, as JSON, and as lines of the record.
+//! Rows of maps as a table, and their fields.
 
 use std::fmt::Write as _;
 
-use super::figures::{Row, STAGES, Spread};
+use super::fields::{Field, Value, aligned, ends, or_dash, rounded, short, with_commas};
+use super::figures::{Row, STAGES};
 use super::machine::Machine;
 
-/// A named value of a row.
-#[derive(Clone, Debug, PartialEq)]
-enum Value {
-    Word(String),
-    Number(f64),
-    Truth(bool),
-    Nothing,
-}
-
-impl From<Option<f64>> for Value {
-    fn from(number: Option<f64>) -> Self {
-        number.map_or(Self::Nothing, Self::Number)
-    }
-}
-
 /// Everything that is known of a row, in the order of the columns of the record.
-fn fields(row: &Row, machine: &Machine) -> Vec<(String, Value)> {
+pub(super) fn fields(row: &Row, machine: &Machine) -> Vec<Field> {
     let word = |text: &str| Value::Word(text.to_owned());
     let number = |number: f64| Value::Number(number);
     let of_quality = |of: fn(&super::figures::Quality) -> f64| row.quality.as_ref().map(of).into();
@@ -52,63 +38,6 @@ fn fields(row: &Row, machine: &Machine) -> Vec<(String, Value)> {
     let stages = stages.map(|(stage, s)| (format!("{stage}_s"), s.map(|s| rounded(s, 3)).into()));
     let fields = fields.drain(..).map(|(name, value)| (name.to_owned(), value));
     fields.chain(stages).collect()
-}
-
-fn rounded(number: f64, digits: i32) -> f64 {
-    let scale = 10f64.powi(digits);
-    (number * scale).round() / scale
-}
-
-/// One JSON object, without a line break; what is not known is left out.
-pub(super) fn json(row: &Row, machine: &Machine) -> String {
-    let pairs = fields(row, machine).into_iter().filter_map(|(name, value)| {
-        let value = match value {
-            Value::Word(word) => json_string(&word),
-            Value::Number(number) => number.to_string(),
-            Value::Truth(truth) => truth.to_string(),
-            Value::Nothing => return None,
-        };
-        Some(format!("{}:{value}", json_string(&name)))
-    });
-    format!("{{{}}}", pairs.collect::<Vec<_>>().join(","))
-}
-
-fn json_string(text: &str) -> String {
-    let mut out = String::from('"');
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => out.extend(['\\', c]),
-            c if c < ' ' => write!(out, "\\u{:04x}", c as u32).unwrap_or_default(),
-            c => out.push(c),
-        }
-    }
-    out.push('"');
-    out
-}
-
-/// The first line of a record.
-pub(super) fn csv_header(row: &Row, machine: &Machine) -> String {
-    let names = fields(row, machine).into_iter().map(|(name, _)| name);
-    std::iter::once("commit".to_owned()).chain(names).collect::<Vec<_>>().join(",")
-}
-
-/// One line of a record, with what was measured by its name in version control.
-pub(super) fn csv_line(row: &Row, machine: &Machine, commit: &str) -> String {
-    let values = fields(row, machine).into_iter().map(|(_, value)| match value {
-        Value::Word(word) => csv_word(&word),
-        Value::Number(number) => number.to_string(),
-        Value::Truth(truth) => truth.to_string(),
-        Value::Nothing => String::new(),
-    });
-    std::iter::once(csv_word(commit)).chain(values).collect::<Vec<_>>().join(",")
-}
-
-fn csv_word(word: &str) -> String {
-    if word.contains([',', '"', '\n']) {
-        format!("\"{}\"", word.replace('"', "\"\""))
-    } else {
-        word.to_owned()
-    }
 }
 
 /// The rows of one size under a line that says on what they were measured.
@@ -156,16 +85,11 @@ fn header(with_peers: bool, with_imports: bool) -> Vec<String> {
 }
 
 fn cells(row: &Row, with_peers: bool, with_imports: bool) -> Vec<String> {
-    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     let fixed = |number: Option<f64>| or_dash(number.map(|number| format!("{number:.4}")));
-    let ends = |spread: &Spread, show: fn(f64) -> String| {
-        format!("({}-{})", show(spread.least), show(spread.most))
-    };
-    let mut cells =
-        vec![row.program.to_owned(), short(row.wall_s.median), ends(&row.wall_s, short)];
+    let mut cells = vec![row.program.to_owned(), short(row.wall_s.median), ends(row.wall_s, short)];
     if with_peers {
         cells.push(or_dash(row.times_looksee.map(|times| short(times.median))));
-        cells.push(or_dash(row.times_looksee.map(|times| ends(&times, short))));
+        cells.push(or_dash(row.times_looksee.map(|times| ends(times, short))));
     }
     cells.extend(row.stages_s.map(|stage| or_dash(stage.map(short))));
     cells.extend([short(row.cpu_s), format!("{:.0}", row.peak_mb)]);
@@ -182,51 +106,9 @@ fn cells(row: &Row, with_peers: bool, with_imports: bool) -> Vec<String> {
     cells
 }
 
-/// Three figures or so.
-fn short(number: f64) -> String {
-    match number {
-        n if n < 9.995 => format!("{n:.2}"),
-        n if n < 99.95 => format!("{n:.1}"),
-        n => format!("{n:.0}"),
-    }
-}
-
-/// `20,000`.
-pub(super) fn with_commas(number: usize) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
-/// Columns: the first at the left, all others at the right of their width.
-fn aligned(lines: &[Vec<String>]) -> String {
-    let columns = lines.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column| lines.iter().filter_map(|line| line.get(column)).map(String::len).max();
-    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
-    let mut out = String::new();
-    for line in lines {
-        let mut text = String::new();
-        for (column, (cell, width)) in line.iter().zip(&widths).enumerate() {
-            _ = if column == 0 {
-                write!(text, "  {cell:<width$}")
-            } else {
-                write!(text, "  {cell:>width$}")
-            };
-        }
-        out += text.trim_end();
-        out.push('\n');
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::fields::{csv_header, csv_line, json};
     use super::super::figures::tests::{QUALITY, run};
     use super::super::figures::{Quality, Run};
     use super::*;
@@ -278,32 +160,23 @@ not ok: other: it is empty
     #[test]
     fn a_json_line_has_what_is_known_and_no_more() {
         assert_eq!(
-            json(&rows()[0], &machine()),
+            json(&fields(&rows()[0], &machine())),
             r#"{"work":"map","program":"looksee","points":2000,"ms":1500,"ms_min":1000,"ms_max":2000,"runs":3,"threads":2,"times_looksee":1,"cpu_s":3,"peak_memory_mb":40,"own_kl":1.5,"kl":1.5,"kl_error":0,"knn15":0.62,"trust15":0.92,"judged":2000,"simd":"avx2","processor":"A \"B\", C","ok":true,"neighbours_s":0.75}"#
         );
-        assert_eq!(json_string("a\n\u{1}é"), "\"a\\u000a\\u0001é\"");
     }
 
     #[test]
     fn a_line_of_the_record_has_a_value_or_nothing_for_each_name() {
         let (rows, machine) = (rows(), machine());
-        let header = csv_header(&rows[0], &machine);
+        let header = csv_header(&fields(&rows[0], &machine));
         assert!(header.starts_with("commit,work,program,points,ms,"));
-        assert_eq!(header, csv_header(&rows[1], &machine));
-        let line = csv_line(&rows[1], &machine, "abc1234");
+        assert_eq!(header, csv_header(&fields(&rows[1], &machine)));
+        let line = csv_line(&fields(&rows[1], &machine), "abc1234");
         assert_eq!(
             line,
             r#"abc1234,map,other,2000,15000,14000,120000,3,2,10,30,40,30,1.5,,,,,,avx2,"A ""B"", C",false,7.5,,,"#
         );
         // The processor's own comma is in quotation marks.
         assert_eq!(line.matches(',').count(), header.matches(',').count() + 1);
-    }
-
-    #[test]
-    fn long_numbers_are_read_in_threes() {
-        assert_eq!(
-            [5, 1000, 123_456, 1_000_000].map(with_commas),
-            ["5", "1,000", "123,456", "1,000,000"]
-        );
     }
 }

@@ -15,6 +15,8 @@ pub(super) enum Needs {
     Judge,
     /// The other programs too.
     Peers,
+    /// The programs that train and embed.
+    Work,
 }
 
 impl Needs {
@@ -23,6 +25,7 @@ impl Needs {
         match self {
             Self::Judge => &["requirements.txt"],
             Self::Peers => &["requirements-peers.txt", "requirements.txt"],
+            Self::Work => &["requirements-work.txt"],
         }
     }
 }
@@ -76,7 +79,8 @@ mod tests {
     #[test]
     fn every_package_is_pinned_and_every_list_is_taken_in() {
         let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers");
-        let text = wanted(&scripts, Needs::Peers).unwrap();
+        let texts = [Needs::Peers, Needs::Work].map(|needs| wanted(&scripts, needs).unwrap());
+        let text = texts.concat();
         let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
         for line in lines {
             let included = line.strip_prefix("-r ");

@@ -1,0 +1,30 @@
+use super::*;
+
+fn figure(answer: &[(String, f64)], name: &str) -> f64 {
+    answer.iter().find(|(found, _)| found == name).unwrap().1
+}
+
+#[test]
+fn a_step_is_taken_against_the_gradient_and_again_gives_the_same() {
+    let mut work = text_training(2).unwrap();
+    let answer = work.answer().unwrap();
+    assert!(figure(&answer, "loss_after") < figure(&answer, "loss"));
+    work.run().unwrap();
+    work.run().unwrap();
+    assert_eq!(work.answer().unwrap(), answer, "an answer starts anew");
+}
+
+#[test]
+fn works_that_are_not_there_are_refused() {
+    let size = Size { network: "resnet51", batch: 1, side: 32 };
+    assert!(image_training(size).is_err());
+    assert!(embedding(Size { network: "resnet18", ..size }).is_err());
+}
+
+#[test]
+fn an_embedding_has_eight_values_of_two_unit_vectors() {
+    let work = embedding(Size { network: "resnet50", batch: 2, side: 32 }).unwrap();
+    let answer = work.answer().unwrap();
+    assert_eq!(answer.len(), 16);
+    assert!(answer.iter().all(|(_, value)| value.abs() < 1.0 && *value != 0.0));
+}

@@ -1,0 +1,167 @@
+//! Training steps: of the image tower, and of the recurrent part of the text tower.
+
+use std::sync::Arc;
+
+use burn::tensor::Tensor;
+
+use super::{Size, Work, made, operations};
+use crate::encoder::parameters::{Mode, Parameters, Pass};
+use crate::encoder::towers::Towers;
+use crate::error::Result;
+use crate::images::ImageBatch;
+use crate::ops::values_of;
+use crate::tokens::TokenBatch;
+use crate::train::{Optimiser, Schedule};
+use crate::units::Seed;
+
+const RATE: f32 = 1e-4;
+/// Tokens of each text.
+const TOKENS: usize = 70;
+
+/// A network and one batch of its inputs.
+#[derive(Debug)]
+enum Forward {
+    Images(Box<ImageBatch>),
+    /// Embedded tokens `[n·len, embedding]`.
+    Texts {
+        embedded: Vec<f32>,
+        batch: TokenBatch,
+    },
+}
+
+/// A network on its way through training.
+#[derive(Debug)]
+pub(super) struct Training {
+    towers: Towers,
+    forward: Forward,
+    schedule: Schedule,
+    gflop: f64,
+    state: State,
+}
+
+/// What a step changes.
+#[derive(Debug)]
+struct State {
+    parameters: Arc<Parameters>,
+    optimiser: Optimiser,
+    steps: u64,
+}
+
+impl State {
+    fn new(mut parameters: Parameters) -> Self {
+        made::fill(&mut parameters);
+        Self { parameters: Arc::new(parameters), optimiser: Optimiser::default(), steps: 0 }
+    }
+}
+
+impl Training {
+    pub(super) fn of_images(size: Size<'_>) -> Result<Self> {
+        let recipe = super::recipe(size.network, size.side)?;
+        let towers = Towers::new(&recipe.architecture(), 2);
+        Ok(Self {
+            state: State::new(towers.parameters(Seed(0))),
+            towers,
+            forward: Forward::Images(Box::new(made::pictures(size))),
+            schedule: recipe.schedule,
+            gflop: operations::of_image_step(size)?,
+        })
+    }
+
+    pub(super) fn of_texts(batch: usize) -> Result<Self> {
+        let recipe = super::recipe("resnet50", 64)?;
+        let tower = recipe.text_tower;
+        let towers = Towers::new(&recipe.architecture(), 2);
+        let embedded = made::made("input.texts", batch * TOKENS * tower.embedding, 1.0, 0.0);
+        let lengths = vec![TOKENS as u32; batch];
+        let batch = TokenBatch { len: TOKENS, ids: vec![0; batch * TOKENS], lengths };
+        let gflop = operations::of_text_step(batch.ids.len(), tower.embedding, tower.hidden);
+        Ok(Self {
+            state: State::new(towers.text_parameters(Seed(0))),
+            towers,
+            forward: Forward::Texts { embedded, batch },
+            schedule: recipe.schedule,
+            gflop,
+        })
+    }
+
+    fn fresh(&self) -> State {
+        State::new(match self.forward {
+            Forward::Images(_) => self.towers.parameters(Seed(0)),
+            Forward::Texts { .. } => self.towers.text_parameters(Seed(0)),
+        })
+    }
+
+    /// The mean of the squares of all outputs.
+    fn loss(&self, pass: &Pass) -> Tensor<1> {
+        let out = match &self.forward {
+            Forward::Images(batch) => self.towers.unscaled_images(pass, batch),
+            Forward::Texts { embedded, batch } => {
+                let shape = [batch.ids.len(), embedded.len() / batch.ids.len()];
+                let embedded = pass.tensor(embedded.clone(), &shape);
+                self.towers.text_features(pass, &embedded, batch)
+            }
+        };
+        out.powi_scalar(2).mean()
+    }
+
+    /// One step as `looksee train` takes it; the loss before it and the gradient's length.
+    fn step(&self, state: &mut State) -> Result<(f32, f32)> {
+        let pass = Pass::new(Arc::clone(&state.parameters), Mode::Training);
+        let loss = self.loss(&pass);
+        let value = values_of(loss.clone())[0];
+        state.steps += 1;
+        let State { parameters, optimiser, steps } = state;
+        let length = optimiser.descend(parameters, pass, &loss, &self.schedule, RATE, *steps)?;
+        Ok((value, length))
+    }
+
+    /// How fast the loss rises when every parameter is moved by a made-up number.
+    fn slope(&self, parameters: &Arc<Parameters>) -> f64 {
+        let pass = Pass::new(Arc::clone(parameters), Mode::Training);
+        let gradients = pass.gradients(self.loss(&pass).backward());
+        // In the order of a file, which is that of other programs.
+        let mut holder = Parameters::clone(parameters);
+        for (name, parameter) in holder.iter_mut() {
+            match gradients.get(name) {
+                Some(gradient) => parameter.values.clone_from(gradient),
+                None => parameter.values.fill(0.0),
+            }
+        }
+        let of_one = |(name, gradient): (&String, &crate::encoder::weights::NamedTensor)| {
+            made::product(&format!("slope.{}", made::short(name)), &gradient.values)
+        };
+        holder.to_weights().iter().map(of_one).sum()
+    }
+}
+
+impl Work for Training {
+    fn run(&mut self) -> Result<()> {
+        let fresh = State {
+            parameters: Arc::default(),
+            optimiser: Optimiser::default(),
+            steps: self.state.steps,
+        };
+        let mut state = std::mem::replace(&mut self.state, fresh);
+        let outcome = self.step(&mut state);
+        self.state = state;
+        outcome.map(drop)
+    }
+
+    fn gflop(&self) -> f64 {
+        self.gflop
+    }
+
+    fn answer(&self) -> Result<Vec<(String, f64)>> {
+        let mut state = self.fresh();
+        let slope = self.slope(&state.parameters);
+        let (loss, gradient) = self.step(&mut state)?;
+        let (after, _) = self.step(&mut state)?;
+        let figures = [
+            ("loss", f64::from(loss)),
+            ("gradient", f64::from(gradient)),
+            ("slope", slope),
+            ("loss_after", f64::from(after)),
+        ];
+        Ok(figures.map(|(name, value)| (name.to_owned(), value)).into())
+    }
+}
