@@ -3,7 +3,7 @@
 //!
 //! `examples/work.rs` is the only caller: one work, one process. The work is done by the code that
 //! `looksee train` and `looksee index` run; what stands here only feeds it. Weights and pictures
-//! come from a formula ([`made`]) that the scripts in `xtask/peers` know as well, so that other
+//! come from a formula (`made`) that the scripts in `xtask/peers` know as well, so that other
 //! programs do the very same work and must come to the same answer.
 //!
 //! Not part of the library's promises: hidden from its documentation, and free to change.
