@@ -16,6 +16,7 @@
 //! the mirrored kernel. Only larger strides add patches back onto the picture.
 
 mod patches;
+mod winograd;
 
 use crate::elementwise::relu;
 use crate::matmul::Write;
@@ -30,6 +31,7 @@ use crate::simd::multiversion;
 use patches::{add_patches, with_patches};
 use rayon::prelude::*;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 /// Rows of a block: 14 of the largest tiles.
 const BLOCK_ROWS: usize = 168;
@@ -161,7 +163,7 @@ pub(crate) fn forward_then(
     let (taps, outputs) = (shape.taps(), shape.outputs);
     with_scratch(panels_len(taps, outputs), |packed| {
         pack_on_all(weights, taps, outputs, packed);
-        convolve(shape, x, &Panels::new(packed, taps, outputs), y, Write::Overwrite, then);
+        convolve_best(shape, x, packed, y, Write::Overwrite, then);
     });
 }
 
@@ -171,6 +173,8 @@ pub struct Packed {
     panels: Vec<f32>,
     taps: usize,
     outputs: usize,
+    /// Made at the first use: small pictures never need them.
+    transformed: OnceLock<Vec<f32>>,
 }
 
 impl Packed {
@@ -182,7 +186,7 @@ impl Packed {
         let taps = kernel * kernel * inputs;
         let mut panels = vec![0.0; panels_len(taps, outputs)];
         pack_on_all(weights, taps, outputs, &mut panels);
-        Self { panels, taps, outputs }
+        Self { panels, taps, outputs, transformed: OnceLock::new() }
     }
 }
 
@@ -213,8 +217,18 @@ pub fn forward_packed(
     assert_eq!(finish.bias.len(), outputs, "biases of {shape:?}");
     assert_eq!(finish.residual.map_or(y.len(), <[f32]>::len), y.len(), "values of the residual");
     shape.check_maps(x, y);
+    let then = |block: &mut Block| finish_block(block, finish, outputs);
+    if winograd::pays(shape, true) {
+        let transformed = weights.transformed.get_or_init(|| {
+            let mut values = vec![0.0; winograd::weights_len(shape.inputs, outputs)];
+            winograd::transform_weights(&weights.panels, shape.inputs, &mut values);
+            values
+        });
+        winograd::convolve(shape, x, transformed, y, Write::Overwrite, then);
+        return;
+    }
     let panels = Panels::new(&weights.panels, taps, outputs);
-    convolve(shape, x, &panels, y, Write::Overwrite, |block| finish_block(block, finish, outputs));
+    convolve(shape, x, &panels, y, Write::Overwrite, then);
 }
 
 /// Bias, residual and activation of a block of a result with rows of `outputs`.
@@ -249,6 +263,26 @@ multiversion! {
             Activation::Relu6 => row.iter_mut().for_each(|value| *value = relu6(*value)),
         }
     }
+}
+
+/// The convolution with weights in panels, by the way that is likely to be faster.
+fn convolve_best(
+    shape: &ConvShape,
+    x: &[f32],
+    panels: &[f32],
+    y: &mut [f32],
+    write: Write,
+    then: impl Fn(&mut Block) + Sync,
+) {
+    if !winograd::pays(shape, false) {
+        let panels = Panels::new(panels, shape.taps(), shape.outputs);
+        convolve(shape, x, &panels, y, write, then);
+        return;
+    }
+    with_scratch(winograd::weights_len(shape.inputs, shape.outputs), |transformed| {
+        winograd::transform_weights(panels, shape.inputs, transformed);
+        winograd::convolve(shape, x, transformed, y, write, then);
+    });
 }
 
 /// The convolution with weights in panels.
@@ -326,8 +360,7 @@ fn write_input_gradient(
     let taps = weights.chunks_exact((shape.inputs * shape.outputs).max(1)).rev();
     with_scratch(panels_len(depth, shape.inputs), |packed| {
         pack_transposed(&taps.collect::<Vec<_>>(), shape.outputs, shape.inputs, packed);
-        let panels = Panels::new(packed, depth, shape.inputs);
-        convolve(&shape.mirrored(), dy, &panels, dx, write, |_| {});
+        convolve_best(&shape.mirrored(), dy, packed, dx, write, |_| {});
     });
 }
 

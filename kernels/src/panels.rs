@@ -27,8 +27,7 @@ use std::ops::Range;
 pub(crate) fn panel_width() -> usize {
     match simd_level() {
         SimdLevel::Avx512 => 32,
-        SimdLevel::Avx2 => 16,
-        SimdLevel::Neon | SimdLevel::Portable => 8,
+        SimdLevel::Avx2 | SimdLevel::Neon | SimdLevel::Portable => 16,
     }
 }
 
@@ -37,7 +36,7 @@ pub(crate) fn tile_rows() -> usize {
     match simd_level() {
         SimdLevel::Avx512 => TILE_ROWS,
         SimdLevel::Avx2 => 6,
-        SimdLevel::Neon | SimdLevel::Portable => 4,
+        SimdLevel::Neon | SimdLevel::Portable => 2,
     }
 }
 
@@ -61,6 +60,7 @@ impl<'a> Left<'a> {
     }
 
     /// The transpose of `[depth, rows]` with rows `stride` apart.
+    #[cfg(test)]
     pub(crate) fn columns(values: &'a [f32], rows: usize, depth: usize, stride: usize) -> Self {
         let left = Self { values, rows, depth, row_stride: 1, depth_stride: stride };
         left.check();
@@ -229,6 +229,12 @@ impl<'a> Block<'a> {
         assert!(values.len() >= needed, "a block reaches beyond its values");
         let start = values.as_mut_ptr();
         Self { start, stride, rows: 0..rows, columns: 0..columns, lender: PhantomData }
+    }
+
+    /// The same block, its rows counted from `first` on.
+    pub(crate) fn at_row(&mut self, first: usize) -> &mut Self {
+        self.rows = first..first + self.rows.len();
+        self
     }
 
     /// Which rows of the matrix.

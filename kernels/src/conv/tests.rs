@@ -126,3 +126,69 @@ fn values_that_are_not_numbers_pass_through() {
 fn a_wrong_length_is_named() {
     forward(&shape([1, 2, 2, 1, 1, 1, 1, 0]), &[0.0; 3], &[0.0], &mut [0.0; 4]);
 }
+
+/// A convolution by Winograd's way, with weights `[taps, outputs]`.
+fn by_winograd(shape: &ConvShape, x: &[f32], weights: &[f32], y: &mut [f32], write: Write) {
+    let (taps, outputs) = (shape.taps(), shape.outputs);
+    let mut panels = vec![0.0; panels_len(taps, outputs)];
+    pack_on_all(weights, taps, outputs, &mut panels);
+    let mut transformed = vec![f32::NAN; winograd::weights_len(shape.inputs, outputs)];
+    winograd::transform_weights(&panels, shape.inputs, &mut transformed);
+    winograd::convolve(shape, x, &transformed, y, write, |_| {});
+}
+
+#[test]
+fn winograd_agrees_with_the_definition() {
+    for [n, height, width, inputs, outputs] in [
+        [1, 1, 1, 16, 16],
+        [2, 2, 3, 16, 48],
+        [3, 4, 4, 32, 16],
+        [1, 5, 7, 16, 32],
+        [2, 13, 9, 48, 80],
+        [1, 28, 30, 64, 64],
+    ] {
+        let shape = shape([n, height, width, inputs, outputs, 3, 1, 1]);
+        let x = random(shape.n * shape.image(), 1);
+        let weights = random(shape.taps() * shape.outputs, 2);
+        let mut terms = vec![Terms::default(); shape.rows() * outputs];
+        each_product(&shape, |i, w, o| terms[o].add(x[i], weights[w]));
+        let expected: Vec<Sum> = terms.into_iter().map(Terms::sum).collect();
+        in_pools(|| {
+            let mut y = vec![f32::NAN; expected.len()];
+            by_winograd(&shape, &x, &weights, &mut y, Write::Overwrite);
+            assert_close(&y, &expected);
+            let mut onto = vec![0.5; expected.len()];
+            by_winograd(&shape, &x, &weights, &mut onto, Write::Accumulate);
+            let moved =
+                expected.iter().map(|sum| Sum { value: sum.value + 0.5, bound: sum.bound + 1e-6 });
+            assert_close(&onto, &moved.collect::<Vec<_>>());
+        });
+    }
+}
+
+/// The error of each way against `f64`, as a share of the result's size.
+fn errors(shape: &ConvShape) -> [f64; 2] {
+    let x: Vec<f32> = random(shape.n * shape.image(), 1).iter().map(|x| x.max(0.0)).collect();
+    let weights = random(shape.taps() * shape.outputs, 2);
+    let mut terms = vec![Terms::default(); shape.rows() * shape.outputs];
+    each_product(shape, |i, w, o| terms[o].add(x[i], weights[w]));
+    let exact: Vec<f64> = terms.into_iter().map(|terms| terms.sum().value).collect();
+    let mut panels = vec![0.0; panels_len(shape.taps(), shape.outputs)];
+    pack_on_all(&weights, shape.taps(), shape.outputs, &mut panels);
+    let mut plain = vec![0.0; exact.len()];
+    let right = Panels::new(&panels, shape.taps(), shape.outputs);
+    convolve(shape, &x, &right, &mut plain, Write::Overwrite, |_| {});
+    let mut quick = vec![0.0; exact.len()];
+    by_winograd(shape, &x, &weights, &mut quick, Write::Overwrite);
+    let size = exact.iter().map(|y| y * y).sum::<f64>();
+    [plain, quick].map(|y| {
+        let off = y.iter().zip(&exact).map(|(&y, exact)| (f64::from(y) - exact).powi(2));
+        (off.sum::<f64>() / size).sqrt()
+    })
+}
+
+#[test]
+fn winograds_error_is_what_the_documents_say() {
+    let [plain, quick] = errors(&shape([1, 8, 8, 128, 128, 3, 1, 1]));
+    assert!(plain < 5e-7 && quick < 3e-6, "plain {plain:e}, Winograd {quick:e}");
+}

@@ -25,28 +25,28 @@ trait Lanes: Copy {
     fn fetch(at: *const f32);
 }
 
-/// Eight values as two of the narrowest vectors that every processor has.
+/// Eight values, which the compiler turns into whatever vectors every processor has.
 #[derive(Clone, Copy)]
-struct Portable([f32; 4]);
+struct Portable([f32; 8]);
 
 impl Lanes for Portable {
-    const COUNT: usize = 4;
+    const COUNT: usize = 8;
 
     #[inline(always)]
     fn splat(value: f32) -> Self {
-        Self([value; 4])
+        Self([value; 8])
     }
 
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Self {
         // SAFETY: the caller's.
-        Self(unsafe { from.cast::<[f32; 4]>().read_unaligned() })
+        Self(unsafe { from.cast::<[f32; 8]>().read_unaligned() })
     }
 
     #[inline(always)]
     unsafe fn store(self, to: *mut f32) {
         // SAFETY: the caller's.
-        unsafe { to.cast::<[f32; 4]>().write_unaligned(self.0) }
+        unsafe { to.cast::<[f32; 8]>().write_unaligned(self.0) }
     }
 
     #[inline(always)]
@@ -265,7 +265,7 @@ macro_rules! by_rows {
     };
 }
 
-by_rows!(portable, Portable, [1 2 3 4]);
+by_rows!(portable, Portable, [1 2]);
 #[cfg(target_arch = "x86_64")]
 by_rows!(avx2, x86::Avx2, [1 2 3 4 5 6], "avx2,fma");
 #[cfg(target_arch = "x86_64")]

@@ -1,0 +1,407 @@
+//! 3x3 convolutions of stride 1 with a quarter of the multiplications: Winograd's F(4x4, 3x3)
+//! (Lavin and Gray, 2016), on the points 0, 1, -1, 2, -2 and infinity.
+//!
+//! The output is cut into tiles of 4x4. The 6x6 inputs of a tile and the 3x3 weights are taken to 36
+//! numbers each, whose products, summed over the channels, are taken back to the 16 outputs: 36
+//! multiplications a tile and pair of channels where the definition has 144. The 36 sums are matrix
+//! products of their own, `[tiles, inputs] [inputs, outputs]`.
+//!
+//! The price is in the last digits: the transforms subtract numbers of like size. Measured against
+//! `f64` the error is 2e-6 of the result's size where that of the plain sum is 2.5e-7
+//! (docs/performance.md); `LOOKSEE_WINOGRAD=off` turns it off.
+
+use super::ConvShape;
+use crate::matmul::Write;
+use crate::panels::{Block, Left, Panels, multiply, panel_width, panels_len};
+use crate::parallel::{piece_len, threads};
+use crate::scratch::with_scratch;
+use crate::simd::multiversion;
+use rayon::prelude::*;
+use std::sync::OnceLock;
+
+/// Side of a tile of the output.
+const TILE: usize = 4;
+/// Side of the inputs under it.
+const SIDE: usize = 6;
+/// Products of a tile and a pair of channels.
+const PRODUCTS: usize = SIDE * SIDE;
+/// Channels that are transformed at a time.
+const LANES: usize = 16;
+/// Values of transformed inputs of a task: most of the second cache of a small processor.
+const TASK_VALUES: usize = 150_000;
+/// Fewest and most tiles of a task.
+const TASK_TILES: [usize; 2] = [24, 64];
+
+/// A few channels of one position.
+type Lane = [f32; LANES];
+
+/// Whether `LOOKSEE_WINOGRAD` allows it; read once.
+fn is_on() -> bool {
+    static ON: OnceLock<bool> = OnceLock::new();
+    *ON.get_or_init(|| std::env::var("LOOKSEE_WINOGRAD").as_deref() != Ok("off"))
+}
+
+/// Whether the convolution can be done this way.
+pub(super) fn fits(shape: &ConvShape) -> bool {
+    let whole = |channels: usize| channels > 0 && channels.is_multiple_of(LANES);
+    (shape.kernel, shape.stride, shape.padding) == (3, 1, 1)
+        && whole(shape.inputs)
+        && whole(shape.outputs)
+}
+
+/// Whether it is likely to be faster than the definition, from counts of operations and bytes that
+/// hold for any processor about alike. `ready` says that the weights are transformed already.
+pub(super) fn pays(shape: &ConvShape, ready: bool) -> bool {
+    if !fits(shape) || !is_on() {
+        return false;
+    }
+    let threads = threads() as f64;
+    let pairs = (shape.inputs * shape.outputs) as f64;
+    let tiles = tiles(shape) as f64;
+    // Seconds at 50 products a nanosecond and thread, 3 transformed values a nanosecond and
+    // thread, 4 values of weights a nanosecond in all.
+    let plain = 9.0 * shape.rows() as f64 * pairs / 50e9 / threads;
+    let products = PRODUCTS as f64 * tiles * pairs / 50e9 / threads;
+    let transforms =
+        PRODUCTS as f64 * tiles * (shape.inputs + shape.outputs) as f64 / 3e9 / threads;
+    let made = if ready { 0.0 } else { PRODUCTS as f64 * pairs / 3e9 / threads };
+    let tasks = (tiles / tiles_of_task(shape) as f64).ceil().max(threads);
+    let read = PRODUCTS as f64 * pairs * tasks / 4e9 / threads;
+    products.max(read) + transforms + made < 0.9 * plain
+}
+
+fn tiles(shape: &ConvShape) -> usize {
+    shape.n * shape.height.div_ceil(TILE) * shape.width.div_ceil(TILE)
+}
+
+fn tiles_of_task(shape: &ConvShape) -> usize {
+    (TASK_VALUES / (PRODUCTS * shape.inputs)).clamp(TASK_TILES[0], TASK_TILES[1])
+}
+
+/// Values of the transformed weights.
+pub(super) fn weights_len(inputs: usize, outputs: usize) -> usize {
+    PRODUCTS * panels_len(inputs, outputs)
+}
+
+/// Transforms weights in panels, `[panel][9 taps][inputs][width]`, to `[panel][36][inputs][width]`.
+pub(super) fn transform_weights(panels: &[f32], inputs: usize, to: &mut [f32]) {
+    let width = panel_width();
+    let (from_len, to_len) = (9 * inputs * width, PRODUCTS * inputs * width);
+    assert_eq!(panels.len() * PRODUCTS, to.len() * 9, "weights and transformed weights");
+    if to.is_empty() {
+        return;
+    }
+    // A panel and a share of its inputs is a task's; shares are written by index, so the split is
+    // along panels, and along inputs only through the order of the work.
+    to.par_chunks_mut(to_len)
+        .zip(panels.par_chunks(from_len))
+        .for_each(|(to, from)| transform_panel(from, inputs * width, to));
+}
+
+multiversion! {
+    /// `G g G^T` for each of `pairs` kernels whose taps are `pairs` values apart.
+    fn transform_panel(from: &[f32], pairs: usize, to: &mut [f32]) {
+        let mut start = 0;
+        while start < pairs {
+            let count = (pairs - start).min(LANES);
+            let mut taps = [[0.0f32; LANES]; 9];
+            for (tap, lane) in taps.iter_mut().enumerate() {
+                lane[..count].copy_from_slice(&from[tap * pairs + start..][..count]);
+            }
+            let mut half = [[0.0f32; LANES]; 18];
+            for column in 0..3 {
+                let spread = spread_kernel([&taps[column], &taps[3 + column], &taps[6 + column]]);
+                for row in 0..SIDE {
+                    half[row * 3 + column] = spread[row];
+                }
+            }
+            for row in 0..SIDE {
+                let spread =
+                    spread_kernel([&half[row * 3], &half[row * 3 + 1], &half[row * 3 + 2]]);
+                for (column, lane) in spread.iter().enumerate() {
+                    to[(row * SIDE + column) * pairs + start..][..count]
+                        .copy_from_slice(&lane[..count]);
+                }
+            }
+            start += LANES;
+        }
+    }
+}
+
+/// `G g`.
+#[inline(always)]
+fn spread_kernel([a, b, c]: [&Lane; 3]) -> [Lane; SIDE] {
+    let mut out = [[0.0; LANES]; SIDE];
+    for i in 0..LANES {
+        let (even, quarter) = (a[i] + c[i], a[i] + 4.0 * c[i]);
+        out[0][i] = a[i] * 0.25;
+        out[1][i] = (even + b[i]) * (-1.0 / 6.0);
+        out[2][i] = (even - b[i]) * (-1.0 / 6.0);
+        out[3][i] = (quarter + 2.0 * b[i]) * (1.0 / 24.0);
+        out[4][i] = (quarter - 2.0 * b[i]) * (1.0 / 24.0);
+        out[5][i] = c[i];
+    }
+    out
+}
+
+/// `B^T d`.
+#[inline(always)]
+fn spread_input([a, b, c, d, e, f]: [&Lane; SIDE]) -> [Lane; SIDE] {
+    let mut out = [[0.0; LANES]; SIDE];
+    for i in 0..LANES {
+        let (even, odd) = (e[i] - 4.0 * c[i], d[i] - 4.0 * b[i]);
+        let (near, far) = (e[i] - c[i], 2.0 * (d[i] - b[i]));
+        out[0][i] = 4.0 * a[i] - 5.0 * c[i] + e[i];
+        out[1][i] = even + odd;
+        out[2][i] = even - odd;
+        out[3][i] = near + far;
+        out[4][i] = near - far;
+        out[5][i] = 4.0 * b[i] - 5.0 * d[i] + f[i];
+    }
+    out
+}
+
+/// `A^T m`.
+#[inline(always)]
+fn gather([a, b, c, d, e, f]: [&Lane; SIDE]) -> [Lane; TILE] {
+    let mut out = [[0.0; LANES]; TILE];
+    for i in 0..LANES {
+        let (even, odd) = (b[i] + c[i], b[i] - c[i]);
+        let (far_even, far_odd) = (d[i] + e[i], d[i] - e[i]);
+        out[0][i] = a[i] + even + far_even;
+        out[1][i] = odd + 2.0 * far_odd;
+        out[2][i] = even + 4.0 * far_even;
+        out[3][i] = odd + 8.0 * far_odd + f[i];
+    }
+    out
+}
+
+/// The convolution with transformed weights.
+pub(super) fn convolve(
+    shape: &ConvShape,
+    x: &[f32],
+    weights: &[f32],
+    y: &mut [f32],
+    write: Write,
+    then: impl Fn(&mut Block) + Sync,
+) {
+    assert!(fits(shape), "{shape:?} has no Winograd form here");
+    assert_eq!(weights.len(), weights_len(shape.inputs, shape.outputs), "transformed weights");
+    let high = shape.height.div_ceil(TILE);
+    let across = shape.width.div_ceil(TILE);
+    let strips = shape.n * high;
+    let least = strips.div_ceil((tiles_of_task(shape) / across).max(1));
+    let each = piece_len(strips, least.next_multiple_of(threads()), 1);
+    // Rows of tiles, cut where the pictures end: each is a run of rows of the output.
+    let first_row = |strip: usize| {
+        (strip / high * shape.height + (strip % high * TILE).min(shape.height)) * shape.width
+    };
+    let mut tasks = Vec::new();
+    let mut rest = y;
+    for start in (0..strips).step_by(each) {
+        let end = (start + each).min(strips);
+        let rows = first_row(start)..first_row(end);
+        let (part, after) = rest.split_at_mut(rows.len() * shape.outputs);
+        rest = after;
+        tasks.push((start..end, rows, part));
+    }
+    tasks.into_par_iter().for_each(|(strips, rows, part)| {
+        let tiles: Vec<Tile> = strips
+            .flat_map(|strip| {
+                let (picture, y) = (strip / high, strip % high * TILE);
+                (0..across).map(move |x| Tile { picture, y, x: x * TILE })
+            })
+            .collect();
+        run_tiles(shape, x, weights, &tiles, rows.start, part, write);
+        let mut block = Block::new(part, rows.len(), shape.outputs, shape.outputs);
+        then(block.at_row(rows.start));
+    });
+}
+
+/// Where a tile of the output begins.
+#[derive(Clone, Copy)]
+struct Tile {
+    picture: usize,
+    y: usize,
+    x: usize,
+}
+
+/// Marks a position outside the picture.
+const OUTSIDE: usize = usize::MAX;
+
+impl Tile {
+    /// Where the values of `side` x `side` positions start in a map with `channels`, the first of
+    /// them `before` above and left of the tile.
+    fn places<const N: usize>(
+        self,
+        shape: &ConvShape,
+        channels: usize,
+        side: usize,
+        before: usize,
+    ) -> [usize; N] {
+        std::array::from_fn(|number| {
+            let (y, x) = (self.y + number / side, self.x + number % side);
+            let inside = (before..shape.height + before).contains(&y)
+                && (before..shape.width + before).contains(&x);
+            if !inside {
+                return OUTSIDE;
+            }
+            let row = (self.picture * shape.height + y - before) * shape.width;
+            (row + x - before) * channels
+        })
+    }
+}
+
+/// Computes these tiles, whose rows of the output begin with `first_row`, into `part`.
+fn run_tiles(
+    shape: &ConvShape,
+    x: &[f32],
+    weights: &[f32],
+    tiles: &[Tile],
+    first_row: usize,
+    part: &mut [f32],
+    write: Write,
+) {
+    let (inputs, outputs, width) = (shape.inputs, shape.outputs, panel_width());
+    let count = tiles.len();
+    // An odd number of cache lines, so that neighbouring rows fall on different sets of a cache.
+    let stride = inputs | LANES;
+    with_scratch(PRODUCTS * count * stride, |spread| {
+        for (number, tile) in tiles.iter().enumerate() {
+            let places = tile.places(shape, inputs, SIDE, 1);
+            spread_tile(x, &places, inputs, &mut spread[number * stride..], count * stride);
+        }
+        let places: Vec<[usize; TILE * TILE]> = tiles
+            .iter()
+            .map(|tile| {
+                let start = first_row * outputs;
+                let inside = |place| if place == OUTSIDE { OUTSIDE } else { place - start };
+                tile.places(shape, outputs, TILE, 0).map(inside)
+            })
+            .collect();
+        let panel_len = PRODUCTS * inputs * width;
+        with_scratch(PRODUCTS * count * width, |sums| {
+            for (number, weights) in weights.chunks_exact(panel_len).enumerate() {
+                let first = number * width;
+                let columns = width.min(outputs - first);
+                let products = weights.chunks_exact(inputs * width);
+                let sums_of = sums.chunks_exact_mut(count * width);
+                for ((left, right), sums) in
+                    spread.chunks_exact(count * stride).zip(products).zip(sums_of)
+                {
+                    let left = Left::rows(left, count, inputs, stride);
+                    let right = Panels::new(right, inputs, columns);
+                    let mut block = Block::new(sums, count, columns, width);
+                    multiply(&left, &right, 0..inputs, 0..columns, &mut block, Write::Overwrite);
+                }
+                for (tile, places) in places.iter().enumerate() {
+                    let sums = &sums[tile * width..];
+                    gather_tile(sums, count * width, columns, places, first, part, write);
+                }
+            }
+        });
+    });
+}
+
+/// Zeros for positions outside the picture.
+const ZEROS: Lane = [0.0; LANES];
+
+multiversion! {
+    /// `B^T d B` of one tile: product number `i` of channel `c` comes to `to[i * step + c]`.
+    fn spread_tile(
+        x: &[f32],
+        places: &[usize; PRODUCTS],
+        channels: usize,
+        to: &mut [f32],
+        step: usize,
+    ) {
+        let mut start = 0;
+        while start < channels {
+            let mut half = [[0.0f32; LANES]; PRODUCTS];
+            for column in 0..SIDE {
+                let mut lanes = [&ZEROS; SIDE];
+                for (row, lane) in lanes.iter_mut().enumerate() {
+                    let place = places[row * SIDE + column];
+                    if place != OUTSIDE {
+                        *lane = lane_at(x, place + start);
+                    }
+                }
+                let spread = spread_input(lanes);
+                for row in 0..SIDE {
+                    half[row * SIDE + column] = spread[row];
+                }
+            }
+            for row in 0..SIDE {
+                let spread = spread_input(six(&half, row * SIDE, 1));
+                for (column, lane) in spread.iter().enumerate() {
+                    let at = (row * SIDE + column) * step + start;
+                    to[at..at + LANES].copy_from_slice(lane);
+                }
+            }
+            start += LANES;
+        }
+    }
+}
+
+#[inline(always)]
+fn lane_at(values: &[f32], start: usize) -> &Lane {
+    values[start..].first_chunk().expect("whole lanes")
+}
+
+/// Six of `lanes`.
+#[inline(always)]
+fn six(lanes: &[Lane; PRODUCTS], start: usize, step: usize) -> [&Lane; SIDE] {
+    [
+        &lanes[start],
+        &lanes[start + step],
+        &lanes[start + 2 * step],
+        &lanes[start + 3 * step],
+        &lanes[start + 4 * step],
+        &lanes[start + 5 * step],
+    ]
+}
+
+multiversion! {
+    /// `A^T m A` of one tile, product number `i` of column `c` at `sums[i * step + c]`, written
+    /// (or added) to its places in `to`, `first` columns further on.
+    fn gather_tile(
+        sums: &[f32],
+        step: usize,
+        columns: usize,
+        places: &[usize; TILE * TILE],
+        first: usize,
+        to: &mut [f32],
+        write: Write,
+    ) {
+        let mut start = 0;
+        while start < columns {
+            let mut half = [[0.0f32; LANES]; TILE * SIDE];
+            for column in 0..SIDE {
+                let at = |row: usize| lane_at(sums, (row * SIDE + column) * step + start);
+                let gathered = gather([at(0), at(1), at(2), at(3), at(4), at(5)]);
+                for row in 0..TILE {
+                    half[row * SIDE + column] = gathered[row];
+                }
+            }
+            for row in 0..TILE {
+                let h = |column: usize| &half[row * SIDE + column];
+                let gathered = gather([h(0), h(1), h(2), h(3), h(4), h(5)]);
+                for (column, lane) in gathered.iter().enumerate() {
+                    let place = places[row * TILE + column];
+                    if place == OUTSIDE {
+                        continue;
+                    }
+                    let to = &mut to[place + first + start..][..LANES];
+                    if write == Write::Accumulate {
+                        for i in 0..LANES {
+                            to[i] += lane[i];
+                        }
+                    } else {
+                        to.copy_from_slice(lane);
+                    }
+                }
+            }
+            start += LANES;
+        }
+    }
+}
