@@ -95,48 +95,6 @@ pub(crate) fn product(a: View, b: View, out: &mut [f32], write: Write, workers: 
     }
 }
 
-/// Side of the squares in which a matrix is transposed: a cache line, so that each line of both
-/// matrices is touched once, whatever their strides.
-const SQUARE: usize = 16;
-
-/// `to` `[columns, rows]` is the transpose of `from` `[rows, columns]`.
-pub(crate) fn transpose(from: &[f32], rows: usize, columns: usize, to: &mut [f32]) {
-    assert_eq!(from.len(), rows * columns, "values of a {rows} x {columns} matrix");
-    assert_eq!(to.len(), from.len(), "values of a matrix and of its transpose");
-    if from.is_empty() {
-        return;
-    }
-    to.par_chunks_mut(SQUARE * rows).enumerate().for_each(|(strip, to)| {
-        let first = strip * SQUARE;
-        for rows_here in pieces(rows, SQUARE) {
-            let from = &from[rows_here.start * columns..rows_here.end * columns];
-            transpose_square(from, columns, first, to, rows, rows_here.start);
-        }
-    });
-}
-
-/// Transposes at most [`SQUARE`] rows of `from`, from column `first` on, into the lines of `to`, from
-/// column `start` on.
-fn transpose_square(
-    from: &[f32],
-    columns: usize,
-    first: usize,
-    to: &mut [f32],
-    rows: usize,
-    start: usize,
-) {
-    let mut square = [[0.0; SQUARE]; SQUARE];
-    let (height, width) = (from.len() / columns, to.len() / rows);
-    for (line, from) in square.iter_mut().zip(from.chunks_exact(columns)) {
-        line[..width].copy_from_slice(&from[first..first + width]);
-    }
-    for (column, to) in to.chunks_exact_mut(rows).enumerate() {
-        for (to, line) in to[start..start + height].iter_mut().zip(&square) {
-            *to = line[column];
-        }
-    }
-}
-
 /// `out = a b` on all threads: `a` `[m, k]`, `b` `[k, n]`, `out` `[m, n]`, all row-major.
 ///
 /// # Panics
@@ -174,17 +132,6 @@ mod tests {
         let (a, b) = (View::new(&a, 3, 2).transposed(), View::new(&b, 3, 1));
         product(a, b, &mut out, Write::Accumulate, Workers::One);
         assert_close(&out, &[Sum::exact(531.5), Sum::exact(642.5)]);
-    }
-
-    #[test]
-    fn a_transpose_exchanges_rows_and_columns() {
-        for (rows, columns) in [(1, 1), (1, 40), (40, 1), (13, 7), (16, 16), (17, 35), (50, 32)] {
-            let from = random(rows * columns, 1);
-            let mut to = vec![f32::NAN; from.len()];
-            transpose(&from, rows, columns, &mut to);
-            let exchanged = (0..from.len()).map(|at| from[at % rows * columns + at / rows]);
-            assert_eq!(to, exchanged.collect::<Vec<_>>());
-        }
     }
 
     #[test]
