@@ -1,8 +1,7 @@
 //! The matrix product: a safe door to the `gemm` crate, which runs at the processor's peak.
 
-use crate::parallel::{pieces, threads};
+use crate::parallel::threads;
 use gemm::Parallelism;
-use rayon::prelude::*;
 
 /// A matrix that is a view of a slice; strides may be in either order, so a transpose is free.
 #[derive(Clone, Copy)]

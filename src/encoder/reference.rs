@@ -141,11 +141,16 @@ struct Ours {
 }
 
 fn run(case: &Case) -> Ours {
+    run_by(case, |pass| pass)
+}
+
+/// [`run`] with a pass of another kind.
+fn run_by(case: &Case, kind: fn(Pass) -> Pass) -> Ours {
     let mut parameters = Parameters::default();
     let mode = if case.mode == "train" { Mode::Training } else { Mode::Inference };
     let (prefix, forward) = tower(case, &mut parameters);
     fill(&mut parameters, prefix, case);
-    let pass = Pass::new(Arc::new(parameters.clone()), mode);
+    let pass = kind(Pass::new(Arc::new(parameters.clone()), mode));
     let out = unit_rows(forward(&pass));
     let outputs = values_of(out.clone());
     let mut gradients = BTreeMap::new();
@@ -289,4 +294,36 @@ fn efficientnet_lite0_gives_pytorchs_outputs_gradients_and_statistics() {
 #[test]
 fn the_text_tower_gives_pytorchs_outputs_and_gradients() {
     check(TOWERS, "gru");
+}
+
+/// How far two vectors are apart, as a share of their length.
+fn apart(a: &[f32], b: &[f32]) -> f64 {
+    let square = |values: &mut dyn Iterator<Item = f32>| -> f64 {
+        values.map(|x| f64::from(x) * f64::from(x)).sum()
+    };
+    let off = square(&mut a.iter().zip(b).map(|(a, b)| a - b));
+    (off / square(&mut b.iter().copied()).max(1e-30)).sqrt()
+}
+
+#[test]
+fn a_network_as_a_whole_is_its_layers_one_by_one() {
+    for text in [TOWERS, EFFICIENTNET] {
+        let reference: Reference = serde_json::from_str(text).unwrap();
+        for case in reference.cases.iter().filter(|case| case.images.is_some()) {
+            let (whole, layers) = (run(case), run_by(case, Pass::layer_by_layer));
+            let name = &case.name;
+            assert!(apart(&whole.outputs, &layers.outputs) < 2e-4, "{name}: outputs");
+            assert_eq!(whole.gradients.len(), layers.gradients.len(), "{name}");
+            for (parameter, gradient) in &whole.gradients {
+                // A value on the other side of a `ReLU` counts as in `SWITCHED`.
+                let off = apart(gradient, &layers.gradients[parameter]);
+                assert!(off < SWITCHED, "{name}: {parameter}: off by {off}");
+            }
+            let (whole, layers) = (whole.parameters.to_weights(), layers.parameters.to_weights());
+            for (parameter, tensor) in &whole {
+                let off = apart(&tensor.values, &layers[parameter].values);
+                assert!(off < 1e-4, "{name}: {parameter}: off by {off}");
+            }
+        }
+    }
 }
