@@ -9,7 +9,7 @@
 
 use looksee_kernels::adam::Adam;
 use looksee_kernels::conv::{self, ConvShape};
-use looksee_kernels::gru::{self, Direction, GruShape};
+use looksee_kernels::gru::{self, Direction, GruShape, GruWeights};
 use looksee_kernels::matmul::matmul;
 use looksee_kernels::norm::{self, Activation};
 use looksee_kernels::pool::{self, PoolShape};
@@ -181,35 +181,36 @@ fn optimiser() {
     println!("Adam, 25 million parameters: {:.1} ms", seconds * 1e3);
 }
 
-/// A layer in both directions with the products of its inputs, as a training step needs it.
+/// A layer in both directions, as a training step needs it.
 fn recurrent(n: usize, len: usize, inputs: usize, hidden: usize) {
-    let (x, w_i) = (values(n * len * inputs), values(inputs * 3 * hidden));
-    let w_h: Vec<f32> = values(hidden * 3 * hidden).iter().map(|w| 0.1 * w).collect();
-    let b_h = vec![0.0; 3 * hidden];
+    let x = values(n * len * inputs);
+    let small = |count| -> Vec<f32> { values(count).iter().map(|w| 0.1 * w).collect() };
+    let (w_i, w_h) = (small(inputs * 3 * hidden), small(hidden * 3 * hidden));
+    let bias = vec![0.0; 3 * hidden];
+    let weights = GruWeights { input: &w_i, input_bias: &bias, hidden: &w_h, hidden_bias: &bias };
     let lengths = vec![len as u32; n];
-    let mut projected = vec![0.0; n * len * 3 * hidden];
-    let mut dx = vec![0.0; n * len * inputs];
     let mut out = vec![0.0; n * len * hidden];
-    let (mut ahead, mut back) = (f64::INFINITY, f64::INFINITY);
+    let [mut alone, mut ahead, mut back] = [f64::INFINITY; 3];
     for _ in 0..7 {
-        let (mut forward, mut backward) = (0.0, 0.0);
+        let [mut inference, mut forward, mut backward] = [0.0; 3];
         for direction in [Direction::Forward, Direction::Backward] {
-            let shape = GruShape { n, len, hidden, direction };
+            let shape = GruShape { n, len, inputs, hidden, direction };
             let start = Instant::now();
-            matmul(n * len, inputs, 3 * hidden, &x, &w_i, &mut projected);
-            gru::forward(&shape, &lengths, &projected, &w_h, &b_h, &mut out);
+            gru::forward(&shape, &lengths, &x, &weights, &mut out);
+            inference += start.elapsed().as_secs_f64();
+            let start = Instant::now();
+            let kept = gru::forward_keeping(&shape, &lengths, &x, &weights, &mut out);
             forward += start.elapsed().as_secs_f64();
             let start = Instant::now();
-            let found = gru::backward(&shape, &lengths, &projected, &w_h, &b_h, &out, &out);
-            // Two products of the size of the first: gradients of its weights and its inputs.
-            matmul(n * len, 3 * hidden, inputs, &found.inputs, &w_i, &mut dx);
-            matmul(n * len, inputs, 3 * hidden, &x, &w_i, &mut projected);
+            drop(gru::backward(&shape, &weights, kept, &out));
             backward += start.elapsed().as_secs_f64();
         }
-        (ahead, back) = (ahead.min(forward), back.min(backward));
+        (alone, ahead, back) = (alone.min(inference), ahead.min(forward), back.min(backward));
     }
     println!(
-        "two-way GRU {n} x {len} x {inputs} -> {hidden}: forward {:.1} ms, backward {:.1} ms",
+        "two-way GRU {n} x {len} x {inputs} -> {hidden}: inference {:.1} ms, forward {:.1} ms, \
+         backward {:.1} ms",
+        alone * 1e3,
         ahead * 1e3,
         back * 1e3
     );

@@ -1,29 +1,36 @@
 //! A gated recurrent unit over whole sequences, with the formulas and gate order of PyTorch:
 //!
 //! ```text
-//! r  = sigmoid(x_r + h W_r + b_r)
-//! z  = sigmoid(x_z + h W_z + b_z)
-//! n  = tanh(x_n + r * (h W_n + b_n))
+//! r  = sigmoid(x W_r + h U_r + b_r)
+//! z  = sigmoid(x W_z + h U_z + b_z)
+//! n  = tanh(x W_n + b_n + r * (h U_n + c_n))
 //! h' = (1 - z) * n + z * h
 //! ```
 //!
-//! `x` is the input times its own weights, which the caller computes in one product for all steps.
-//! What is left is a chain of small products, one a step, and the cost of handing each to several
+//! A layer is a chain of small products, one a step, and the cost of handing each to several
 //! threads would be as large as the product. So the sequences are dealt to threads instead, and a
 //! thread goes through all steps of its team without waiting for anyone. Within a team longer
 //! sequences come first: those still running at a step are its first rows, and no time goes into
 //! padding.
 //!
-//! The backward pass keeps nothing of the forward pass but its result: the states before all steps
-//! are known, so one large product gives the gates again, faster than reading them from memory
-//! would have been worth writing them.
+//! The weights are packed once a pass. The products of a step's inputs and of its states are summed
+//! in the same registers, so that the inputs' product is never written to memory. Four values a
+//! state are, side by side: `x W_n`, the sums for r and z, `h U_n`. The gates take their place,
+//! and in the backward pass the gates' gradients in the order n, r, z, r * n: the first three
+//! belong to the input's weights, the last three to the state's.
+
+mod packed;
 
 use crate::activate::{sigmoid, tanh};
-use crate::matmul::{View, Workers, Write, product, transpose};
-use crate::parallel::threads;
-use crate::simd::multiversion;
+use crate::parallel::{piece_len, threads};
+use crate::pool;
+use crate::simd::{SimdLevel, multiversion, simd_level};
+use packed::{Left, Packed, Products, Write, panel_columns};
 use rayon::prelude::*;
 use std::ops::Range;
+
+/// Rows whose gradients of weights are summed from one panel: it stays in the first cache.
+const CHUNK_ROWS: usize = 128;
 
 /// The order in which a sequence is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,99 +48,154 @@ pub struct GruShape {
     pub n: usize,
     /// Steps of each sequence, padding included.
     pub len: usize,
+    /// Values of an input.
+    pub inputs: usize,
     /// Values of a state.
     pub hidden: usize,
     /// The order of reading.
     pub direction: Direction,
 }
 
+/// The parameters of a recurrent layer; each row holds the parts for r, z and n.
+#[derive(Clone, Copy, Debug)]
+pub struct GruWeights<'a> {
+    /// `[inputs, 3 * hidden]`.
+    pub input: &'a [f32],
+    /// `[3 * hidden]`.
+    pub input_bias: &'a [f32],
+    /// `[hidden, 3 * hidden]`.
+    pub hidden: &'a [f32],
+    /// `[3 * hidden]`.
+    pub hidden_bias: &'a [f32],
+}
+
+/// What [`backward`] needs of [`forward_keeping`]: for each step its inputs, the state before it
+/// and its gates.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    teams: Vec<KeptTeam>,
+}
+
+#[derive(Clone, Debug)]
+struct KeptTeam {
+    team: Team,
+    // [rows, inputs], [rows, hidden], [rows, 4 * hidden]; rows as in `Team::rows_of_steps`.
+    x: Vec<f32>,
+    before: Vec<f32>,
+    gates: Vec<f32>,
+}
+
 /// The gradients of a recurrent layer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GruGradients {
-    /// Of the inputs, `[n, len, 3 * hidden]`; 0 at padding.
-    pub inputs: Vec<f32>,
-    /// Of the recurrent weights, `[hidden, 3 * hidden]`.
-    pub w_h: Vec<f32>,
-    /// Of the recurrent offsets, `[3 * hidden]`.
-    pub b_h: Vec<f32>,
+    /// Of the inputs, `[n, len, inputs]`; 0 at padding.
+    pub x: Vec<f32>,
+    /// Of the parameters, in the order and shapes of [`GruWeights`].
+    pub input: Vec<f32>,
+    /// `[3 * hidden]`.
+    pub input_bias: Vec<f32>,
+    /// `[hidden, 3 * hidden]`.
+    pub hidden: Vec<f32>,
+    /// `[3 * hidden]`.
+    pub hidden_bias: Vec<f32>,
 }
 
-/// What both passes read.
-#[derive(Clone, Copy)]
-struct Layer<'a> {
-    shape: GruShape,
-    inputs: &'a [f32],
-    w_h: &'a [f32],
-    b_h: &'a [f32],
-}
-
-/// Runs the layer from a state of zeros. `inputs` `[n, len, 3 * hidden]` are the inputs times their
-/// weights plus offsets; `lengths` `[n]` say how many steps of each sequence are valid; `w_h`
-/// `[hidden, 3 * hidden]` and `b_h` `[3 * hidden]` belong to the state. `out` `[n, len, hidden]`
-/// becomes the state after each step, 0 at padding.
+/// Runs the layer from a state of zeros over `x` `[n, len, inputs]`; `lengths` `[n]` say how many
+/// steps of each sequence are valid. `out` `[n, len, hidden]` becomes the state after each step,
+/// 0 at padding.
 ///
 /// # Panics
 /// When a length does not follow from the shape or exceeds `len`.
 pub fn forward(
     shape: &GruShape,
     lengths: &[u32],
-    inputs: &[f32],
-    w_h: &[f32],
-    b_h: &[f32],
+    x: &[f32],
+    weights: &GruWeights,
     out: &mut [f32],
 ) {
-    let layer = Layer { shape: *shape, inputs, w_h, b_h };
-    layer.check(lengths, out);
-    if out.is_empty() {
-        return;
-    }
-    let teams = Team::deal(lengths);
-    let outs = deal_rows(&teams, out, shape.len * shape.hidden);
-    teams.par_iter().zip(outs).for_each(|(team, mut outs)| layer.run(team, &mut outs));
+    Layer::new(simd_level(), shape, lengths, x, weights).forward(lengths, x, out);
 }
 
-/// The gradients of [`forward`], from its result `out` and the result's gradient `dout`, both
-/// `[n, len, hidden]`; `dout` at padding is not read.
+/// Like [`forward`], and keeps what [`backward`] needs.
 ///
 /// # Panics
 /// When a length does not follow from the shape or exceeds `len`.
-pub fn backward(
+pub fn forward_keeping(
     shape: &GruShape,
     lengths: &[u32],
-    inputs: &[f32],
-    w_h: &[f32],
-    b_h: &[f32],
-    out: &[f32],
-    dout: &[f32],
-) -> GruGradients {
-    let layer = Layer { shape: *shape, inputs, w_h, b_h };
-    layer.check(lengths, out);
-    assert_eq!(out.len(), dout.len(), "values of the result and of its gradient");
-    let mut total = GruGradients {
-        inputs: vec![0.0; inputs.len()],
-        w_h: vec![0.0; w_h.len()],
-        b_h: vec![0.0; b_h.len()],
-    };
-    if out.is_empty() {
-        return total;
+    x: &[f32],
+    weights: &GruWeights,
+    out: &mut [f32],
+) -> Kept {
+    Layer::new(simd_level(), shape, lengths, x, weights).forward_keeping(lengths, x, out)
+}
+
+/// The gradients of [`forward_keeping`], from the gradient `dout` `[n, len, hidden]` of its result;
+/// `dout` at padding is not read.
+///
+/// # Panics
+/// When a length does not follow from the shape, or `kept` is of another shape.
+pub fn backward(shape: &GruShape, weights: &GruWeights, kept: Kept, dout: &[f32]) -> GruGradients {
+    backward_at(simd_level(), shape, weights, kept, dout)
+}
+
+/// The largest value of each channel over the valid steps of each sequence: `x`
+/// `[n, len, channels]`, `y` `[n, channels]`; 0 for a sequence without steps.
+///
+/// # Panics
+/// When a length does not fit or exceeds `len`.
+pub fn max_over_steps(len: usize, channels: usize, lengths: &[u32], x: &[f32], y: &mut [f32]) {
+    check_steps(len, channels, lengths, x, y);
+    let rows = y.par_chunks_mut(channels.max(1)).zip(x.par_chunks((len * channels).max(1)));
+    rows.zip(lengths.par_iter()).for_each(|((y, x), &length)| match length as usize {
+        0 => y.fill(0.0),
+        length => pool::global_max_forward(1, length, channels, &x[..length * channels], y),
+    });
+}
+
+/// The gradient of [`max_over_steps`]: each value of `dy` goes to the first maximum; `dx`
+/// `[n, len, channels]` is overwritten.
+///
+/// # Panics
+/// When a length does not fit or exceeds `len`.
+pub fn max_over_steps_backward(
+    len: usize,
+    channels: usize,
+    lengths: &[u32],
+    x: &[f32],
+    dy: &[f32],
+    dx: &mut [f32],
+) {
+    check_steps(len, channels, lengths, x, dy);
+    assert_eq!(x.len(), dx.len(), "values of the input and of its gradient");
+    let sequence = (len * channels).max(1);
+    let rows = dx.par_chunks_mut(sequence).zip(x.par_chunks(sequence));
+    rows.zip(dy.par_chunks(channels.max(1)).zip(lengths.par_iter())).for_each(
+        |((dx, x), (dy, &length))| {
+            let (valid, padding) = dx.split_at_mut(length as usize * channels);
+            padding.fill(0.0);
+            if length > 0 {
+                let x = &x[..length as usize * channels];
+                pool::global_max_backward(1, length as usize, channels, x, dy, valid);
+            }
+        },
+    );
+}
+
+fn check_steps(len: usize, channels: usize, lengths: &[u32], x: &[f32], y: &[f32]) {
+    assert_eq!(x.len(), lengths.len() * len * channels, "values of {} sequences", lengths.len());
+    assert_eq!(y.len(), lengths.len() * channels, "maxima of {} sequences", lengths.len());
+    check_lengths(len, lengths);
+}
+
+fn check_lengths(len: usize, lengths: &[u32]) {
+    if let Some(longest) = lengths.iter().max() {
+        assert!(*longest as usize <= len, "a sequence has {longest} of {len} steps");
     }
-    let mut turned = vec![0.0; w_h.len()];
-    transpose(w_h, shape.hidden, 3 * shape.hidden, &mut turned);
-    let teams = Team::deal(lengths);
-    let dinputs = deal_rows(&teams, &mut total.inputs, 3 * shape.len * shape.hidden);
-    let parts: Vec<_> = teams
-        .par_iter()
-        .zip(dinputs)
-        .map(|(team, mut dinputs)| layer.run_back(team, &turned, out, dout, &mut dinputs))
-        .collect();
-    for (w_h, b_h) in &parts {
-        add(w_h, &mut total.w_h);
-        add(b_h, &mut total.b_h);
-    }
-    total
 }
 
 /// Sequences that one task takes through all steps, the longest first.
+#[derive(Clone, Debug)]
 struct Team {
     sequences: Vec<usize>,
     lengths: Vec<usize>,
@@ -176,213 +238,430 @@ impl Team {
             })
             .collect()
     }
-}
 
-/// Cuts `values` into rows of `len`, one a sequence, and gives each team its own.
-fn deal_rows<'a>(teams: &[Team], values: &'a mut [f32], len: usize) -> Vec<Vec<&'a mut [f32]>> {
-    let mut rows: Vec<&mut [f32]> = values.chunks_exact_mut(len).collect();
-    let mut take = |&sequence: &usize| std::mem::take(&mut rows[sequence]);
-    teams.iter().map(|team| team.sequences.iter().map(&mut take).collect()).collect()
-}
-
-fn add(terms: &[f32], totals: &mut [f32]) {
-    for (total, &term) in totals.iter_mut().zip(terms) {
-        *total += term;
-    }
-}
-
-impl Layer<'_> {
-    fn check(&self, lengths: &[u32], out: &[f32]) {
-        let GruShape { n, len, hidden, .. } = self.shape;
-        assert_eq!(lengths.len(), n, "lengths of {:?}", self.shape);
-        assert_eq!(self.inputs.len(), n * len * 3 * hidden, "inputs of {:?}", self.shape);
-        assert_eq!(self.w_h.len(), hidden * 3 * hidden, "weights of {:?}", self.shape);
-        assert_eq!(self.b_h.len(), 3 * hidden, "offsets of {:?}", self.shape);
-        assert_eq!(out.len(), n * len * hidden, "states of {:?}", self.shape);
-        if let Some(longest) = lengths.iter().max() {
-            assert!(*longest as usize <= len, "a sequence has {longest} of {len} steps");
-        }
-    }
-
-    /// Where a sequence of `length` steps is read at `step`.
-    fn position(&self, length: usize, step: usize) -> usize {
-        match self.shape.direction {
+    /// Where the sequence of `row` is read at `step`.
+    fn position(&self, direction: Direction, row: usize, step: usize) -> usize {
+        match direction {
             Direction::Forward => step,
-            Direction::Backward => length - 1 - step,
+            Direction::Backward => self.lengths[row] - 1 - step,
         }
     }
 
-    /// The place of one step of one sequence in a matrix `[n, len, size]`.
-    fn place(&self, team: &Team, row: usize, step: usize, size: usize) -> Range<usize> {
-        let position = self.position(team.lengths[row], step);
-        let start = (team.sequences[row] * self.shape.len + position) * size;
-        start..start + size
+    /// The values of `x` `[n, len, size]` in the order of the team's rows.
+    fn gathered(&self, shape: &GruShape, x: &[f32], size: usize) -> Vec<f32> {
+        let rows: usize = self.lengths.iter().sum();
+        let mut gathered = Vec::with_capacity(rows * size);
+        for step in 0..self.steps() {
+            for row in 0..self.running(step) {
+                let position = self.position(shape.direction, row, step);
+                let start = (self.sequences[row] * shape.len + position) * size;
+                gathered.extend_from_slice(&x[start..start + size]);
+            }
+        }
+        gathered
+    }
+}
+
+/// Cuts `values` into rows of `len`, one a sequence, and gives each team its own; empty ones when
+/// there are no values.
+fn deal_rows<'a, 't>(
+    teams: impl Iterator<Item = &'t Team>,
+    values: &'a mut [f32],
+    len: usize,
+) -> Vec<Vec<&'a mut [f32]>> {
+    let mut rows: Vec<&mut [f32]> = values.chunks_exact_mut(len.max(1)).collect();
+    let mut take =
+        |&sequence: &usize| rows.get_mut(sequence).map(std::mem::take).unwrap_or_default();
+    teams.map(|team| team.sequences.iter().map(&mut take).collect()).collect()
+}
+
+/// The layer, packed for the forward pass.
+struct Layer {
+    shape: GruShape,
+    // For n (of the input), r, z and n (of the state): what makes this fourth of a row of gates.
+    input: [Option<Packed>; 4],
+    hidden: [Option<Packed>; 4],
+    bias: Vec<f32>,
+}
+
+/// The part of a weight row, r, z or n, that makes each fourth of a row of gates: of the input's
+/// weights and of the state's.
+const SOURCES: [(Option<usize>, Option<usize>); 4] =
+    [(Some(2), None), (Some(0), Some(0)), (Some(1), Some(1)), (None, Some(2))];
+
+impl Layer {
+    fn new(
+        level: SimdLevel,
+        shape: &GruShape,
+        lengths: &[u32],
+        x: &[f32],
+        weights: &GruWeights,
+    ) -> Self {
+        let GruShape { n, len, inputs, hidden, .. } = *shape;
+        check_weights(shape, weights);
+        assert_eq!(lengths.len(), n, "lengths of {shape:?}");
+        assert_eq!(x.len(), n * len * inputs, "inputs of {shape:?}");
+        check_lengths(len, lengths);
+        let pack = |values: &[f32], terms: usize, part: Option<usize>| {
+            let start = part? * hidden;
+            let value = |term: usize, column: usize| values[term * 3 * hidden + start + column];
+            Some(Packed::new(level, terms, hidden, value))
+        };
+        let bias = SOURCES.iter().flat_map(|&(input, state)| {
+            let part = |bias: &'_ [f32], part: Option<usize>, at: usize| {
+                part.map_or(0.0, |part| bias[part * hidden + at])
+            };
+            (0..hidden).map(move |at| {
+                part(weights.input_bias, input, at) + part(weights.hidden_bias, state, at)
+            })
+        });
+        Self {
+            shape: *shape,
+            input: SOURCES.map(|(part, _)| pack(weights.input, inputs, part)),
+            hidden: SOURCES.map(|(_, part)| pack(weights.hidden, hidden, part)),
+            bias: bias.collect(),
+        }
+    }
+
+    fn forward(&self, lengths: &[u32], x: &[f32], out: &mut [f32]) {
+        self.check_out(out);
+        if out.is_empty() {
+            return;
+        }
+        let teams = Team::deal(lengths);
+        let outs = deal_rows(teams.iter(), out, self.shape.len * self.shape.hidden);
+        teams.par_iter().zip(outs).for_each(|(team, mut outs)| self.run(team, x, &mut outs));
+    }
+
+    fn forward_keeping(&self, lengths: &[u32], x: &[f32], out: &mut [f32]) -> Kept {
+        self.check_out(out);
+        if out.is_empty() {
+            return Kept { teams: Vec::new() };
+        }
+        let teams = Team::deal(lengths);
+        let outs = deal_rows(teams.iter(), out, self.shape.len * self.shape.hidden);
+        let kept = teams
+            .into_par_iter()
+            .zip(outs)
+            .map(|(team, mut outs)| self.run_keeping(team, x, &mut outs));
+        Kept { teams: kept.collect() }
+    }
+
+    fn check_out(&self, out: &[f32]) {
+        let GruShape { n, len, hidden, .. } = self.shape;
+        assert_eq!(out.len(), n * len * hidden, "states of {:?}", self.shape);
     }
 
     /// Takes a team through all steps; `outs` are its rows `[len, hidden]` of the result.
-    fn run(&self, team: &Team, outs: &mut [&mut [f32]]) {
+    fn run(&self, team: &Team, x: &[f32], outs: &mut [&mut [f32]]) {
         let hidden = self.shape.hidden;
-        let w_h = View::new(self.w_h, hidden, 3 * hidden);
+        let x = team.gathered(&self.shape, x, self.shape.inputs);
         let mut states = vec![0.0; outs.len() * hidden];
-        let mut products = vec![0.0; outs.len() * 3 * hidden];
-        for step in 0..team.steps() {
-            let running = team.running(step);
-            let products = &mut products[..running * 3 * hidden];
-            let before = View::new(&states[..running * hidden], running, hidden);
-            product(before, w_h, products, Write::Overwrite, Workers::One);
-            for row in 0..running {
-                let input = &self.inputs[self.place(team, row, step, 3 * hidden)];
-                let state = &mut states[row * hidden..][..hidden];
-                step_forward(input, &products[row * 3 * hidden..][..3 * hidden], self.b_h, state);
-                let position = self.position(team.lengths[row], step);
-                outs[row][position * hidden..][..hidden].copy_from_slice(state);
-            }
+        let mut gates = vec![0.0; outs.len() * 4 * hidden];
+        for (step, rows) in team.rows_of_steps().into_iter().enumerate() {
+            let gates = &mut gates[..rows.len() * 4 * hidden];
+            self.step(team, step, &x[self.inputs_of(&rows)], &states, gates, outs);
+            self.hand_on(team, step, outs, &mut states);
         }
-        for (out, &length) in outs.iter_mut().zip(&team.lengths) {
-            out[length * hidden..].fill(0.0);
-        }
+        self.clear_padding(team, outs);
     }
 
-    /// Takes a team back through all steps and returns its part of the gradients of weights and
-    /// offsets; `turned` is the transpose of the weights, `dinputs` the team's rows
-    /// `[len, 3 * hidden]` of the gradient of the inputs, which start as zeros.
-    fn run_back(
+    /// Like [`Layer::run`], and keeps everything.
+    fn run_keeping(&self, team: Team, x: &[f32], outs: &mut [&mut [f32]]) -> KeptTeam {
+        let hidden = self.shape.hidden;
+        let x = team.gathered(&self.shape, x, self.shape.inputs);
+        let steps = team.rows_of_steps();
+        let rows = steps.last().map_or(0, |rows| rows.end);
+        let (mut before, mut gates) = (vec![0.0; rows * hidden], vec![0.0; rows * 4 * hidden]);
+        for (step, rows) in steps.iter().enumerate() {
+            let (states, next) = before.split_at_mut(rows.end * hidden);
+            let states = &states[rows.start * hidden..];
+            let gates = &mut gates[rows.start * 4 * hidden..rows.end * 4 * hidden];
+            self.step(&team, step, &x[self.inputs_of(rows)], states, gates, outs);
+            self.hand_on(&team, step, outs, next);
+        }
+        self.clear_padding(&team, outs);
+        KeptTeam { team, x, before, gates }
+    }
+
+    fn inputs_of(&self, rows: &Range<usize>) -> Range<usize> {
+        rows.start * self.shape.inputs..rows.end * self.shape.inputs
+    }
+
+    /// One step of the running sequences: `x` `[running, inputs]` and `states` give `gates`
+    /// `[running, 4 * hidden]` and the next states in `outs`.
+    fn step(
         &self,
         team: &Team,
-        turned: &[f32],
-        out: &[f32],
-        dout: &[f32],
-        dinputs: &mut [&mut [f32]],
-    ) -> (Vec<f32>, Vec<f32>) {
-        let hidden = self.shape.hidden;
+        step: usize,
+        x: &[f32],
+        states: &[f32],
+        gates: &mut [f32],
+        outs: &mut [&mut [f32]],
+    ) {
+        let GruShape { inputs, hidden, direction, .. } = self.shape;
+        let rows = gates.len() / (4 * hidden);
+        let x = Left { values: x, per_row: inputs, per_term: 1 };
+        let state = Left { values: states, per_row: hidden, per_term: 1 };
+        for (part, (of_x, of_state)) in self.input.iter().zip(&self.hidden).enumerate() {
+            let of_x = of_x.as_ref().map(|weights| (x, weights));
+            let of_state = of_state.as_ref().map(|weights| (state, weights));
+            let parts: Vec<_> = of_x.into_iter().chain(of_state).collect();
+            let (out, write) = (&mut gates[part * hidden..], Write::Overwrite);
+            Products { parts: &parts, rows, out, per_row: 4 * hidden, write }.run();
+        }
+        for row in 0..rows {
+            let position = team.position(direction, row, step);
+            step_forward(
+                &self.bias,
+                &states[row * hidden..][..hidden],
+                &mut gates[row * 4 * hidden..][..4 * hidden],
+                &mut outs[row][position * hidden..][..hidden],
+            );
+        }
+    }
+
+    /// Copies the states after `step` of the sequences that go on into `next`.
+    fn hand_on(&self, team: &Team, step: usize, outs: &[&mut [f32]], next: &mut [f32]) {
+        let GruShape { hidden, direction, .. } = self.shape;
+        for (row, next) in next.chunks_exact_mut(hidden).take(team.running(step + 1)).enumerate() {
+            let position = team.position(direction, row, step);
+            next.copy_from_slice(&outs[row][position * hidden..][..hidden]);
+        }
+    }
+
+    fn clear_padding(&self, team: &Team, outs: &mut [&mut [f32]]) {
+        for (out, &length) in outs.iter_mut().zip(&team.lengths) {
+            out[length * self.shape.hidden..].fill(0.0);
+        }
+    }
+}
+
+fn check_weights(shape: &GruShape, weights: &GruWeights) {
+    let gates = 3 * shape.hidden;
+    assert_eq!(weights.input.len(), shape.inputs * gates, "input weights of {shape:?}");
+    assert_eq!(weights.hidden.len(), shape.hidden * gates, "hidden weights of {shape:?}");
+    assert_eq!(weights.input_bias.len(), gates, "input offsets of {shape:?}");
+    assert_eq!(weights.hidden_bias.len(), gates, "hidden offsets of {shape:?}");
+}
+
+/// The layer, packed for the backward pass.
+struct Back<'a> {
+    shape: GruShape,
+    // Transposed: [3 * hidden, inputs] in the order n, r, z, and [3 * hidden, hidden] in the order
+    // r, z, n.
+    input: Packed,
+    hidden: Packed,
+    dout: &'a [f32],
+}
+
+fn backward_at(
+    level: SimdLevel,
+    shape: &GruShape,
+    weights: &GruWeights,
+    mut kept: Kept,
+    dout: &[f32],
+) -> GruGradients {
+    let GruShape { n, len, inputs, hidden, .. } = *shape;
+    check_weights(shape, weights);
+    assert_eq!(dout.len(), n * len * hidden, "gradients of the states of {shape:?}");
+    let gates = 3 * hidden;
+    let mut dx = vec![0.0; n * len * inputs];
+    let back = Back {
+        shape: *shape,
+        input: Packed::new(level, gates, inputs, |term, input| {
+            weights.input[input * gates + (term + 2 * hidden) % gates]
+        }),
+        hidden: Packed::new(level, gates, hidden, |term, state| {
+            weights.hidden[state * gates + term]
+        }),
+        dout,
+    };
+    let rows = deal_rows(kept.teams.iter().map(|kept| &kept.team), &mut dx, len * inputs);
+    kept.teams.par_iter_mut().zip(rows).for_each(|(kept, mut dx)| back.run(kept, &mut dx));
+    sum_weights(level, shape, &kept, dx)
+}
+
+impl Back<'_> {
+    /// Takes a team back through all steps: its gates become their gradients. `dx` are the team's
+    /// rows `[len, inputs]` of the gradient of the inputs.
+    fn run(&self, kept: &mut KeptTeam, dx: &mut [&mut [f32]]) {
+        let GruShape { len, hidden, direction, .. } = self.shape;
+        let KeptTeam { team, before, gates, .. } = kept;
         let steps = team.rows_of_steps();
-        let before = self.states_before(team, &steps, out);
-        let mut products = self.products(&before);
-        let turned = View::new(turned, 3 * hidden, hidden);
-        let mut carried = vec![0.0; dinputs.len() * hidden];
+        let mut carried = vec![0.0; team.lengths.len() * hidden];
         for (step, rows) in steps.iter().enumerate().rev() {
             for (row, at) in rows.clone().enumerate() {
-                let position = self.position(team.lengths[row], step);
+                let position = team.position(direction, row, step);
+                let place = (team.sequences[row] * len + position) * hidden;
                 step_backward(
-                    &self.inputs[self.place(team, row, step, 3 * hidden)],
-                    &mut products[at * 3 * hidden..][..3 * hidden],
-                    self.b_h,
                     &before[at * hidden..][..hidden],
-                    &dout[self.place(team, row, step, hidden)],
+                    &self.dout[place..place + hidden],
+                    &mut gates[at * 4 * hidden..][..4 * hidden],
                     &mut carried[row * hidden..][..hidden],
-                    &mut dinputs[row][position * 3 * hidden..][..3 * hidden],
                 );
             }
-            let gradients = &products[rows.start * 3 * hidden..rows.end * 3 * hidden];
-            let gradients = View::new(gradients, rows.len(), 3 * hidden);
-            let carried = &mut carried[..rows.len() * hidden];
-            product(gradients, turned, carried, Write::Accumulate, Workers::One);
-        }
-        self.sum_gradients(&before, &products)
-    }
-
-    /// The state before each step of each running sequence, `[rows, hidden]`.
-    fn states_before(&self, team: &Team, steps: &[Range<usize>], out: &[f32]) -> Vec<f32> {
-        let hidden = self.shape.hidden;
-        let mut before = Vec::with_capacity(steps.last().map_or(0, |rows| rows.end) * hidden);
-        for (step, rows) in steps.iter().enumerate() {
-            for row in 0..rows.len() {
-                match step.checked_sub(1) {
-                    None => before.resize(before.len() + hidden, 0.0),
-                    Some(last) => {
-                        before.extend_from_slice(&out[self.place(team, row, last, hidden)]);
-                    }
-                }
+            if step > 0 {
+                let values = &gates[(rows.start * 4 + 1) * hidden..];
+                let left = Left { values, per_row: 4 * hidden, per_term: 1 };
+                let (parts, write) = ([(left, &self.hidden)], Write::Accumulate);
+                let (rows, out) = (rows.len(), &mut carried[..]);
+                Products { parts: &parts, rows, out, per_row: hidden, write }.run();
             }
         }
-        before
+        self.input_gradients(team, &steps, gates, dx);
     }
 
-    /// `states W`, `[rows, 3 * hidden]`.
-    fn products(&self, states: &[f32]) -> Vec<f32> {
-        let hidden = self.shape.hidden;
-        let rows = states.len() / hidden;
-        let mut products = vec![0.0; rows * 3 * hidden];
-        let (states, w_h) =
-            (View::new(states, rows, hidden), View::new(self.w_h, hidden, 3 * hidden));
-        product(states, w_h, &mut products, Write::Overwrite, Workers::One);
-        products
-    }
-
-    /// The gradients of weights and offsets, from the states `[rows, hidden]` and the gradients of
-    /// their products `[rows, 3 * hidden]`.
-    fn sum_gradients(&self, before: &[f32], gradients: &[f32]) -> (Vec<f32>, Vec<f32>) {
-        let hidden = self.shape.hidden;
-        let rows = before.len() / hidden;
-        let (mut dw, mut db) = (vec![0.0; self.w_h.len()], vec![0.0; self.b_h.len()]);
-        let states = View::new(before, rows, hidden).transposed();
-        let products = View::new(gradients, rows, 3 * hidden);
-        product(states, products, &mut dw, Write::Overwrite, Workers::One);
-        for row in gradients.chunks_exact(3 * hidden) {
-            add(row, &mut db);
-        }
-        (dw, db)
-    }
-}
-
-/// The parts of a row `[3 * hidden]` that belong to the gates r, z and n.
-#[inline(always)]
-fn gates(row: &[f32], hidden: usize) -> [&[f32]; 3] {
-    [&row[..hidden], &row[hidden..2 * hidden], &row[2 * hidden..3 * hidden]]
-}
-
-/// Like [`gates`], to write to.
-#[inline(always)]
-fn gates_mut(row: &mut [f32], hidden: usize) -> [&mut [f32]; 3] {
-    let (r, rest) = row.split_at_mut(hidden);
-    let (z, n) = rest.split_at_mut(hidden);
-    [r, z, &mut n[..hidden]]
-}
-
-multiversion! {
-    /// One step of one sequence: `product` is `state W`, `state` becomes the next one.
-    fn step_forward(input: &[f32], product: &[f32], b_h: &[f32], state: &mut [f32]) {
-        let hidden = state.len();
-        let ([x_r, x_z, x_n], [h_r, h_z, h_n], [b_r, b_z, b_n]) =
-            (gates(input, hidden), gates(product, hidden), gates(b_h, hidden));
-        for i in 0..hidden {
-            let r = sigmoid(x_r[i] + h_r[i] + b_r[i]);
-            let z = sigmoid(x_z[i] + h_z[i] + b_z[i]);
-            let n = tanh(x_n[i] + r * (h_n[i] + b_n[i]));
-            state[i] = (1.0 - z) * n + z * state[i];
-        }
-    }
-}
-
-multiversion! {
-    /// Back through one step of one sequence. `product` is `state W` and becomes its gradient;
-    /// `carried` is what later steps send to the state after this one, and becomes the part of it
-    /// that reaches the state before without passing through `W`.
-    fn step_backward(
-        input: &[f32],
-        product: &mut [f32],
-        b_h: &[f32],
-        state: &[f32],
-        dout: &[f32],
-        carried: &mut [f32],
-        dinput: &mut [f32],
+    fn input_gradients(
+        &self,
+        team: &Team,
+        steps: &[Range<usize>],
+        gates: &[f32],
+        dx: &mut [&mut [f32]],
     ) {
+        let GruShape { inputs, hidden, direction, .. } = self.shape;
+        let rows = steps.last().map_or(0, |rows| rows.end);
+        if inputs == 0 || rows == 0 {
+            return;
+        }
+        let mut products = vec![0.0; rows * inputs];
+        let left = Left { values: gates, per_row: 4 * hidden, per_term: 1 };
+        let (parts, write) = ([(left, &self.input)], Write::Overwrite);
+        Products { parts: &parts, rows, out: &mut products, per_row: inputs, write }.run();
+        for (step, rows) in steps.iter().enumerate() {
+            for (row, at) in rows.clone().enumerate() {
+                let position = team.position(direction, row, step);
+                let product = &products[at * inputs..][..inputs];
+                dx[row][position * inputs..][..inputs].copy_from_slice(product);
+            }
+        }
+    }
+}
+
+/// The sums over all rows for one panel of columns of the gates' gradients.
+struct PanelSums {
+    columns: Range<usize>,
+    // [inputs, columns], [hidden, columns], [columns]
+    input: Vec<f32>,
+    hidden: Vec<f32>,
+    bias: Vec<f32>,
+}
+
+/// The gradients of all parameters, when `kept` holds those of the gates.
+fn sum_weights(level: SimdLevel, shape: &GruShape, kept: &Kept, x: Vec<f32>) -> GruGradients {
+    let GruShape { inputs, hidden, .. } = *shape;
+    let width = piece_len(hidden, hidden.div_ceil(panel_columns(level)), 1);
+    let panels: Vec<Range<usize>> = (0..4)
+        .flat_map(|part| crate::parallel::pieces(hidden, width).map(move |columns| (part, columns)))
+        .map(|(part, columns)| part * hidden + columns.start..part * hidden + columns.end)
+        .collect();
+    let sums: Vec<PanelSums> =
+        panels.into_par_iter().map(|columns| sum_panel(level, shape, kept, columns)).collect();
+    let gates = 3 * hidden;
+    let mut total = GruGradients {
+        x,
+        input: vec![0.0; inputs * gates],
+        input_bias: vec![0.0; gates],
+        hidden: vec![0.0; hidden * gates],
+        hidden_bias: vec![0.0; gates],
+    };
+    for sums in &sums {
+        let (input, state) = SOURCES[sums.columns.start / hidden];
+        let place = |part: usize| part * hidden + sums.columns.start % hidden;
+        if let Some(part) = input {
+            put_columns(&sums.input, &mut total.input, gates, place(part), sums.columns.len());
+            put_columns(&sums.bias, &mut total.input_bias, gates, place(part), sums.columns.len());
+        }
+        if let Some(part) = state {
+            put_columns(&sums.hidden, &mut total.hidden, gates, place(part), sums.columns.len());
+            put_columns(&sums.bias, &mut total.hidden_bias, gates, place(part), sums.columns.len());
+        }
+    }
+    total
+}
+
+fn put_columns(from: &[f32], to: &mut [f32], per_row: usize, column: usize, count: usize) {
+    for (to, from) in to.chunks_exact_mut(per_row).zip(from.chunks_exact(count)) {
+        to[column..column + count].copy_from_slice(from);
+    }
+}
+
+fn sum_panel(level: SimdLevel, shape: &GruShape, kept: &Kept, columns: Range<usize>) -> PanelSums {
+    let GruShape { inputs, hidden, .. } = *shape;
+    let (of_input, of_state) = SOURCES[columns.start / hidden];
+    let count = columns.len();
+    let mut sums = PanelSums {
+        columns,
+        input: vec![0.0; of_input.map_or(0, |_| inputs * count)],
+        hidden: vec![0.0; of_state.map_or(0, |_| hidden * count)],
+        bias: vec![0.0; count],
+    };
+    let mut panel = Packed::room(level, CHUNK_ROWS);
+    for kept in &kept.teams {
+        for (chunk, rows) in kept.gates.chunks(CHUNK_ROWS * 4 * hidden).enumerate() {
+            panel.take(rows, 4 * hidden, sums.columns.clone());
+            panel.add_columns(&mut sums.bias);
+            let start = chunk * CHUNK_ROWS;
+            add_to(&kept.x[start * inputs..], inputs, &panel, count, &mut sums.input);
+            add_to(&kept.before[start * hidden..], hidden, &panel, count, &mut sums.hidden);
+        }
+    }
+    sums
+}
+
+/// `sums += values' panel`, `values` `[rows of the panel, size]`, `sums` `[size, columns]` or empty.
+fn add_to(values: &[f32], size: usize, panel: &Packed, columns: usize, sums: &mut [f32]) {
+    if !sums.is_empty() {
+        let parts = [(Left { values, per_row: 1, per_term: size }, panel)];
+        let write = Write::Accumulate;
+        Products { parts: &parts, rows: size, out: sums, per_row: columns, write }.run();
+    }
+}
+
+/// The fourths of a row of gates.
+#[inline(always)]
+fn fourths(row: &mut [f32], hidden: usize) -> [&mut [f32]; 4] {
+    let (a, rest) = row.split_at_mut(hidden);
+    let (b, rest) = rest.split_at_mut(hidden);
+    let (c, d) = rest.split_at_mut(hidden);
+    [a, b, c, &mut d[..hidden]]
+}
+
+multiversion! {
+    /// One step of one sequence: `gates` holds `x W_n`, the sums of r and of z, and `h U_n`, and
+    /// becomes n, r, z and `h U_n + c_n`; `next` becomes the next state.
+    fn step_forward(bias: &[f32], state: &[f32], gates: &mut [f32], next: &mut [f32]) {
+        let hidden = state.len();
+        let next = &mut next[..hidden];
+        let [g_n, g_r, g_z, g_h] = fourths(gates, hidden);
+        let (b_n, b_r) = (&bias[..hidden], &bias[hidden..2 * hidden]);
+        let (b_z, b_h) = (&bias[2 * hidden..3 * hidden], &bias[3 * hidden..4 * hidden]);
+        for i in 0..hidden {
+            let r = sigmoid(g_r[i] + b_r[i]);
+            let z = sigmoid(g_z[i] + b_z[i]);
+            let from_state = g_h[i] + b_h[i];
+            let n = tanh((g_n[i] + b_n[i]) + r * from_state);
+            (g_n[i], g_r[i], g_z[i], g_h[i]) = (n, r, z, from_state);
+            next[i] = (1.0 - z) * n + z * state[i];
+        }
+    }
+}
+
+multiversion! {
+    /// Back through one step of one sequence: the gates become their gradients. `carried` is what
+    /// later steps send to the state after this one, and becomes the part of it that reaches the
+    /// state before without passing through the weights.
+    fn step_backward(state: &[f32], dout: &[f32], gates: &mut [f32], carried: &mut [f32]) {
         let hidden = state.len();
         let (dout, carried) = (&dout[..hidden], &mut carried[..hidden]);
-        let ([x_r, x_z, x_n], [b_r, b_z, b_n]) = (gates(input, hidden), gates(b_h, hidden));
-        let [h_r, h_z, h_n] = gates_mut(product, hidden);
-        let [dx_r, dx_z, dx_n] = gates_mut(dinput, hidden);
+        let [g_n, g_r, g_z, g_h] = fourths(gates, hidden);
         for i in 0..hidden {
-            let r = sigmoid(x_r[i] + h_r[i] + b_r[i]);
-            let z = sigmoid(x_z[i] + h_z[i] + b_z[i]);
-            let from_state = h_n[i] + b_n[i];
-            let n = tanh(x_n[i] + r * from_state);
+            let (n, r, z, from_state) = (g_n[i], g_r[i], g_z[i], g_h[i]);
             let dstate = carried[i] + dout[i];
             let dn = dstate * (1.0 - z) * (1.0 - n * n);
             let dz = dstate * (state[i] - n) * z * (1.0 - z);
             let dr = dn * from_state * r * (1.0 - r);
-            (dx_r[i], dx_z[i], dx_n[i]) = (dr, dz, dn);
-            (h_r[i], h_z[i], h_n[i]) = (dr, dz, dn * r);
+            (g_n[i], g_r[i], g_z[i], g_h[i]) = (dn, dr, dz, dn * r);
             carried[i] = dstate * z;
         }
     }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::parameters::{Init, Layout, Mode, Parameters, Pass};
 use super::resnet::Pool;
-use crate::ops::{self, Direction};
+use crate::ops::{self, Direction, GruParameters};
 use crate::tokens::TokenBatch;
 use crate::units::Seed;
 
@@ -79,15 +79,19 @@ impl Gru {
     ) -> Tensor<2> {
         let n = batch.lengths.len();
         let embedded = self.embedded(pass, batch, chance); // [n·len, embedding]
+        let embedded = embedded.reshape([n, batch.len, self.tower.embedding]);
         let lengths: Arc<[u32]> = batch.lengths.as_slice().into();
         let states = self.directions().iter().map(|&(direction, suffix)| {
             let weight = |part| pass.matrix(&format!("text.gru.weight_{part}_l0{suffix}"));
             let bias = |part| pass.vector(&format!("text.gru.bias_{part}_l0{suffix}"));
-            let inputs = embedded.clone().matmul(weight("ih")) + bias("ih").unsqueeze();
-            let inputs = inputs.reshape([n, batch.len, 3 * self.tower.hidden]);
-            let states =
-                ops::gru(inputs, weight("hh"), bias("hh"), Arc::clone(&lengths), direction);
-            self.pooled(pass, states, batch) // [n, hidden]
+            let parameters = GruParameters {
+                input: weight("ih"),
+                input_bias: bias("ih"),
+                hidden: weight("hh"),
+                hidden_bias: bias("hh"),
+            };
+            let states = ops::gru(embedded.clone(), parameters, Arc::clone(&lengths), direction);
+            self.pooled(pass, states, &lengths) // [n, hidden]
         });
         let features = Tensor::cat(states.collect(), 1); // [n, hidden·directions]
         features.matmul(pass.matrix("text.fc.weight")) + pass.vector("text.fc.bias").unsqueeze()
@@ -112,36 +116,16 @@ impl Gru {
     }
 
     /// States `[n, len, hidden]` -> `[n, hidden]` over each text's real tokens.
-    fn pooled(self, pass: &Pass, states: Tensor<3>, batch: &TokenBatch) -> Tensor<2> {
-        let [n, len, hidden] = states.dims();
+    fn pooled(self, pass: &Pass, states: Tensor<3>, lengths: &Arc<[u32]>) -> Tensor<2> {
+        let [n, _, hidden] = states.dims();
         match self.tower.pool {
-            Pool::Max => {
-                // States lie within -1 and 1, so that a padded position at -2 never wins.
-                let low = padding_mask(
-                    batch,
-                    |length, position| {
-                        if position < length { 0.0 } else { -2.0 }
-                    },
-                );
-                let states = states + pass.tensor(low, &[n, len, 1]);
-                ops::global_max_pool(states.reshape([n, len, 1, hidden]))
-            }
+            Pool::Max => ops::max_over_steps(states, Arc::clone(lengths)),
             Pool::Average => {
-                let share =
-                    padding_mask(
-                        batch,
-                        |length, position| {
-                            if position < length { 1.0 / length as f32 } else { 0.0 }
-                        },
-                    );
-                let share: Tensor<3> = pass.tensor(share, &[n, len, 1]);
-                (states * share).sum_dim(1).reshape([n, hidden])
+                // States at padding are 0.
+                let shares = lengths.iter().map(|&length| 1.0 / length.max(1) as f32);
+                let shares: Tensor<2> = pass.tensor(shares.collect(), &[n, 1]);
+                states.sum_dim(1).reshape([n, hidden]) * shares
             }
         }
     }
-}
-
-fn padding_mask(batch: &TokenBatch, value: impl Fn(usize, usize) -> f32 + Copy) -> Vec<f32> {
-    let lengths = batch.lengths.iter().map(|&length| length as usize);
-    lengths.flat_map(|length| (0..batch.len).map(move |position| value(length, position))).collect()
 }

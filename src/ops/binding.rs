@@ -18,7 +18,7 @@ use burn::backend::{Autodiff, Backend, Flex, TensorMetadata, backend_extension};
 use burn::tensor::{Bytes, DType, Shape};
 use looksee_kernels::conv::{self, ConvShape};
 use looksee_kernels::elementwise;
-use looksee_kernels::gru::{self, Direction, GruShape};
+use looksee_kernels::gru::{self, Direction, GruShape, GruWeights, Kept};
 use looksee_kernels::norm::{self, Activation, Moments};
 use looksee_kernels::pool::{self, PoolShape};
 
@@ -68,14 +68,23 @@ pub(crate) trait Fused: Backend {
     fn looksee_max_pool(x: FloatTensor<Self>, geometry: Geometry) -> FloatTensor<Self>;
     /// `[n, h, w, c]` -> `[n, c]`.
     fn looksee_global_max_pool(x: FloatTensor<Self>) -> FloatTensor<Self>;
-    /// `inputs [n, len, 3·hidden]` -> `[n, len, hidden]`.
+    /// `x [n, len, inputs]` -> `[n, len, hidden]`; weights `[inputs, 3·hidden]` and
+    /// `[hidden, 3·hidden]`, biases `[3·hidden]`.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the four parameters of a layer and how it reads"
+    )]
     fn looksee_gru(
-        inputs: FloatTensor<Self>,
-        weights: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
+        x: FloatTensor<Self>,
+        input: FloatTensor<Self>,
+        input_bias: FloatTensor<Self>,
+        hidden: FloatTensor<Self>,
+        hidden_bias: FloatTensor<Self>,
         lengths: Arc<[u32]>,
         direction: Direction,
     ) -> FloatTensor<Self>;
+    /// `[n, len, c]` -> `[n, c]`: the largest value over each sequence's valid steps.
+    fn looksee_max_over_steps(x: FloatTensor<Self>, lengths: Arc<[u32]>) -> FloatTensor<Self>;
 }
 
 /// The gradients of [`Fused`].
@@ -111,32 +120,37 @@ pub(crate) trait FusedGradients: Backend {
     ) -> FloatTensor<Self>;
     /// Of the pool's input.
     fn global_max_pool_gradient(x: FloatTensor<Self>, dy: FloatTensor<Self>) -> FloatTensor<Self>;
-    /// Of the input products, the hidden weights and the hidden bias.
-    fn gru_gradients(
-        saved: GruSaved<Self>,
-        dy: FloatTensor<Self>,
+    /// The recurrent layer, and what its gradients need.
+    fn gru_keeping(
+        x: FloatTensor<Self>,
+        parameters: GruParameters<Self>,
         lengths: &[u32],
         direction: Direction,
-    ) -> [FloatTensor<Self>; 3];
+    ) -> (FloatTensor<Self>, GruSaved<Self>);
+    /// Of the recurrent layer's input and its four parameters.
+    fn gru_gradients(saved: GruSaved<Self>, dy: FloatTensor<Self>) -> [FloatTensor<Self>; 5];
+    /// Of the input of the maximum over steps.
+    fn max_over_steps_gradient(
+        x: FloatTensor<Self>,
+        dy: FloatTensor<Self>,
+        lengths: &[u32],
+    ) -> FloatTensor<Self>;
 }
+
+/// Weights and biases of a recurrent layer: of the input, then of the state.
+pub(crate) type GruParameters<B> = [FloatTensor<B>; 4];
 
 /// What the backward pass of a GRU needs of the forward pass.
 #[derive(Debug)]
 pub(crate) struct GruSaved<B: Backend> {
-    inputs: FloatTensor<B>,
-    weights: FloatTensor<B>,
-    bias: FloatTensor<B>,
-    out: FloatTensor<B>,
+    parameters: GruParameters<B>,
+    shape: GruShape,
+    kept: Kept,
 }
 
 impl<B: Backend> Clone for GruSaved<B> {
     fn clone(&self) -> Self {
-        Self {
-            inputs: self.inputs.clone(),
-            weights: self.weights.clone(),
-            bias: self.bias.clone(),
-            out: self.out.clone(),
-        }
+        Self { parameters: self.parameters.clone(), shape: self.shape, kept: self.kept.clone() }
     }
 }
 
@@ -245,23 +259,43 @@ impl Fused for Flex {
     }
 
     fn looksee_gru(
-        inputs: FlexTensor,
-        weights: FlexTensor,
-        bias: FlexTensor,
+        x: FlexTensor,
+        input: FlexTensor,
+        input_bias: FlexTensor,
+        hidden: FlexTensor,
+        hidden_bias: FlexTensor,
         lengths: Arc<[u32]>,
         direction: Direction,
     ) -> FlexTensor {
-        let (inputs, weights, bias) = (Dense::new(inputs), Dense::new(weights), Dense::new(bias));
-        let shape = gru_shape(&inputs, direction);
+        let x = Dense::new(x);
+        let parameters = [input, input_bias, hidden, hidden_bias].map(Dense::new);
+        let shape = gru_shape(&x, &parameters, direction);
         let mut out = vec![0.0; shape.n * shape.len * shape.hidden];
-        gru::forward(&shape, &lengths, inputs.values(), weights.values(), bias.values(), &mut out);
+        gru::forward(&shape, &lengths, x.values(), &gru_weights(&parameters), &mut out);
         tensor(out, &[shape.n, shape.len, shape.hidden])
+    }
+
+    fn looksee_max_over_steps(x: FlexTensor, lengths: Arc<[u32]>) -> FlexTensor {
+        let x = Dense::new(x);
+        let [n, len, channels] = x.dims();
+        let mut y = vec![0.0; n * channels];
+        gru::max_over_steps(len, channels, &lengths, x.values(), &mut y);
+        tensor(y, &[n, channels])
     }
 }
 
-fn gru_shape(inputs: &Dense, direction: Direction) -> GruShape {
-    let [n, len, gates] = inputs.dims();
-    GruShape { n, len, hidden: gates / 3, direction }
+fn gru_shape(x: &Dense, parameters: &[Dense; 4], direction: Direction) -> GruShape {
+    let ([n, len, inputs], [hidden, _]) = (x.dims(), parameters[2].dims());
+    GruShape { n, len, inputs, hidden, direction }
+}
+
+fn gru_weights([input, input_bias, hidden, hidden_bias]: &[Dense; 4]) -> GruWeights<'_> {
+    GruWeights {
+        input: input.values(),
+        input_bias: input_bias.values(),
+        hidden: hidden.values(),
+        hidden_bias: hidden_bias.values(),
+    }
 }
 
 impl FusedGradients for Flex {
@@ -328,30 +362,42 @@ impl FusedGradients for Flex {
         tensor(dx, &x.dims::<4>())
     }
 
-    fn gru_gradients(
-        saved: GruSaved<Self>,
-        dy: FlexTensor,
+    fn gru_keeping(
+        x: FlexTensor,
+        parameters: GruParameters<Self>,
         lengths: &[u32],
         direction: Direction,
-    ) -> [FlexTensor; 3] {
-        let (inputs, weights) = (Dense::new(saved.inputs), Dense::new(saved.weights));
-        let (bias, out, dy) = (Dense::new(saved.bias), Dense::new(saved.out), Dense::new(dy));
-        let shape = gru_shape(&inputs, direction);
-        let gradients = gru::backward(
-            &shape,
-            lengths,
-            inputs.values(),
-            weights.values(),
-            bias.values(),
-            out.values(),
-            dy.values(),
-        );
+    ) -> (FlexTensor, GruSaved<Self>) {
+        let x = Dense::new(x);
+        let dense = parameters.clone().map(Dense::new);
+        let shape = gru_shape(&x, &dense, direction);
+        let mut out = vec![0.0; shape.n * shape.len * shape.hidden];
+        let weights = gru_weights(&dense);
+        let kept = gru::forward_keeping(&shape, lengths, x.values(), &weights, &mut out);
+        (tensor(out, &[shape.n, shape.len, shape.hidden]), GruSaved { parameters, shape, kept })
+    }
+
+    fn gru_gradients(saved: GruSaved<Self>, dy: FlexTensor) -> [FlexTensor; 5] {
+        let GruSaved { parameters, shape, kept } = saved;
+        let (parameters, dy) = (parameters.map(Dense::new), Dense::new(dy));
+        let found = gru::backward(&shape, &gru_weights(&parameters), kept, dy.values());
         let gates = 3 * shape.hidden;
         [
-            tensor(gradients.inputs, &[shape.n, shape.len, gates]),
-            tensor(gradients.w_h, &[shape.hidden, gates]),
-            tensor(gradients.b_h, &[gates]),
+            tensor(found.x, &[shape.n, shape.len, shape.inputs]),
+            tensor(found.input, &[shape.inputs, gates]),
+            tensor(found.input_bias, &[gates]),
+            tensor(found.hidden, &[shape.hidden, gates]),
+            tensor(found.hidden_bias, &[gates]),
         ]
+    }
+
+    fn max_over_steps_gradient(x: FlexTensor, dy: FlexTensor, lengths: &[u32]) -> FlexTensor {
+        let (x, dy) = (Dense::new(x), Dense::new(dy));
+        let [n, len, channels] = x.dims();
+        let mut dx = vec![0.0; n * len * channels];
+        let (x, dy) = (x.values(), dy.values());
+        gru::max_over_steps_backward(len, channels, lengths, x, dy, &mut dx);
+        tensor(dx, &[n, len, channels])
     }
 }
 
@@ -482,22 +528,40 @@ impl<B: Fused + FusedGradients> Backward<B, 1> for GlobalMaxPoolBackward {
 #[derive(Debug)]
 struct GruBackward;
 
-impl<B: Fused + FusedGradients> Backward<B, 3> for GruBackward {
-    type State = (GruSaved<B>, Arc<[u32]>, Direction);
+impl<B: Fused + FusedGradients> Backward<B, 5> for GruBackward {
+    type State = GruSaved<B>;
 
     fn backward(
         self,
-        ops: Ops<Self::State, 3>,
+        ops: Ops<Self::State, 5>,
         gradients: &mut Gradients,
         _checkpointer: &mut Checkpointer,
     ) {
-        let [of_inputs, of_weights, of_bias] = ops.parents;
         let dy = gradients.consume::<B>(&ops.node);
-        let (saved, lengths, direction) = ops.state;
-        let [inputs, weights, bias] = B::gru_gradients(saved, dy, &lengths, direction);
-        register!(gradients, B, of_inputs, inputs);
-        register!(gradients, B, of_weights, weights);
-        register!(gradients, B, of_bias, bias);
+        let found = B::gru_gradients(ops.state, dy);
+        for (parent, gradient) in ops.parents.into_iter().zip(found) {
+            register!(gradients, B, parent, gradient);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct MaxOverStepsBackward;
+
+impl<B: Fused + FusedGradients> Backward<B, 1> for MaxOverStepsBackward {
+    type State = (NodeId, Arc<[u32]>);
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 1>,
+        gradients: &mut Gradients,
+        checkpointer: &mut Checkpointer,
+    ) {
+        let [of_x] = ops.parents;
+        let dy = gradients.consume::<B>(&ops.node);
+        let (x, lengths) = ops.state;
+        let x = checkpointer.retrieve_node_output(x);
+        register!(gradients, B, of_x, B::max_over_steps_gradient(x, dy, &lengths));
     }
 }
 
@@ -587,34 +651,43 @@ impl<B: Fused + FusedGradients, C: CheckpointStrategy> Fused for Autodiff<B, C> 
     }
 
     fn looksee_gru(
-        inputs: FloatTensor<Self>,
-        weights: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
+        x: FloatTensor<Self>,
+        input: FloatTensor<Self>,
+        input_bias: FloatTensor<Self>,
+        hidden: FloatTensor<Self>,
+        hidden_bias: FloatTensor<Self>,
         lengths: Arc<[u32]>,
         direction: Direction,
     ) -> FloatTensor<Self> {
-        let out = B::looksee_gru(
-            inputs.primitive().clone(),
-            weights.primitive().clone(),
-            bias.primitive().clone(),
-            Arc::clone(&lengths),
-            direction,
-        );
-        match GruBackward
-            .prepare::<C>([inputs.node(), weights.node(), bias.node()])
-            .compute_bound()
-            .stateful()
-        {
+        let tensors = [x, input, input_bias, hidden, hidden_bias];
+        let nodes = tensors.each_ref().map(|tensor| tensor.node());
+        let [x, input, input_bias, hidden, hidden_bias] = tensors.map(|t| t.into_primitive());
+        match GruBackward.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => {
-                let saved = GruSaved {
-                    inputs: inputs.into_primitive(),
-                    weights: weights.into_primitive(),
-                    bias: bias.into_primitive(),
-                    out: out.clone(),
-                };
-                prepared.finish((saved, lengths, direction), out)
+                let parameters = [input, input_bias, hidden, hidden_bias];
+                let (out, saved) = B::gru_keeping(x, parameters, &lengths, direction);
+                prepared.finish(saved, out)
             }
-            OpsKind::UnTracked(prepared) => prepared.finish(out),
+            OpsKind::UnTracked(prepared) => prepared.finish(B::looksee_gru(
+                x,
+                input,
+                input_bias,
+                hidden,
+                hidden_bias,
+                lengths,
+                direction,
+            )),
+        }
+    }
+
+    fn looksee_max_over_steps(x: FloatTensor<Self>, lengths: Arc<[u32]>) -> FloatTensor<Self> {
+        let forward = || B::looksee_max_over_steps(x.primitive().clone(), Arc::clone(&lengths));
+        match MaxOverStepsBackward.prepare::<C>([x.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(mut prepared) => {
+                let saved = (prepared.checkpoint(&x), Arc::clone(&lengths));
+                prepared.finish(saved, forward())
+            }
+            OpsKind::UnTracked(prepared) => prepared.finish(forward()),
         }
     }
 }

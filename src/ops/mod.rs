@@ -73,25 +73,42 @@ pub(crate) fn global_max_pool(x: Tensor<4>) -> Tensor<2> {
     pooled.reshape([n, channels])
 }
 
-/// A GRU over whole sequences in PyTorch's gate order and formulas.
-///
-/// `inputs [n, len, 3·hidden]` are the input products with their bias; `hidden_weights
-/// [hidden, 3·hidden]`, `hidden_bias [3·hidden]`. Each sequence has its own length; states
-/// beyond it are 0. -> `[n, len, hidden]`.
+/// The parameters of a GRU; each row holds the parts of the gates r, z and n, as in PyTorch.
+#[derive(Clone, Debug)]
+pub(crate) struct GruParameters {
+    /// `[inputs, 3·hidden]`.
+    pub input: Tensor<2>,
+    /// `[3·hidden]`.
+    pub input_bias: Tensor<1>,
+    /// `[hidden, 3·hidden]`.
+    pub hidden: Tensor<2>,
+    /// `[3·hidden]`.
+    pub hidden_bias: Tensor<1>,
+}
+
+/// A GRU over whole sequences in PyTorch's gate order and formulas: `x [n, len, inputs]` ->
+/// `[n, len, hidden]`. Each sequence has its own length; states beyond it are 0.
 pub(crate) fn gru(
-    inputs: Tensor<3>,
-    hidden_weights: Tensor<2>,
-    hidden_bias: Tensor<1>,
+    x: Tensor<3>,
+    parameters: GruParameters,
     lengths: Arc<[u32]>,
     direction: Direction,
 ) -> Tensor<3> {
     Tensor::from_dispatch(Dispatch::looksee_gru(
-        inputs.into_dispatch(),
-        hidden_weights.into_dispatch(),
-        hidden_bias.into_dispatch(),
+        x.into_dispatch(),
+        parameters.input.into_dispatch(),
+        parameters.input_bias.into_dispatch(),
+        parameters.hidden.into_dispatch(),
+        parameters.hidden_bias.into_dispatch(),
         lengths,
         direction,
     ))
+}
+
+/// The largest value of each channel over the valid steps of each sequence: `x [n, len, c]` ->
+/// `[n, c]`; 0 for a sequence without steps.
+pub(crate) fn max_over_steps(x: Tensor<3>, lengths: Arc<[u32]>) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::looksee_max_over_steps(x.into_dispatch(), lengths))
 }
 
 /// The values of a tensor, row-major.

@@ -2,17 +2,20 @@ use super::*;
 use crate::testing::{Sum, assert_close, in_pool, in_pools, random};
 
 /// A layer in f64, written step by step from the formulas.
+#[derive(Clone)]
 struct Oracle {
     shape: GruShape,
     lengths: Vec<u32>,
-    inputs: Vec<f64>,
-    w_h: Vec<f64>,
-    b_h: Vec<f64>,
+    x: Vec<f64>,
+    input: Vec<f64>,
+    input_bias: Vec<f64>,
+    hidden: Vec<f64>,
+    hidden_bias: Vec<f64>,
 }
 
 impl Oracle {
     fn out(&self) -> Vec<f64> {
-        let GruShape { n, len, hidden, .. } = self.shape;
+        let GruShape { n, len, inputs, hidden, .. } = self.shape;
         let mut out = vec![0.0; n * len * hidden];
         for sequence in 0..n {
             let mut steps: Vec<usize> = (0..self.lengths[sequence] as usize).collect();
@@ -22,7 +25,7 @@ impl Oracle {
             let mut state = vec![0.0; hidden];
             for step in steps {
                 let at = sequence * len + step;
-                state = self.next(&self.inputs[at * 3 * hidden..][..3 * hidden], &state);
+                state = self.next(&self.x[at * inputs..][..inputs], &state);
                 out[at * hidden..][..hidden].copy_from_slice(&state);
             }
         }
@@ -31,17 +34,19 @@ impl Oracle {
 
     fn next(&self, x: &[f64], state: &[f64]) -> Vec<f64> {
         let hidden = state.len();
-        let from_state = |column: usize| {
-            let terms = state.iter().enumerate();
-            terms.map(|(i, h)| h * self.w_h[i * 3 * hidden + column]).sum::<f64>()
-                + self.b_h[column]
+        let affine = |values: &[f64], weights: &[f64], bias: &[f64], column: usize| {
+            let terms = values.iter().enumerate();
+            terms.map(|(i, value)| value * weights[i * 3 * hidden + column]).sum::<f64>()
+                + bias[column]
         };
+        let of_x = |column| affine(x, &self.input, &self.input_bias, column);
+        let of_state = |column| affine(state, &self.hidden, &self.hidden_bias, column);
         let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
         (0..hidden)
             .map(|i| {
-                let r = sigmoid(x[i] + from_state(i));
-                let z = sigmoid(x[hidden + i] + from_state(hidden + i));
-                let n = (x[2 * hidden + i] + r * from_state(2 * hidden + i)).tanh();
+                let r = sigmoid(of_x(i) + of_state(i));
+                let z = sigmoid(of_x(hidden + i) + of_state(hidden + i));
+                let n = (of_x(2 * hidden + i) + r * of_state(2 * hidden + i)).tanh();
                 (1.0 - z) * n + z * state[i]
             })
             .collect()
@@ -70,95 +75,185 @@ fn wide(values: &[f32]) -> Vec<f64> {
     values.iter().copied().map(f64::from).collect()
 }
 
+/// A layer with random numbers in it.
+struct Case {
+    shape: GruShape,
+    lengths: Vec<u32>,
+    x: Vec<f32>,
+    parameters: [Vec<f32>; 4],
+    dout: Vec<f32>,
+}
+
+impl Case {
+    fn new(lengths: &[u32], len: usize, inputs: usize, hidden: usize, d: Direction) -> Self {
+        let shape = GruShape { n: lengths.len(), len, inputs, hidden, direction: d };
+        let sizes = [inputs * 3 * hidden, 3 * hidden, hidden * 3 * hidden, 3 * hidden];
+        Self {
+            shape,
+            lengths: lengths.to_vec(),
+            x: random(shape.n * len * inputs, 1),
+            parameters: std::array::from_fn(|i| random(sizes[i], 2 + i as u64)),
+            dout: random(shape.n * len * hidden, 9),
+        }
+    }
+
+    fn weights(&self) -> GruWeights<'_> {
+        let [input, input_bias, hidden, hidden_bias] = &self.parameters;
+        GruWeights { input, input_bias, hidden, hidden_bias }
+    }
+
+    fn oracle(&self) -> Oracle {
+        let [input, input_bias, hidden, hidden_bias] =
+            std::array::from_fn(|i| wide(&self.parameters[i]));
+        let (shape, lengths, x) = (self.shape, self.lengths.clone(), wide(&self.x));
+        Oracle { shape, lengths, x, input, input_bias, hidden, hidden_bias }
+    }
+
+    /// States of both forward passes, which must be the same bytes, and all gradients.
+    fn run(&self, level: SimdLevel) -> (Vec<f32>, GruGradients) {
+        let layer = Layer::new(level, &self.shape, &self.lengths, &self.x, &self.weights());
+        let mut out = vec![f32::NAN; self.dout.len()];
+        layer.forward(&self.lengths, &self.x, &mut out);
+        let mut again = vec![f32::NAN; out.len()];
+        let kept = layer.forward_keeping(&self.lengths, &self.x, &mut again);
+        let bits = |values: &[f32]| values.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(&out), bits(&again));
+        (out, backward_at(level, &self.shape, &self.weights(), kept, &self.dout))
+    }
+}
+
 #[test]
 fn states_and_gradients_agree_with_f64_in_both_directions() {
-    for (lengths, len, hidden) in [
-        (vec![1], 1, 1),
-        (vec![3, 0, 2], 3, 2),
-        (vec![5, 1, 4, 5, 2], 5, 3),
-        (vec![2, 2], 4, 13),
-        (vec![0, 0], 3, 5),
-        (vec![1, 7, 3, 6, 2, 5, 4], 7, 5),
+    for (lengths, len, inputs, hidden) in [
+        (vec![1], 1, 1, 1),
+        (vec![3, 0, 2], 3, 5, 2),
+        (vec![5, 1, 4, 5, 2], 5, 2, 3),
+        (vec![2, 2], 4, 3, 13),
+        (vec![0, 0], 3, 1, 5),
+        (vec![1, 7, 3, 6, 2, 5, 4], 7, 7, 5),
+        (vec![2; 21], 2, 2, 7),
+        (vec![1, 2], 2, 0, 3),
     ] {
         for direction in [Direction::Forward, Direction::Backward] {
-            let shape = GruShape { n: lengths.len(), len, hidden, direction };
-            let states = shape.n * len * hidden;
-            let (inputs, dout) = (random(3 * states, 1), random(states, 4));
-            let (w_h, b_h) = (random(3 * hidden * hidden, 2), random(3 * hidden, 3));
-            let mut oracle = Oracle {
-                shape,
-                lengths: lengths.clone(),
-                inputs: wide(&inputs),
-                w_h: wide(&w_h),
-                b_h: wide(&b_h),
-            };
+            let case = Case::new(&lengths, len, inputs, hidden, direction);
+            let mut oracle = case.oracle();
             let near = |value: f64| Sum { value, bound: 2e-6 };
             let expected: Vec<Sum> = oracle.out().into_iter().map(near).collect();
             let slopes = [
-                oracle.slopes(&dout, |o| &mut o.inputs),
-                oracle.slopes(&dout, |o| &mut o.w_h),
-                oracle.slopes(&dout, |o| &mut o.b_h),
+                oracle.slopes(&case.dout, |o| &mut o.x),
+                oracle.slopes(&case.dout, |o| &mut o.input),
+                oracle.slopes(&case.dout, |o| &mut o.input_bias),
+                oracle.slopes(&case.dout, |o| &mut o.hidden),
+                oracle.slopes(&case.dout, |o| &mut o.hidden_bias),
             ];
             in_pools(|| {
-                let mut out = vec![f32::NAN; states];
-                forward(&shape, &lengths, &inputs, &w_h, &b_h, &mut out);
-                assert_close(&out, &expected);
-                let found = backward(&shape, &lengths, &inputs, &w_h, &b_h, &out, &dout);
-                assert_close(&found.inputs, &slopes[0]);
-                assert_close(&found.w_h, &slopes[1]);
-                assert_close(&found.b_h, &slopes[2]);
+                for level in SimdLevel::available() {
+                    let (out, found) = case.run(level);
+                    assert_close(&out, &expected);
+                    assert_close(&found.x, &slopes[0]);
+                    assert_close(&found.input, &slopes[1]);
+                    assert_close(&found.input_bias, &slopes[2]);
+                    assert_close(&found.hidden, &slopes[3]);
+                    assert_close(&found.hidden_bias, &slopes[4]);
+                }
             });
         }
     }
 }
 
 #[test]
+fn a_layer_of_many_panels_and_chunks_agrees_with_f64() {
+    // More rows than a chunk and more states than a panel; few values are compared by slopes.
+    let lengths: Vec<u32> = (0..23).map(|i| i % 12).collect();
+    let mut case = Case::new(&lengths, 11, 3, 37, Direction::Backward);
+    for parameters in &mut case.parameters {
+        parameters.iter_mut().for_each(|value| *value *= 0.2);
+    }
+    let expected: Vec<Sum> =
+        case.oracle().out().into_iter().map(|value| Sum { value, bound: 2e-6 }).collect();
+    let loss = |oracle: &Oracle| -> f64 {
+        oracle.out().iter().zip(&case.dout).map(|(out, &dout)| out * f64::from(dout)).sum()
+    };
+    let slope = |change: &dyn Fn(&mut Oracle, f64)| {
+        let (mut above, mut below) = (case.oracle(), case.oracle());
+        change(&mut above, 1e-5);
+        change(&mut below, -1e-5);
+        (loss(&above) - loss(&below)) / 2e-5
+    };
+    let places = [0, 36, 37, 73, 74, 110, 110 * 2, 111 * 3 - 1];
+    let input = places.map(|at| slope(&|o, step| o.input[at] += step));
+    let hidden = places.map(|at| slope(&|o, step| o.hidden[at + 111 * 34] += step));
+    in_pools(|| {
+        for level in SimdLevel::available() {
+            let (out, found) = case.run(level);
+            assert_close(&out, &expected);
+            for (at, (input, hidden)) in places.iter().zip(input.iter().zip(hidden)) {
+                // Sums of some 120 terms of size 1.
+                let near = |found: f32, value: f64| (f64::from(found) - value).abs() < 3e-5;
+                assert!(near(found.input[*at], *input), "input {at} at {}", level.name());
+                let found = found.hidden[at + 111 * 34];
+                assert!(near(found, hidden), "hidden {at} at {}: {found}, {hidden}", level.name());
+            }
+        }
+    });
+}
+
+#[test]
 fn what_stands_at_padding_changes_nothing() {
-    let shape = GruShape { n: 2, len: 3, hidden: 2, direction: Direction::Backward };
-    let (w_h, b_h) = (random(12, 2), random(6, 3));
     let run = |padding: f32| {
-        let (mut inputs, mut dout) = (random(36, 1), random(12, 4));
-        inputs[6..18].fill(padding);
-        dout[2..6].fill(padding);
-        let mut out = vec![f32::NAN; 12];
-        forward(&shape, &[1, 3], &inputs, &w_h, &b_h, &mut out);
-        let gradients = backward(&shape, &[1, 3], &inputs, &w_h, &b_h, &out, &dout);
-        (out, gradients)
+        let mut case = Case::new(&[1, 3], 3, 2, 2, Direction::Backward);
+        case.x[2..6].fill(padding);
+        case.dout[2..6].fill(padding);
+        case.run(simd_level())
     };
     assert_eq!(run(0.0), run(f32::NAN));
 }
 
 #[test]
 fn the_same_threads_give_the_same_bytes() {
-    let shape = GruShape { n: 9, len: 6, hidden: 11, direction: Direction::Forward };
-    let lengths = [6, 5, 1, 2, 6, 3, 4, 0, 2];
-    let (inputs, dout) = (random(9 * 6 * 33, 1), random(9 * 6 * 11, 4));
-    let (w_h, b_h) = (random(11 * 33, 2), random(33, 3));
-    let run = || {
-        let mut out = vec![0.0; dout.len()];
-        forward(&shape, &lengths, &inputs, &w_h, &b_h, &mut out);
-        backward(&shape, &lengths, &inputs, &w_h, &b_h, &out, &dout)
-    };
-    for threads in [2, 5] {
+    let case = Case::new(&[6, 5, 1, 2, 6, 3, 4, 0, 2], 6, 5, 11, Direction::Forward);
+    for threads in 1..=16 {
+        let run = || case.run(simd_level());
         assert_eq!(in_pool(threads, run), in_pool(threads, run));
     }
 }
 
 #[test]
 fn values_that_are_not_numbers_stay_in_their_sequence() {
-    let shape = GruShape { n: 2, len: 2, hidden: 1, direction: Direction::Forward };
-    let mut inputs = vec![0.5; 12];
-    inputs[0] = f32::NAN;
-    inputs[8] = f32::INFINITY;
-    let mut out = vec![0.0; 4];
-    forward(&shape, &[2, 2], &inputs, &[0.1; 3], &[0.0; 3], &mut out);
-    assert!(out[0].is_nan() && out[1].is_nan(), "{out:?}");
-    assert!(out[2].is_finite() && out[3].is_finite(), "{out:?}");
+    for level in SimdLevel::available() {
+        let mut case = Case::new(&[2, 2, 2], 2, 3, 1, Direction::Forward);
+        case.x[0] = f32::NAN;
+        case.x[13] = f32::INFINITY;
+        let (out, gradients) = case.run(level);
+        assert!(out[0].is_nan() && out[1].is_nan(), "{out:?}");
+        assert!(out[2].is_finite() && out[3].is_finite(), "{out:?}");
+        assert!(gradients.x[..6].iter().all(|dx| dx.is_nan()), "{gradients:?}");
+        assert!(gradients.x[6..12].iter().all(|dx| dx.is_finite()), "{gradients:?}");
+        assert!(gradients.hidden.iter().all(|dw| dw.is_nan()), "{gradients:?}");
+    }
+}
+
+#[test]
+fn the_maximum_over_steps_sees_no_padding() {
+    let x = [1.0, -5.0, 3.0, -7.0, 9.0, 9.0, -2.0, -3.0, 8.0, 8.0, 8.0, 8.0];
+    for lengths in [[2, 1], [0, 3]] {
+        let (mut y, mut dx) = ([f32::NAN; 4], [f32::NAN; 12]);
+        max_over_steps(3, 2, &lengths, &x, &mut y);
+        max_over_steps_backward(3, 2, &lengths, &x, &[1.0, 2.0, 3.0, 4.0], &mut dx);
+        let mut expected = [0.0; 12];
+        if lengths[0] == 2 {
+            assert_close(&y, &[3.0, -5.0, -2.0, -3.0].map(Sum::exact));
+            (expected[2], expected[1], expected[6], expected[7]) = (1.0, 2.0, 3.0, 4.0);
+        } else {
+            assert_close(&y, &[0.0, 0.0, 8.0, 8.0].map(Sum::exact));
+            (expected[8], expected[9]) = (3.0, 4.0);
+        }
+        assert_close(&dx, &expected.map(Sum::exact));
+    }
 }
 
 #[test]
 #[should_panic(expected = "a sequence has 4 of 3 steps")]
 fn a_length_beyond_the_sequence_is_refused() {
-    let shape = GruShape { n: 1, len: 3, hidden: 1, direction: Direction::Forward };
-    forward(&shape, &[4], &[0.0; 9], &[0.0; 3], &[0.0; 3], &mut [0.0; 3]);
+    Case::new(&[4], 3, 1, 1, Direction::Forward).run(SimdLevel::Portable);
 }
