@@ -70,10 +70,6 @@ pub(crate) trait Fused: Backend {
     fn looksee_global_max_pool(x: FloatTensor<Self>) -> FloatTensor<Self>;
     /// `x [n, len, inputs]` -> `[n, len, hidden]`; weights `[inputs, 3·hidden]` and
     /// `[hidden, 3·hidden]`, biases `[3·hidden]`.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the four parameters of a layer and how it reads"
-    )]
     fn looksee_gru(
         x: FloatTensor<Self>,
         input: FloatTensor<Self>,
@@ -659,9 +655,10 @@ impl<B: Fused + FusedGradients, C: CheckpointStrategy> Fused for Autodiff<B, C> 
         lengths: Arc<[u32]>,
         direction: Direction,
     ) -> FloatTensor<Self> {
-        let tensors = [x, input, input_bias, hidden, hidden_bias];
-        let nodes = tensors.each_ref().map(|tensor| tensor.node());
-        let [x, input, input_bias, hidden, hidden_bias] = tensors.map(|t| t.into_primitive());
+        let nodes = [x.node(), input.node(), input_bias.node(), hidden.node(), hidden_bias.node()];
+        let x = x.into_primitive();
+        let (input, input_bias) = (input.into_primitive(), input_bias.into_primitive());
+        let (hidden, hidden_bias) = (hidden.into_primitive(), hidden_bias.into_primitive());
         match GruBackward.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => {
                 let parameters = [input, input_bias, hidden, hidden_bias];
