@@ -79,6 +79,7 @@ impl Gru {
     ) -> Tensor<2> {
         let n = batch.lengths.len();
         let embedded = self.embedded(pass, batch, chance); // [n·len, embedding]
+        pass.watch("text.embedding", &embedded);
         let embedded = embedded.reshape([n, batch.len, self.tower.embedding]);
         let lengths: Arc<[u32]> = batch.lengths.as_slice().into();
         let states = self.directions().iter().map(|&(direction, suffix)| {
@@ -91,10 +92,14 @@ impl Gru {
                 hidden_bias: bias("hh"),
             };
             let states = ops::gru(embedded.clone(), parameters, Arc::clone(&lengths), direction);
+            pass.watch("text.gru", &states);
             self.pooled(pass, states, &lengths) // [n, hidden]
         });
         let features = Tensor::cat(states.collect(), 1); // [n, hidden·directions]
-        features.matmul(pass.matrix("text.fc.weight")) + pass.vector("text.fc.bias").unsqueeze()
+        let (weight, bias) = (pass.matrix("text.fc.weight"), pass.vector("text.fc.bias"));
+        let out = features.matmul(weight) + bias.unsqueeze();
+        pass.watch("text.fc", &out);
+        out
     }
 
     fn embedded(self, pass: &Pass, batch: &TokenBatch, chance: &mut fastrand::Rng) -> Tensor<2> {

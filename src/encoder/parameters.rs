@@ -142,9 +142,20 @@ impl Parameters {
         self.map.iter().map(|(name, parameter)| (name.clone(), to_file(parameter))).collect()
     }
 
+    /// Whether parameter `name` belongs to `layer`.
+    pub(crate) fn is_below(name: &str, layer: &str) -> bool {
+        name.strip_prefix(layer).is_some_and(|rest| rest.starts_with('.'))
+    }
+
+    /// How many values of a layer are not finite.
+    pub(crate) fn not_finite_below(&self, layer: &str) -> usize {
+        let below = self.map.iter().filter(|(name, _)| Self::is_below(name, layer));
+        below.map(|(_, parameter)| count_not_finite(&parameter.values)).sum()
+    }
+
     /// Takes the values of the parameters below `prefix` that are `wanted` (by full name) from a
     /// weight file whose names lack the prefix. Each of them must be in the file with the right
-    /// shape. Returns the names that were taken.
+    /// shape, and finite. Returns the names that were taken.
     pub(crate) fn load(
         &mut self,
         weights: &Weights,
@@ -158,6 +169,9 @@ impl Parameters {
             };
             let expected = file_shape(parameter);
             match weights.get(in_file) {
+                Some(tensor) if count_not_finite(&tensor.values) > 0 => {
+                    return Err(not_finite(in_file, tensor));
+                }
                 Some(tensor) if tensor.shape == expected => {
                     parameter.values = from_file(tensor, parameter.layout);
                     taken.push(name.clone());
@@ -176,6 +190,22 @@ impl Parameters {
         }
         Ok(taken)
     }
+}
+
+fn count_not_finite(values: &[f32]) -> usize {
+    values.iter().filter(|value| !value.is_finite()).count()
+}
+
+fn not_finite(name: &str, tensor: &NamedTensor) -> Error {
+    Error::new(
+        ErrorKind::Corrupt,
+        format!(
+            "tensor {name} holds {} values of {} that are NaN or infinite: the run that wrote it \
+             had left the finite numbers, or the file is damaged; use another file, or train again",
+            count_not_finite(&tensor.values),
+            tensor.values.len()
+        ),
+    )
 }
 
 fn missing(name: &str, weights: &Weights) -> Error {
@@ -266,6 +296,21 @@ enum Leaf {
     Matrix(Tensor<2>),
 }
 
+/// What a watching pass has seen of its layers' outputs.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Watched {
+    /// Their names, in the order in which they ran.
+    pub(crate) layers: Vec<String>,
+    first: Option<String>,
+}
+
+impl Watched {
+    /// The first layer with an output that is not finite.
+    pub(crate) fn first_not_finite(&self) -> Option<&str> {
+        self.first.as_deref()
+    }
+}
+
 /// The parameters as tensors for one pass (training) or for as long as they do not change
 /// (inference).
 #[derive(Debug)]
@@ -275,6 +320,7 @@ pub(crate) struct Pass {
     mode: Mode,
     leaves: RefCell<BTreeMap<String, Leaf>>,
     seen: RefCell<Vec<Seen>>,
+    watched: Option<RefCell<Watched>>,
 }
 
 impl Pass {
@@ -282,7 +328,28 @@ impl Pass {
     pub(crate) fn new(parameters: Arc<Parameters>, mode: Mode) -> Self {
         let device = Device::flex();
         let device = if mode == Mode::Training { device.autodiff() } else { device };
-        Self { parameters, device, mode, leaves: RefCell::default(), seen: RefCell::default() }
+        let (leaves, seen) = (RefCell::default(), RefCell::default());
+        Self { parameters, device, mode, leaves, seen, watched: None }
+    }
+
+    /// Starts a pass that reads the output of every layer, see [`Pass::watched`]; slower.
+    pub(crate) fn watching(parameters: Arc<Parameters>, mode: Mode) -> Self {
+        Self { watched: Some(RefCell::default()), ..Self::new(parameters, mode) }
+    }
+
+    /// Tells a watching pass what came out of a layer, whose parameters begin with its name.
+    pub(crate) fn watch<const D: usize>(&self, layer: &str, output: &Tensor<D>) {
+        let Some(watched) = &self.watched else { return };
+        let mut watched = watched.borrow_mut();
+        watched.layers.push(layer.to_owned());
+        if watched.first.is_none() && count_not_finite(&values_of(output.clone())) > 0 {
+            watched.first = Some(layer.to_owned());
+        }
+    }
+
+    /// What was watched; nothing in a pass that does not watch.
+    pub(crate) fn watched(&self) -> Watched {
+        self.watched.as_ref().map(RefCell::take).unwrap_or_default()
     }
 
     pub(crate) fn mode(&self) -> Mode {
@@ -405,5 +472,17 @@ mod tests {
         let error = parameters.load(&weights, "image.", |_| true).unwrap_err();
         assert!(error.to_string().contains("shape [3]"), "{error}");
         assert!(parameters.load(&weights, "image.", |_| false).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_tensor_that_is_not_finite_is_named_and_counted() {
+        let mut parameters = Parameters::default();
+        parameters.add("image.fc.bias", &[3], Layout::Plain, Init::Constant(0.0), Seed(0));
+        let values = vec![f32::NAN, 1.0, f32::INFINITY];
+        let weights = Weights::from([("fc.bias".into(), NamedTensor { shape: vec![3], values })]);
+        let error = parameters.load(&weights, "image.", |_| true).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+        assert!(error.to_string().contains("tensor fc.bias holds 2 values of 3"), "{error}");
+        assert!(parameters.load(&weights, "image.", |_| false).is_ok());
     }
 }

@@ -235,7 +235,9 @@ impl ResNet {
         let features = self.pooled(x); // [n, features]
         let weight = pass.matrix(&format!("{PREFIX}fc.weight"));
         let bias = pass.vector(&format!("{PREFIX}fc.bias"));
-        features.matmul(weight) + bias.unsqueeze()
+        let out = features.matmul(weight) + bias.unsqueeze();
+        pass.watch("image.fc", &out);
+        out
     }
 
     fn run_block(self, pass: &Pass, block: &Block, x: Tensor<4>) -> Tensor<4> {
@@ -282,11 +284,14 @@ fn add_step(parameters: &mut Parameters, step: &Step, seed: Seed) {
 fn run_step(pass: &Pass, step: &Step, x: Tensor<4>) -> Tensor<4> {
     let weight = format!("{}.weight", step.conv);
     let x = ops::conv(x, pass.matrix(&weight), step.geometry);
+    pass.watch(&step.conv, &x);
     let gamma = pass.vector(&format!("{}.weight", step.norm));
     let beta = pass.vector(&format!("{}.bias", step.norm));
     let moments = Arc::new(moments(pass, step, &x));
     let mode = NormMode { epsilon: EPSILON, activation: step.activation };
-    ops::batch_norm(x, gamma, beta, moments, mode)
+    let x = ops::batch_norm(x, gamma, beta, moments, mode);
+    pass.watch(&step.norm, &x);
+    x
 }
 
 /// The batch's own moments where the layer learns, the running ones elsewhere.
