@@ -43,7 +43,7 @@ pub(crate) fn add_assign(sum: &mut [f32], term: &[f32]) {
 }
 
 /// The gradient of [`add_relu`] (or of a plain `ReLU`) for each of its terms: `dout` where the
-/// result `out` is above 0, else 0.
+/// result `out` is above 0 or NaN, else 0.
 ///
 /// # Panics
 /// When the lengths differ.
@@ -80,7 +80,7 @@ multiversion! {
 multiversion! {
     fn relu_backward_block(out: &[f32], dout: &[f32], dx: &mut [f32]) {
         for ((dx, &out), &dout) in dx.iter_mut().zip(out).zip(dout) {
-            *dx = if out > 0.0 { dout } else { 0.0 };
+            *dx = if out <= 0.0 { 0.0 } else { dout };
         }
     }
 }
@@ -117,6 +117,6 @@ mod tests {
         add_relu(&[f32::NAN, f32::INFINITY, f32::NEG_INFINITY], &[1.0; 3], &mut out);
         assert!(out[0].is_nan() && out[1] == f32::INFINITY && out[2] == 0.0, "{out:?}");
         relu_backward(&out, &[1.0; 3], &mut dx);
-        assert_close(&dx, &[Sum::exact(0.0), Sum::exact(1.0), Sum::exact(0.0)]);
+        assert_close(&dx, &[Sum::exact(1.0), Sum::exact(1.0), Sum::exact(0.0)]);
     }
 }

@@ -9,7 +9,8 @@
 //! - Work is dealt to rayon's current pool. The same inputs on the same number of threads give the
 //!   same bytes, because what is added to what depends on sizes only, never on who is ready first.
 //! - A wrong length is a mistake of the calling code and panics with both lengths; values are
-//!   never checked, and NaN and infinity go the way of IEEE arithmetic.
+//!   never checked, and NaN and infinity go the way of IEEE arithmetic: a maximum or a `ReLU` of NaN
+//!   is NaN, as in PyTorch.
 //!
 //! | module | what it computes |
 //! |---|---|

@@ -239,7 +239,9 @@ pub fn moments(x: &[f32], channels: usize) -> Moments {
     for ((&pivot, &first), &second) in pivot.iter().zip(&sums.first).zip(&sums.second) {
         let offset = first / rows as f64;
         mean.push((f64::from(pivot) + offset) as f32);
-        variance.push((second / rows as f64 - offset * offset).max(0.0) as f32);
+        let about_mean = second / rows as f64 - offset * offset;
+        // Not `max`, which would make a number of NaN.
+        variance.push(if about_mean < 0.0 { 0.0 } else { about_mean as f32 });
     }
     Moments { mean, variance }
 }

@@ -3,7 +3,7 @@
 //! One program serves every processor: a hot loop is compiled several times, and the version is
 //! picked once a block by [`simd_level`]. Loops that a compiler vectorises well are written once,
 //! in plain Rust, and multiplied by the `multiversion!` macro of this module; only [`crate::scan`]
-//! has intrinsics. Plain loops use no fused multiply-add, so their results are the same bytes at
+//! and [`crate::gru`] have intrinsics. Plain loops use no fused multiply-add, so their results are the same bytes at
 //! every level.
 
 use std::sync::OnceLock;

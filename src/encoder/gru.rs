@@ -79,7 +79,10 @@ impl Gru {
     ) -> Tensor<2> {
         let embedded = self.embedded(pass, batch, chance); // [n·len, embedding]
         let features = self.features(pass, &embedded, batch); // [n, hidden·directions]
-        features.matmul(pass.matrix("text.fc.weight")) + pass.vector("text.fc.bias").unsqueeze()
+        let (weight, bias) = (pass.matrix("text.fc.weight"), pass.vector("text.fc.bias"));
+        let out = features.matmul(weight) + bias.unsqueeze();
+        pass.watch("text.fc", &out);
+        out
     }
 
     /// Embedded tokens `[n·len, embedding]` -> the pooled states of both directions side by side,
@@ -91,6 +94,7 @@ impl Gru {
         batch: &TokenBatch,
     ) -> Tensor<2> {
         let n = batch.lengths.len();
+        pass.watch("text.embedding", embedded);
         let embedded = embedded.clone().reshape([n, batch.len, self.tower.embedding]);
         let lengths: Arc<[u32]> = batch.lengths.as_slice().into();
         let states = self.directions().iter().map(|&(direction, suffix)| {
@@ -103,6 +107,7 @@ impl Gru {
                 hidden_bias: bias("hh"),
             };
             let states = ops::gru(embedded.clone(), parameters, Arc::clone(&lengths), direction);
+            pass.watch("text.gru", &states);
             self.pooled(pass, states, &lengths) // [n, hidden]
         });
         Tensor::cat(states.collect(), 1)

@@ -137,7 +137,9 @@ impl ImageTower {
         let features = self.features(pass, batch);
         let weight = pass.matrix(&format!("{PREFIX}fc.weight"));
         let bias = pass.vector(&format!("{PREFIX}fc.bias"));
-        features.matmul(weight) + bias.unsqueeze()
+        let out = features.matmul(weight) + bias.unsqueeze();
+        pass.watch(&format!("{PREFIX}fc"), &out);
+        out
     }
 
     /// Pictures -> what the linear layer gets, `[n, features]`.

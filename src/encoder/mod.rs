@@ -295,3 +295,35 @@ fn read_parameters(folder: &Path, card: &Card, vocabulary: &Vocabulary) -> Resul
     parameters.load(&weights, "", |_| true).map_err(|e| e.at_file(&path))?;
     Ok(parameters)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::Recipe;
+
+    #[test]
+    fn a_model_whose_weights_are_not_finite_is_not_loaded() {
+        let mut recipe = Recipe::named("default").unwrap();
+        recipe.set("dim", "4").unwrap();
+        let vocabulary = Vocabulary::learn(["red hat", "blue hat"], &recipe.tokens);
+        let towers = Towers::new(&recipe.architecture(), vocabulary.len());
+        let mut parameters = towers.parameters(Seed(0));
+        let folder = tempfile::tempdir().unwrap();
+        let about = || About {
+            architecture: recipe.architecture(),
+            calibration: Calibration::default(),
+            data: toml::Table::new(),
+            metrics: toml::Table::new(),
+            recipe: toml::Table::new(),
+        };
+        save(folder.path(), &parameters, &vocabulary, about()).unwrap();
+        assert!(Model::load(folder.path()).is_ok());
+        let (_, broken) = parameters.iter_mut().find(|(n, _)| *n == "text.fc.weight").unwrap();
+        broken.values[3] = f32::NEG_INFINITY;
+        save(folder.path(), &parameters, &vocabulary, about()).unwrap();
+        let error = Model::load(folder.path()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+        assert_eq!(error.file(), Some(folder.path().join(WEIGHTS).as_path()));
+        assert!(error.to_string().contains("tensor text.fc.weight holds 1 values"), "{error}");
+    }
+}

@@ -124,11 +124,14 @@ impl Layer {
         } else {
             ops::conv(x, weights, self.window)
         };
+        pass.watch(&self.conv, &x);
         let gamma = pass.vector(&format!("{}.weight", self.norm));
         let beta = pass.vector(&format!("{}.bias", self.norm));
         let moments = Arc::new(self.moments(pass, &x));
         let mode = NormMode { epsilon: self.epsilon, activation: self.activation };
-        ops::batch_norm(x, gamma, beta, moments, mode)
+        let x = ops::batch_norm(x, gamma, beta, moments, mode);
+        pass.watch(&self.norm, &x);
+        x
     }
 
     /// The batch's own moments where the layer learns, the running ones elsewhere.

@@ -18,7 +18,7 @@ use looksee_kernels::norm::Moments;
 use super::network::LayerNames;
 use super::weights::{NamedTensor, Weights};
 use crate::error::{Error, ErrorKind, Result};
-use crate::ops::{NetworkCall, values_of};
+use crate::ops::{self, NetworkCall, values_of};
 use crate::units::Seed;
 
 /// How the values of a parameter lie in memory and in a file.
@@ -154,9 +154,20 @@ impl Parameters {
         self.map.iter().map(|(name, parameter)| (name.clone(), to_file(parameter))).collect()
     }
 
+    /// Whether parameter `name` belongs to `layer`.
+    pub(crate) fn is_below(name: &str, layer: &str) -> bool {
+        name.strip_prefix(layer).is_some_and(|rest| rest.starts_with('.'))
+    }
+
+    /// How many values of a layer are not finite.
+    pub(crate) fn not_finite_below(&self, layer: &str) -> usize {
+        let below = self.map.iter().filter(|(name, _)| Self::is_below(name, layer));
+        below.map(|(_, parameter)| count_not_finite(&parameter.values)).sum()
+    }
+
     /// Takes the values of the parameters below `prefix` that are `wanted` (by full name) from a
     /// weight file whose names lack the prefix. Each of them must be in the file with the right
-    /// shape. Returns the names that were taken.
+    /// shape, and finite. Returns the names that were taken.
     pub(crate) fn load(
         &mut self,
         weights: &Weights,
@@ -170,6 +181,9 @@ impl Parameters {
             };
             let expected = file_shape(parameter);
             match weights.get(in_file) {
+                Some(tensor) if count_not_finite(&tensor.values) > 0 => {
+                    return Err(not_finite(in_file, tensor));
+                }
                 Some(tensor) if tensor.shape == expected => {
                     parameter.values = from_file(tensor, parameter.layout);
                     taken.push(name.clone());
@@ -188,6 +202,22 @@ impl Parameters {
         }
         Ok(taken)
     }
+}
+
+fn count_not_finite(values: &[f32]) -> usize {
+    values.iter().filter(|value| !value.is_finite()).count()
+}
+
+fn not_finite(name: &str, tensor: &NamedTensor) -> Error {
+    Error::new(
+        ErrorKind::Corrupt,
+        format!(
+            "tensor {name} holds {} values of {} that are NaN or infinite: the run that wrote it \
+             had left the finite numbers, or the file is damaged; use another file, or train again",
+            count_not_finite(&tensor.values),
+            tensor.values.len()
+        ),
+    )
 }
 
 fn missing(name: &str, weights: &Weights) -> Error {
@@ -278,6 +308,21 @@ enum Leaf {
     Matrix(Tensor<2>),
 }
 
+/// What a watching pass has seen of its layers' outputs.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Watched {
+    /// Their names, in the order in which they ran.
+    pub(crate) layers: Vec<String>,
+    first: Option<String>,
+}
+
+impl Watched {
+    /// The first layer with an output that is not finite.
+    pub(crate) fn first_not_finite(&self) -> Option<&str> {
+        self.first.as_deref()
+    }
+}
+
 /// The parameters as tensors for one pass (training) or for as long as they do not change
 /// (inference).
 #[derive(Debug)]
@@ -292,17 +337,13 @@ pub(crate) struct Pass {
     /// The network that no longer learns.
     folded: OnceCell<Folded>,
     layer_by_layer: bool,
+    watched: Option<RefCell<Watched>>,
 }
 
 impl Pass {
     /// Starts a pass.
     pub(crate) fn new(parameters: Arc<Parameters>, mode: Mode) -> Self {
-        Self::on(Device::flex(), parameters, mode)
-    }
-
-    fn on(device: Device, parameters: Arc<Parameters>, mode: Mode) -> Self {
-        // Whole networks are a matter of the processor's own kernels.
-        let layer_by_layer = device != Device::flex();
+        let device = Device::flex();
         let device = if mode == Mode::Training { device.autodiff() } else { device };
         Self {
             parameters,
@@ -312,8 +353,30 @@ impl Pass {
             seen: RefCell::default(),
             calls: RefCell::default(),
             folded: OnceCell::new(),
-            layer_by_layer,
+            layer_by_layer: false,
+            watched: None,
         }
+    }
+
+    /// Starts a pass that reads the output of every layer, see [`Pass::watched`]; slower.
+    pub(crate) fn watching(parameters: Arc<Parameters>, mode: Mode) -> Self {
+        let watched = Some(RefCell::default());
+        Self { watched, layer_by_layer: true, ..Self::new(parameters, mode) }
+    }
+
+    /// Tells a watching pass what came out of a layer, whose parameters begin with its name.
+    pub(crate) fn watch<const D: usize>(&self, layer: &str, output: &Tensor<D>) {
+        let Some(watched) = &self.watched else { return };
+        let mut watched = watched.borrow_mut();
+        watched.layers.push(layer.to_owned());
+        if watched.first.is_none() && count_not_finite(&values_of(output.clone())) > 0 {
+            watched.first = Some(layer.to_owned());
+        }
+    }
+
+    /// What was watched; nothing in a pass that does not watch.
+    pub(crate) fn watched(&self) -> Watched {
+        self.watched.as_ref().map(RefCell::take).unwrap_or_default()
     }
 
     /// The same pass with every layer of a network as an operation of its own.
@@ -325,7 +388,7 @@ impl Pass {
 
     /// Whether networks are run an operation at a time, as any device can.
     pub(crate) fn goes_layer_by_layer(&self) -> bool {
-        self.layer_by_layer
+        self.layer_by_layer || !ops::has_kernels(&self.device)
     }
 
     pub(crate) fn parameters(&self) -> Arc<Parameters> {
@@ -473,5 +536,17 @@ mod tests {
         let error = parameters.load(&weights, "image.", |_| true).unwrap_err();
         assert!(error.to_string().contains("shape [3]"), "{error}");
         assert!(parameters.load(&weights, "image.", |_| false).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_tensor_that_is_not_finite_is_named_and_counted() {
+        let mut parameters = Parameters::default();
+        parameters.add("image.fc.bias", &[3], Layout::Plain, Init::Constant(0.0), Seed(0));
+        let values = vec![f32::NAN, 1.0, f32::INFINITY];
+        let weights = Weights::from([("fc.bias".into(), NamedTensor { shape: vec![3], values })]);
+        let error = parameters.load(&weights, "image.", |_| true).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+        assert!(error.to_string().contains("tensor fc.bias holds 2 values of 3"), "{error}");
+        assert!(parameters.load(&weights, "image.", |_| false).is_ok());
     }
 }

@@ -56,6 +56,12 @@ pub(crate) struct Window {
     pub padding: Padding,
 }
 
+impl From<Geometry> for Window {
+    fn from(Geometry { kernel, stride, padding }: Geometry) -> Self {
+        Self { kernel, stride, padding: Padding::Even(padding) }
+    }
+}
+
 impl Window {
     /// Zeros before and after an axis of `size`.
     pub(crate) fn zeros(self, size: usize) -> (usize, usize) {
@@ -896,9 +902,10 @@ impl<B: Fused + FusedGradients, C: CheckpointStrategy> Fused for Autodiff<B, C> 
         lengths: Arc<[u32]>,
         direction: Direction,
     ) -> FloatTensor<Self> {
-        let tensors = [x, input, input_bias, hidden, hidden_bias];
-        let nodes = tensors.each_ref().map(|tensor| tensor.node());
-        let [x, input, input_bias, hidden, hidden_bias] = tensors.map(|t| t.into_primitive());
+        let nodes = [x.node(), input.node(), input_bias.node(), hidden.node(), hidden_bias.node()];
+        let x = x.into_primitive();
+        let (input, input_bias) = (input.into_primitive(), input_bias.into_primitive());
+        let (hidden, hidden_bias) = (hidden.into_primitive(), hidden_bias.into_primitive());
         match GruBackward.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => {
                 let parameters = [input, input_bias, hidden, hidden_bias];

@@ -1,10 +1,23 @@
-//! The tensor framework's extension points, bound to the kernels.
+//! The operations that the encoder's towers are made of.
 //!
-//! The encoder's towers call these functions with the framework's own tensors; whether a kernel
-//! of ours or a composition of the framework's operations answers is decided here and nowhere
-//! else. Activations are NHWC, contiguous `f32`. Gradients flow through every function.
+//! The towers call these functions with the framework's own tensors. On the CPU a kernel of ours
+//! answers; on any other device a composition of the framework's stock operations does
+//! ([`composed`], which is the kernels' oracle in tests as well). Which of the two is decided in
+//! [`has_kernels`] and nowhere else. Activations are NHWC, contiguous `f32`. Gradients flow
+//! through every function.
+//!
+//! # Adding a GPU
+//!
+//! 1. Turn on the framework's feature for it in `Cargo.toml`, behind a feature of ours.
+//! 2. Let the encoder's `Pass` take its device instead of `Device::flex()`.
+//!
+//! That is all for right results: every operation has its composition. A kernel of that backend's
+//! own would be an implementation of `Fused` and `FusedGradients` in `binding`, its name beside
+//! `Flex` in the attribute there, and its device in [`has_kernels`]. The compositions read nothing
+//! back but the moments of a batch norm, which a kernel might keep on the device.
 
 mod binding;
+mod composed;
 
 use std::sync::Arc;
 
@@ -17,6 +30,15 @@ pub(crate) use binding::{Geometry, NetworkCall, NormMode, Padding, Window};
 pub(crate) use looksee_kernels::gru::Direction;
 pub(crate) use looksee_kernels::norm::Activation;
 
+/// Whether our kernels answer for tensors on this device.
+pub(crate) fn has_kernels(device: &Device) -> bool {
+    #[cfg(test)]
+    if composed::forced() {
+        return false;
+    }
+    *device == Device::flex()
+}
+
 /// Convolution without bias: `x [n, h, w, ci]`, `weights [k·k·ci, co]` -> `[n, oh, ow, co]`.
 pub(crate) fn conv(x: Tensor<4>, weights: Tensor<2>, window: Window) -> Tensor<4> {
     let [_, height, width, _] = x.dims();
@@ -26,6 +48,9 @@ pub(crate) fn conv(x: Tensor<4>, weights: Tensor<2>, window: Window) -> Tensor<4
     let even = zeros.iter().flat_map(|&(before, after)| [before, after]).all(|z| z == zeros[0].0);
     let (x, padding) = if even { (x, zeros[0].0) } else { (pad(x, zeros), 0) };
     let geometry = Geometry { kernel, stride, padding };
+    if !has_kernels(&x.device()) {
+        return composed::conv(x, weights, geometry);
+    }
     Tensor::from_dispatch(Dispatch::looksee_conv(
         x.into_dispatch(),
         weights.into_dispatch(),
@@ -36,6 +61,12 @@ pub(crate) fn conv(x: Tensor<4>, weights: Tensor<2>, window: Window) -> Tensor<4
 /// Convolution of each channel with a kernel of its own, without bias: `x [n, h, w, c]`, `weights
 /// [k·k, c]` -> `[n, oh, ow, c]`.
 pub(crate) fn depthwise(x: Tensor<4>, weights: Tensor<2>, window: Window) -> Tensor<4> {
+    if !has_kernels(&x.device()) {
+        let [_, height, width, _] = x.dims();
+        let x = pad(x, [window.zeros(height), window.zeros(width)]);
+        let Window { kernel, stride, .. } = window;
+        return composed::depthwise(x, weights, Geometry { kernel, stride, padding: 0 });
+    }
     Tensor::from_dispatch(Dispatch::looksee_depthwise(
         x.into_dispatch(),
         weights.into_dispatch(),
@@ -53,6 +84,9 @@ fn pad(x: Tensor<4>, [(top, bottom), (left, right)]: [(usize, usize); 2]) -> Ten
 
 /// Mean and variance (biased) of each channel over all rows of `x [n, h, w, c]`; no gradient.
 pub(crate) fn moments(x: &Tensor<4>) -> Moments {
+    if !has_kernels(&x.device()) {
+        return composed::moments(x.clone().without_autodiff());
+    }
     let channels = x.dims()[3];
     let packed: Tensor<1> = Tensor::from_dispatch(Dispatch::looksee_moments(
         x.clone().without_autodiff().into_dispatch(),
@@ -70,6 +104,9 @@ pub(crate) fn batch_norm(
     moments: Arc<Moments>,
     mode: NormMode,
 ) -> Tensor<4> {
+    if !has_kernels(&x.device()) {
+        return composed::batch_norm(x, gamma, beta, &moments, mode);
+    }
     Tensor::from_dispatch(Dispatch::looksee_batch_norm(
         x.into_dispatch(),
         gamma.into_dispatch(),
@@ -81,16 +118,25 @@ pub(crate) fn batch_norm(
 
 /// `max(a + b, 0)`, the end of a residual block.
 pub(crate) fn add_relu(a: Tensor<4>, b: Tensor<4>) -> Tensor<4> {
+    if !has_kernels(&a.device()) {
+        return composed::add_relu(a, b);
+    }
     Tensor::from_dispatch(Dispatch::looksee_add_relu(a.into_dispatch(), b.into_dispatch()))
 }
 
 /// Max pool over windows: `[n, h, w, c]` -> `[n, oh, ow, c]`.
 pub(crate) fn max_pool(x: Tensor<4>, geometry: Geometry) -> Tensor<4> {
+    if !has_kernels(&x.device()) {
+        return composed::max_pool(x, geometry);
+    }
     Tensor::from_dispatch(Dispatch::looksee_max_pool(x.into_dispatch(), geometry))
 }
 
 /// The largest value of each channel over all positions: `[n, h, w, c]` -> `[n, c]`.
 pub(crate) fn global_max_pool(x: Tensor<4>) -> Tensor<2> {
+    if !has_kernels(&x.device()) {
+        return composed::global_max_pool(x);
+    }
     let [n, height, width, channels] = x.dims();
     let pooled: Tensor<2> =
         Tensor::from_dispatch(Dispatch::looksee_global_max_pool(x.into_dispatch()));
@@ -119,6 +165,9 @@ pub(crate) fn gru(
     lengths: Arc<[u32]>,
     direction: Direction,
 ) -> Tensor<3> {
+    if !has_kernels(&x.device()) {
+        return composed::gru(x, parameters, &lengths, direction);
+    }
     Tensor::from_dispatch(Dispatch::looksee_gru(
         x.into_dispatch(),
         parameters.input.into_dispatch(),
@@ -140,6 +189,9 @@ pub(crate) fn network(device: &Device, call: &Arc<NetworkCall>) -> Tensor<4> {
 /// The largest value of each channel over the valid steps of each sequence: `x [n, len, c]` ->
 /// `[n, c]`; 0 for a sequence without steps.
 pub(crate) fn max_over_steps(x: Tensor<3>, lengths: Arc<[u32]>) -> Tensor<2> {
+    if !has_kernels(&x.device()) {
+        return composed::max_over_steps(x, &lengths);
+    }
     Tensor::from_dispatch(Dispatch::looksee_max_over_steps(x.into_dispatch(), lengths))
 }
 

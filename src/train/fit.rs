@@ -1,5 +1,6 @@
 //! The loop.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
@@ -7,11 +8,11 @@ use std::time::{Duration, Instant};
 use super::batches::{self, Batch, Batches, Material};
 use super::checkpoint::{self, Best, State};
 use super::log::{Log, StepLine};
-use super::loss::{LossKind, Pairs};
-use super::optimiser::Optimiser;
+use super::loss::{LossKind, Measured, Pairs};
+use super::optimiser::{Diverged, Optimiser};
 use super::recipe::TextChoice;
 use super::watch::Watch;
-use super::{Job, calibrate};
+use super::{Job, calibrate, diagnose};
 use crate::encoder::parameters::{Mode, Parameters, Pass};
 use crate::encoder::towers::Towers;
 use crate::encoder::{self, About, Calibration};
@@ -120,26 +121,19 @@ impl Trainer<'_> {
     fn learn(&mut self, batch: &Batch, rate: f32, run: &Run<'_>) -> Result<StepLine> {
         let (recipe, step) = (&self.job.recipe, self.state.step);
         let pass = Pass::new(Arc::clone(&self.parameters), Mode::Training);
-        let mut chance = self.job.seed.stream("dropout", step);
-        let negatives = batch.negatives.as_ref();
-        let pairs = Pairs {
-            images: self.towers.images(&pass, &batch.images),
-            texts: self.towers.texts(&pass, &batch.texts, &mut chance),
-            negatives: negatives.map(|texts| self.towers.texts(&pass, texts, &mut chance)),
-            groups: &batch.groups,
-        };
-        let measured = recipe.loss.measure(&pass, pairs);
+        let measured = self.measure(&pass, batch);
         let loss = values_of(measured.loss.clone())[0];
         if !loss.is_finite() {
-            return Err(Error::invalid(format!(
-                "the loss of step {} is {loss}; try a lower --lr, or look for weights or pictures \
-                 that are not finite",
-                step + 1
-            )));
+            let what = format!("the loss of step {} is {loss}", step + 1);
+            return Err(self.not_finite(&what, batch, &BTreeMap::new()));
         }
         let (parameters, schedule) = (&mut self.parameters, &recipe.schedule);
-        let gradient =
-            self.optimiser.descend(parameters, pass, &measured.loss, schedule, rate, step + 1)?;
+        let gradient = self
+            .optimiser
+            .descend(parameters, pass, &measured.loss, schedule, rate, step + 1)
+            .map_err(|Diverged { error, gradients }| {
+                self.not_finite(error.message(), batch, &gradients)
+            })?;
         self.state.step += 1;
         self.state.elapsed_s = (run.before + self.clock.started.elapsed()).as_secs_f64();
         let done = (self.state.step - run.first.0) as f64 * run.size as f64;
@@ -152,6 +146,31 @@ impl Trainer<'_> {
             rate,
             gradient,
             images_per_s: done / run.first.1.elapsed().as_secs_f64().max(1e-9),
+        })
+    }
+
+    /// Both towers and the loss of the batch of the step that comes next.
+    fn measure(&self, pass: &Pass, batch: &Batch) -> Measured {
+        let mut chance = self.job.seed.stream("dropout", self.state.step);
+        let negatives = batch.negatives.as_ref();
+        let pairs = Pairs {
+            images: self.towers.images(pass, &batch.images),
+            texts: self.towers.texts(pass, &batch.texts, &mut chance),
+            negatives: negatives.map(|texts| self.towers.texts(pass, texts, &mut chance)),
+            groups: &batch.groups,
+        };
+        self.job.recipe.loss.measure(pass, pairs)
+    }
+
+    /// The error of a step that left the finite numbers, with the layer where it began.
+    fn not_finite(
+        &self,
+        what: &str,
+        batch: &Batch,
+        gradients: &BTreeMap<String, Vec<f32>>,
+    ) -> Error {
+        diagnose::not_finite(what, &self.parameters, gradients, |pass| {
+            self.measure(pass, batch);
         })
     }
 
@@ -266,8 +285,17 @@ impl Trainer<'_> {
                 words.push(batches::chosen_text(pair, choice, &mut rng));
             }
             let tokens = material.vocabulary.batch(&words, recipe.text_tower.longest);
-            images.append(&self.towers.embed_images(&pass, &batch)?)?;
-            texts.append(&self.towers.embed_texts(&pass, &tokens)?)?;
+            let embedded = |pass: &Pass| {
+                let images = self.towers.embed_images(pass, &batch)?;
+                Ok((images, self.towers.embed_texts(pass, &tokens)?))
+            };
+            let (of_images, of_texts) = embedded(&pass).map_err(|error: Error| {
+                // A pass that fails was watched up to there.
+                let again = |pass: &Pass| drop(embedded(pass));
+                diagnose::validation(error, self.state.step, &self.parameters, again)
+            })?;
+            images.append(&of_images)?;
+            texts.append(&of_texts)?;
         }
         Ok((images, texts))
     }

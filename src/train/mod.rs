@@ -8,6 +8,7 @@
 mod batches;
 mod calibrate;
 mod checkpoint;
+mod diagnose;
 mod fit;
 mod log;
 mod loss;

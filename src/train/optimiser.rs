@@ -29,6 +29,19 @@ pub(crate) struct Optimiser {
     pub(super) moments: BTreeMap<String, Moments>,
 }
 
+/// A step whose gradients are not finite; the parameters are as they were before it.
+#[derive(Debug)]
+pub(crate) struct Diverged {
+    pub(super) error: Error,
+    pub(super) gradients: BTreeMap<String, Vec<f32>>,
+}
+
+impl From<Diverged> for Error {
+    fn from(diverged: Diverged) -> Self {
+        diverged.error
+    }
+}
+
 impl Optimiser {
     /// All of a step that comes after the loss: the gradients of `pass`, the running statistics
     /// that it saw, and [`Optimiser::update`].
@@ -40,14 +53,20 @@ impl Optimiser {
         schedule: &Schedule,
         rate: f32,
         step: u64,
-    ) -> Result<f32> {
-        let gradients = pass.gradients(loss.backward());
+    ) -> Result<f32, Diverged> {
+        let mut gradients = pass.gradients(loss.backward());
         let seen = pass.seen();
         // It holds the parameters too; without it they are changed where they lie.
         drop(pass);
         let parameters = Arc::make_mut(parameters);
-        parameters.keep_statistics(&seen, MOMENTUM);
-        self.update(parameters, gradients, schedule, rate, step)
+        match self.update(parameters, &mut gradients, schedule, rate, step) {
+            Ok(length) => {
+                parameters.keep_statistics(&seen, MOMENTUM);
+                gradients.into_values().for_each(buffers::give);
+                Ok(length)
+            }
+            Err(error) => Err(Diverged { error, gradients }),
+        }
     }
 
     /// Moves the parameters along `gradients`; `step` counts from 1. Returns the gradient's
@@ -55,12 +74,12 @@ impl Optimiser {
     pub(super) fn update(
         &mut self,
         parameters: &mut Parameters,
-        mut gradients: BTreeMap<String, Vec<f32>>,
+        gradients: &mut BTreeMap<String, Vec<f32>>,
         schedule: &Schedule,
         rate: f32,
         step: u64,
     ) -> Result<f32> {
-        let length = gradient_length(&gradients, step)?;
+        let length = gradient_length(gradients, step)?;
         if schedule.clip > 0.0 && length > schedule.clip {
             let scale = schedule.clip / length;
             gradients.values_mut().flatten().for_each(|value| *value *= scale);
@@ -81,7 +100,6 @@ impl Optimiser {
             let Moments { first, second } = moments;
             adam.step(step, &mut parameter.values, gradient, first, second);
         }
-        gradients.into_values().for_each(buffers::give);
         Ok(length)
     }
 }
@@ -94,8 +112,7 @@ fn gradient_length(gradients: &BTreeMap<String, Vec<f32>>, step: u64) -> Result<
         gradients.iter().map(|(name, values)| (name, square(values))).collect();
     if let Some((name, _)) = squares.iter().find(|(_, square)| !square.is_finite()) {
         return Err(Error::invalid(format!(
-            "training left the finite numbers at step {step}: the gradient of {name} is not \
-             finite; try a lower --lr, or --set schedule.clip=1"
+            "training left the finite numbers at step {step}: the gradient of {name} is not finite"
         )));
     }
     Ok(squares.iter().map(|(_, square)| square).sum::<f64>().sqrt() as f32)
@@ -119,8 +136,8 @@ mod tests {
         // Kingma and Ba, 2015: with corrected moments the first step is rate · sign(g).
         let (mut parameters, mut optimiser) = (one(), Optimiser::default());
         let schedule = Recipe::named("article").unwrap().schedule;
-        let gradients = BTreeMap::from([("w".to_owned(), vec![1e-3, -50.0])]);
-        optimiser.update(&mut parameters, gradients, &schedule, 0.1, 1).unwrap();
+        let mut gradients = BTreeMap::from([("w".to_owned(), vec![1e-3, -50.0])]);
+        optimiser.update(&mut parameters, &mut gradients, &schedule, 0.1, 1).unwrap();
         let values = &parameters.get("w").values;
         assert!((values[0] - 0.9).abs() < 1e-5 && (values[1] - 1.1).abs() < 1e-5, "{values:?}");
     }
@@ -129,8 +146,9 @@ mod tests {
     fn a_gradient_that_is_not_finite_names_step_and_parameter() {
         let (mut parameters, mut optimiser) = (one(), Optimiser::default());
         let schedule = Recipe::named("default").unwrap().schedule;
-        let gradients = BTreeMap::from([("w".to_owned(), vec![f32::NAN, 0.0])]);
-        let error = optimiser.update(&mut parameters, gradients, &schedule, 0.1, 41).unwrap_err();
+        let mut gradients = BTreeMap::from([("w".to_owned(), vec![f32::NAN, 0.0])]);
+        let error =
+            optimiser.update(&mut parameters, &mut gradients, &schedule, 0.1, 41).unwrap_err();
         assert!(error.to_string().contains("step 41"), "{error}");
         assert!(error.to_string().contains("of w "), "{error}");
         assert_eq!(parameters, one());

@@ -184,6 +184,40 @@ fn a_missing_or_truncated_weight_file() {
     refused(&eval(), &["weights.safetensors", "missing"]);
 }
 
+/// Writes NaN over the first value of a tensor of a safetensors file.
+fn spoil(weights: &Path, tensor: &str) {
+    let mut bytes = std::fs::read(weights).unwrap();
+    let header_len = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let header: serde_json::Value = serde_json::from_slice(&bytes[8..8 + header_len]).unwrap();
+    let start = header[tensor]["data_offsets"][0].as_u64().unwrap() as usize;
+    bytes[8 + header_len + start..][..4].copy_from_slice(&f32::NAN.to_le_bytes());
+    std::fs::write(weights, bytes).unwrap();
+}
+
+#[test]
+fn weights_that_are_not_finite_are_refused_by_the_name_of_their_tensor() {
+    let folder = shop::indexed();
+    let weights = folder.path().join("model/weights.safetensors");
+    spoil(&weights, "image.layer2.0.conv1.weight");
+    let mut words = vec!["train", "shop.jsonl", "-o", "new", "--epochs=1"];
+    words.extend(shop::SMALL);
+    words.extend(["--weights", "model/weights.safetensors"]);
+    let parts = ["weights.safetensors", "image.layer2.0.conv1.weight", "1 values of", "NaN"];
+    refused(&folder.run(&words), &parts);
+    assert_eq!(leftovers(&folder.path().join("new")), [""; 0]);
+}
+
+#[test]
+fn a_run_that_leaves_the_finite_numbers_names_step_and_layer() {
+    let folder = Folder::new();
+    shop::write(&folder);
+    let mut words = vec!["train", "shop.jsonl", "-o", "model", "--epochs=3", "--lr=1e38"];
+    words.extend(shop::SMALL);
+    let ran = folder.run(&words);
+    refused(&ran, &["step", "not finite", "come out of image.", "its weights", "a lower --lr"]);
+    assert!(!folder.path().join("model/model.toml").exists());
+}
+
 #[test]
 fn a_model_folder_is_not_overwritten() {
     let folder = shop::indexed();

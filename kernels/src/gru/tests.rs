@@ -166,8 +166,8 @@ fn a_layer_of_many_panels_and_chunks_agrees_with_f64() {
     // More rows than a chunk and more states than a panel; few values are compared by slopes.
     let lengths: Vec<u32> = (0..23).map(|i| i % 12).collect();
     let mut case = Case::new(&lengths, 11, 3, 37, Direction::Backward);
-    for parameters in &mut case.parameters {
-        parameters.iter_mut().for_each(|value| *value *= 0.2);
+    for value in case.parameters.iter_mut().flatten() {
+        *value *= 0.2;
     }
     let expected: Vec<Sum> =
         case.oracle().out().into_iter().map(|value| Sum { value, bound: 2e-6 }).collect();

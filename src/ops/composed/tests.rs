@@ -1,0 +1,278 @@
+use std::cell::Cell;
+use std::collections::BTreeMap;
+
+use super::super as ops;
+use super::*;
+use crate::encoder::parameters::{Mode, Pass};
+use crate::encoder::towers::Towers;
+use crate::images::ImageBatch;
+use crate::tokens::TokenBatch;
+use crate::train::Recipe;
+use crate::units::Seed;
+
+thread_local! {
+    static FORCED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread is inside of [`composed_only`].
+pub(crate) fn forced() -> bool {
+    FORCED.get()
+}
+
+/// Runs `work` with compositions in the place of all kernels that this thread would call.
+fn composed_only<R>(work: impl FnOnce() -> R) -> R {
+    FORCED.set(true);
+    let result = work();
+    FORCED.set(false);
+    result
+}
+
+/// What an operation made of its inputs: its result, then the gradient of each.
+fn run(inputs: &[Vec<f32>], op: &dyn Fn(&[Tensor<1>]) -> Tensor<1>) -> Vec<Vec<f32>> {
+    let device = Device::flex().autodiff();
+    let vector = |values: &Vec<f32>| -> Tensor<1> {
+        Tensor::from_data(TensorData::new(values.clone(), vec![values.len()]), &device)
+    };
+    let leaves: Vec<Tensor<1>> = inputs.iter().map(|x| vector(x).require_grad()).collect();
+    let out = op(&leaves);
+    let cotangent = vector(&random(out.dims()[0], 99));
+    let mut gradients = (out.clone() * cotangent).sum().backward();
+    let of_leaves = leaves.iter().map(|leaf| values_of(leaf.grad_remove(&mut gradients).unwrap()));
+    std::iter::once(values_of(out)).chain(of_leaves).collect()
+}
+
+/// Values in -1..1.
+fn random(count: usize, seed: u64) -> Vec<f32> {
+    let mut rng = Seed(seed).stream("composed", 0);
+    (0..count).map(|_| 2.0 * rng.f32() - 1.0).collect()
+}
+
+/// How far values may lie apart, as a share of the largest of them.
+const BOUND: f32 = 2e-5;
+
+fn assert_near(found: &[f32], expected: &[f32], at: &str) {
+    assert_eq!(found.len(), expected.len(), "{at}");
+    let largest = expected.iter().fold(0.0f32, |largest, x| largest.max(x.abs()));
+    for (place, (&found, &expected)) in found.iter().zip(expected).enumerate() {
+        let near = (found - expected).abs() <= BOUND * largest.max(1e-6);
+        assert!(near, "{at}, value {place}: {found}, composed {expected}");
+    }
+}
+
+/// The kernel and the composition agree in the result and in the gradients of all inputs.
+fn check(name: &str, sizes: &[usize], op: impl Fn(&[Tensor<1>]) -> Tensor<1>) {
+    let inputs: Vec<Vec<f32>> = (1..).zip(sizes).map(|(seed, &n)| random(n, seed)).collect();
+    let fused = run(&inputs, &op);
+    let composed = composed_only(|| run(&inputs, &op));
+    for (number, (fused, composed)) in fused.iter().zip(&composed).enumerate() {
+        let what = if number == 0 { "result".to_owned() } else { format!("gradient {number}") };
+        assert_near(fused, composed, &format!("{name}, {what}"));
+    }
+}
+
+fn flat<const D: usize>(x: Tensor<D>) -> Tensor<1> {
+    let count = x.dims().iter().product::<usize>();
+    x.reshape([count])
+}
+
+/// Pictures `[n, h, w, c]` and windows that fit them: odd sizes, one row, few channels.
+const PICTURES: [[usize; 4]; 5] =
+    [[1, 1, 7, 1], [2, 7, 5, 3], [3, 5, 5, 13], [1, 13, 9, 3], [2, 3, 2, 1]];
+const WINDOWS: [Geometry; 6] = [
+    Geometry { kernel: 1, stride: 1, padding: 0 },
+    Geometry { kernel: 1, stride: 2, padding: 0 },
+    Geometry { kernel: 3, stride: 1, padding: 1 },
+    Geometry { kernel: 3, stride: 2, padding: 1 },
+    Geometry { kernel: 7, stride: 2, padding: 3 },
+    Geometry { kernel: 2, stride: 2, padding: 1 },
+];
+
+#[test]
+fn convolutions_agree() {
+    for picture in PICTURES {
+        for window in WINDOWS {
+            for outputs in [1, 3, 13] {
+                let taps = window.kernel * window.kernel * picture[3];
+                let sizes = [picture.iter().product(), taps * outputs];
+                check(&format!("{picture:?} {window:?} to {outputs}"), &sizes, |inputs| {
+                    let x = inputs[0].clone().reshape(picture);
+                    flat(ops::conv(x, inputs[1].clone().reshape([taps, outputs]), window.into()))
+                });
+            }
+        }
+    }
+}
+
+#[test]
+fn batch_norms_agree_with_the_moments_of_the_batch() {
+    for picture in PICTURES {
+        for activation in [Activation::None, Activation::Relu] {
+            let channels = picture[3];
+            let sizes = [picture.iter().product(), channels, channels];
+            check(&format!("{picture:?} {activation:?}"), &sizes, |inputs| {
+                let x = inputs[0].clone().reshape(picture);
+                let moments = Arc::new(ops::moments(&x));
+                let mode = NormMode { epsilon: 1e-3, activation };
+                flat(ops::batch_norm(x, inputs[1].clone(), inputs[2].clone(), moments, mode))
+            });
+        }
+    }
+}
+
+#[test]
+fn given_moments_are_used_whatever_those_of_the_batch_are() {
+    let x: Tensor<4> =
+        Tensor::from_data(TensorData::new(random(24, 1), vec![2, 2, 2, 3]), &Device::flex());
+    let vector = |seed| -> Tensor<1> {
+        Tensor::from_data(TensorData::new(random(3, seed), vec![3]), &Device::flex())
+    };
+    let moments = Arc::new(Moments { mean: vec![0.5, -1.0, 2.0], variance: vec![1.0, 4.0, 0.25] });
+    let mode = NormMode { epsilon: 1e-5, activation: Activation::None };
+    let run = || {
+        let moments = Arc::clone(&moments);
+        values_of(ops::batch_norm(x.clone(), vector(2), vector(3), moments, mode))
+    };
+    assert_near(&run(), &composed_only(run), "given moments");
+}
+
+#[test]
+fn sums_and_pools_agree() {
+    for picture in PICTURES {
+        let size: usize = picture.iter().product();
+        check(&format!("sum {picture:?}"), &[size, size], |inputs| {
+            let [a, b] = [0, 1].map(|i| inputs[i].clone().reshape(picture));
+            flat(ops::add_relu(a, b))
+        });
+        check(&format!("global pool {picture:?}"), &[size], |inputs| {
+            flat(ops::global_max_pool(inputs[0].clone().reshape(picture)))
+        });
+        for window in WINDOWS {
+            check(&format!("pool {picture:?} {window:?}"), &[size], |inputs| {
+                flat(ops::max_pool(inputs[0].clone().reshape(picture), window))
+            });
+        }
+    }
+}
+
+#[test]
+fn recurrent_layers_and_their_pools_agree() {
+    for (lengths, len, inputs, hidden) in [
+        (vec![1], 1, 1, 1),
+        (vec![3, 0, 2], 3, 5, 2),
+        (vec![2, 5, 1, 4, 5], 5, 3, 13),
+        (vec![7, 7], 7, 2, 37),
+    ] {
+        for direction in [Direction::Forward, Direction::Backward] {
+            let n = lengths.len();
+            let lengths: Arc<[u32]> = lengths.clone().into();
+            let gates = 3 * hidden;
+            let sizes = [n * len * inputs, inputs * gates, gates, hidden * gates, gates];
+            let name = format!("{lengths:?} {inputs} to {hidden} {direction:?}");
+            let states = |tensors: &[Tensor<1>]| {
+                let parameters = GruParameters {
+                    input: tensors[1].clone().reshape([inputs, gates]),
+                    input_bias: tensors[2].clone(),
+                    hidden: tensors[3].clone().reshape([hidden, gates]),
+                    hidden_bias: tensors[4].clone(),
+                };
+                let x = tensors[0].clone().reshape([n, len, inputs]);
+                ops::gru(x, parameters, Arc::clone(&lengths), direction)
+            };
+            check(&name, &sizes, |tensors| flat(states(tensors)));
+            check(&format!("{name}, pooled"), &sizes, |tensors| {
+                flat(ops::max_over_steps(states(tensors), Arc::clone(&lengths)))
+            });
+        }
+    }
+}
+
+/// Outputs and every gradient of both towers on a small batch.
+fn whole_model() -> (Vec<f32>, BTreeMap<String, Vec<f32>>) {
+    let mut recipe = Recipe::named("default").unwrap();
+    for (key, value) in [("dim", "5"), ("image.tower", "resnet18"), ("text_tower.dropout", "0")] {
+        recipe.set(key, value).unwrap();
+    }
+    let towers = Towers::new(&recipe.architecture(), 11);
+    let pass = Pass::new(Arc::new(towers.parameters(Seed(3))), Mode::Training);
+    let (width_px, height_px) = (47, 66);
+    let mut rng = Seed(4).stream("pixels", 0);
+    let rgb = (0..3 * width_px * height_px * 3).map(|_| rng.u8(..)).collect();
+    let images = towers.images(&pass, &ImageBatch { width_px, height_px, rgb });
+    let ids = vec![2, 3, 4, 5, 6, 0, 0, 7, 8, 9, 10, 0];
+    let texts = TokenBatch { len: 4, ids, lengths: vec![4, 1, 4] };
+    let texts = towers.texts(&pass, &texts, &mut rng);
+    let out = Tensor::cat(vec![images, texts], 0);
+    let cotangent: Tensor<2> = pass.tensor(random(30, 5), &[6, 5]);
+    let gradients = pass.gradients((out.clone() * cotangent).sum().backward());
+    (values_of(out), gradients)
+}
+
+#[test]
+fn a_whole_model_agrees_in_every_gradient() {
+    let (fused_out, fused) = whole_model();
+    let (composed_out, composed) = composed_only(whole_model);
+    assert_near(&fused_out, &composed_out, "outputs");
+    assert_eq!(fused.len(), composed.len());
+    assert!(fused.len() > 60, "gradients of {} parameters", fused.len());
+    let length = |x: &[f32]| x.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt();
+    for (name, expected) in &composed {
+        let difference: Vec<f32> = fused[name].iter().zip(expected).map(|(a, b)| a - b).collect();
+        // Rounding grows on the way back through twenty batch norms of few rows.
+        let share = length(&difference) / length(expected).max(1e-9);
+        assert!(share < 1e-3, "the gradient of {name} is off by a share of {share}");
+    }
+}
+
+#[test]
+fn kernels_answer_on_the_cpu_unless_this_thread_asks_for_compositions() {
+    assert!(ops::has_kernels(&Device::flex()) && ops::has_kernels(&Device::flex().autodiff()));
+    composed_only(|| {
+        assert!(!ops::has_kernels(&Device::flex()));
+        // Threads beside this one are not touched.
+        assert!(std::thread::spawn(|| ops::has_kernels(&Device::flex())).join().unwrap());
+    });
+    assert!(ops::has_kernels(&Device::flex()));
+}
+
+/// Values that are not finite come out of every operation, kernel or composition, as from PyTorch.
+#[test]
+fn values_that_are_not_finite_are_not_hidden() {
+    let device = Device::flex();
+    for bad in [f32::NAN, f32::INFINITY] {
+        let mut values = random(2 * 5 * 5 * 3, 1);
+        values[40] = bad;
+        let x: Tensor<4> = Tensor::from_data(TensorData::new(values, vec![2, 5, 5, 3]), &device);
+        let vector = |value: f32| Tensor::<1>::full([3], value, &device);
+        let window = Geometry { kernel: 3, stride: 2, padding: 1 };
+        let outputs = || {
+            let weights = Tensor::<2>::full([27, 2], 0.5, &device);
+            let moments = Arc::new(ops::moments(&x));
+            let mode = NormMode { epsilon: 1e-5, activation: Activation::Relu };
+            [
+                flat(ops::conv(x.clone(), weights, window.into())),
+                flat(ops::batch_norm(x.clone(), vector(1.0), vector(0.0), moments, mode)),
+                flat(ops::add_relu(x.clone(), x.clone())),
+                flat(ops::max_pool(x.clone(), window)),
+                flat(ops::global_max_pool(x.clone())),
+                flat(ops::max_over_steps(x.clone().reshape([2, 25, 3]), [25, 25].into())),
+            ]
+            .map(|out| values_of(out).iter().map(|x| kind(*x)).collect::<String>())
+        };
+        let (fused, composed) = (outputs(), composed_only(outputs));
+        for (number, (fused, composed)) in fused.iter().zip(&composed).enumerate() {
+            assert!(fused.contains(['n', 'i']), "operation {number} hides {bad}: {fused}");
+            assert_eq!(fused, composed, "operation {number} with {bad}");
+        }
+    }
+}
+
+/// `.` for a finite value, `n` for NaN, `i` for infinity.
+fn kind(x: f32) -> char {
+    if x.is_nan() {
+        'n'
+    } else if x.is_infinite() {
+        'i'
+    } else {
+        '.'
+    }
+}
