@@ -558,18 +558,28 @@ pub(crate) fn relu6(x: f32) -> f32 {
     if x > 6.0 { 6.0 } else { x }
 }
 
-/// The gradient that passes the activation: all of it, or where the result was not cut off.
-#[inline(always)]
-fn passed(activation: Activation, centred: f32, scale: f32, beta: f32, dout: f32) -> f32 {
-    match activation {
-        Activation::None => dout,
-        Activation::Relu if centred * scale + beta > 0.0 => dout,
-        Activation::Relu => 0.0,
-        Activation::Relu6 => {
-            let value = centred * scale + beta;
-            if value > 0.0 && value < 6.0 { dout } else { 0.0 }
+/// Chooses the gradient that passes an activation, of the value before it and the gradient after
+/// it: all of it, or where the value is not cut off. The choice is made outside of the loops, and
+/// by arithmetic: a branch inside would keep them from being vectorised.
+macro_rules! by_activation {
+    ($activation:expr, $passed:ident, $run:expr) => {
+        match $activation {
+            Activation::None => {
+                let $passed = |_value: f32, dout: f32| dout;
+                $run
+            }
+            Activation::Relu => {
+                let $passed = |value: f32, dout: f32| if value > 0.0 { dout } else { 0.0 };
+                $run
+            }
+            Activation::Relu6 => {
+                // Above 0 and below 6: where the product is above 0.
+                let $passed =
+                    |value: f32, dout: f32| if value * (6.0 - value) > 0.0 { dout } else { 0.0 };
+                $run
+            }
         }
-    }
+    };
 }
 
 multiversion! {
@@ -582,18 +592,30 @@ multiversion! {
         first: &mut [f32],
         second: &mut [f32],
     ) {
-        let channels = affine.scale.len();
-        for (x, dout) in x.chunks_exact(channels).zip(dout.chunks_exact(channels)) {
-            let parameters = affine.mean.iter().zip(&affine.scale).zip(affine.beta);
-            let sums = first.iter_mut().zip(second.iter_mut());
-            for (((first, second), (&x, &dout)), ((&mean, &scale), &beta)) in
-                sums.zip(x.iter().zip(dout)).zip(parameters)
-            {
-                let centred = x - mean;
-                let gradient = passed(activation, centred, scale, beta, dout);
-                *first += gradient;
-                *second += gradient * centred;
-            }
+        by_activation!(activation, passed, sum_passed(x, affine, passed, dout, first, second));
+    }
+}
+
+#[inline(always)]
+fn sum_passed(
+    x: &[f32],
+    affine: &Affine,
+    passed: impl Fn(f32, f32) -> f32,
+    dout: &[f32],
+    first: &mut [f32],
+    second: &mut [f32],
+) {
+    let channels = affine.scale.len();
+    for (x, dout) in x.chunks_exact(channels).zip(dout.chunks_exact(channels)) {
+        let parameters = affine.mean.iter().zip(&affine.scale).zip(affine.beta);
+        let sums = first.iter_mut().zip(second.iter_mut());
+        for (((first, second), (&x, &dout)), ((&mean, &scale), &beta)) in
+            sums.zip(x.iter().zip(dout)).zip(parameters)
+        {
+            let centred = x - mean;
+            let gradient = passed(centred * scale + beta, dout);
+            *first += gradient;
+            *second += gradient * centred;
         }
     }
 }
@@ -607,19 +629,21 @@ multiversion! {
         dout: &[f32],
         dx: &mut [f32],
     ) {
-        let channels = affine.scale.len();
-        let rows = x.chunks_exact(channels).zip(dout.chunks_exact(channels));
-        for (dx, (x, dout)) in dx.chunks_exact_mut(channels).zip(rows) {
-            let parameters = affine.mean.iter().zip(&affine.scale).zip(affine.beta);
-            let means = means.average.iter().zip(&means.slope);
-            for (((dx, (&x, &dout)), ((&mean, &scale), &beta)), (&average, &slope)) in
-                dx.iter_mut().zip(x.iter().zip(dout)).zip(parameters).zip(means)
-            {
-                let centred = x - mean;
-                let gradient = passed(activation, centred, scale, beta, dout);
-                *dx = scale * (gradient - average - centred * slope);
+        by_activation!(activation, passed, {
+            let channels = affine.scale.len();
+            let rows = x.chunks_exact(channels).zip(dout.chunks_exact(channels));
+            for (dx, (x, dout)) in dx.chunks_exact_mut(channels).zip(rows) {
+                let parameters = affine.mean.iter().zip(&affine.scale).zip(affine.beta);
+                let means = means.average.iter().zip(&means.slope);
+                for (((dx, (&x, &dout)), ((&mean, &scale), &beta)), (&average, &slope)) in
+                    dx.iter_mut().zip(x.iter().zip(dout)).zip(parameters).zip(means)
+                {
+                    let centred = x - mean;
+                    let gradient = passed(centred * scale + beta, dout);
+                    *dx = scale * (gradient - average - centred * slope);
+                }
             }
-        }
+        });
     }
 }
 
@@ -631,18 +655,20 @@ multiversion! {
         means: &GradientMeans,
         dout: &mut [f32],
     ) {
-        let channels = affine.scale.len();
-        for (dout, x) in dout.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
-            let parameters = affine.mean.iter().zip(&affine.scale).zip(affine.beta);
-            let means = means.average.iter().zip(&means.slope);
-            for (((dout, &x), ((&mean, &scale), &beta)), (&average, &slope)) in
-                dout.iter_mut().zip(x).zip(parameters).zip(means)
-            {
-                let centred = x - mean;
-                let gradient = passed(activation, centred, scale, beta, *dout);
-                *dout = scale * (gradient - average - centred * slope);
+        by_activation!(activation, passed, {
+            let channels = affine.scale.len();
+            for (dout, x) in dout.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
+                let parameters = affine.mean.iter().zip(&affine.scale).zip(affine.beta);
+                let means = means.average.iter().zip(&means.slope);
+                for (((dout, &x), ((&mean, &scale), &beta)), (&average, &slope)) in
+                    dout.iter_mut().zip(x).zip(parameters).zip(means)
+                {
+                    let centred = x - mean;
+                    let gradient = passed(centred * scale + beta, *dout);
+                    *dout = scale * (gradient - average - centred * slope);
+                }
             }
-        }
+        });
     }
 }
 
