@@ -411,7 +411,7 @@ pub fn backward_weights(shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mut [f32]
         dw.fill(0.0);
         return;
     }
-    let (taps, outputs) = weight_block_sizes(shape.taps(), shape.outputs);
+    let (taps, outputs) = weight_block_sizes(shape);
     grid(dw, shape.outputs, taps, outputs, |mut block| {
         let mut write = Write::Overwrite;
         for rows in pieces(
@@ -424,10 +424,14 @@ pub fn backward_weights(shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mut [f32]
     });
 }
 
-/// Taps and outputs of a task's part of the weights: the longer side is cut first.
-fn weight_block_sizes(taps: usize, outputs: usize) -> (usize, usize) {
+/// Taps and outputs of a task's part of the weights. Tasks that share taps copy the same patches,
+/// tasks that share outputs pack the same gradients: the longer side is cut first, and the outputs
+/// where there are no patches to copy.
+fn weight_block_sizes(shape: &ConvShape) -> (usize, usize) {
     let (threads, width) = (threads(), panel_width());
-    let (down, across) = if taps >= outputs {
+    let (taps, outputs) = (shape.taps(), shape.outputs);
+    let wide = shape.is_product() && outputs >= threads * width;
+    let (down, across) = if taps >= outputs && !wide {
         let down = threads.min(taps.div_ceil(12));
         (down, threads.div_ceil(down))
     } else {

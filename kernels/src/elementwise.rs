@@ -42,6 +42,17 @@ pub(crate) fn add_assign(sum: &mut [f32], term: &[f32]) {
     add_activate(sum, term, Activation::None);
 }
 
+/// The sum of the squares, in `f64`; the order of the terms depends on their number alone.
+pub fn sum_of_squares(values: &[f32]) -> f64 {
+    let parts: Vec<f64> = values.par_chunks(TASK_VALUES).map(sum_of_squares_block).collect();
+    parts.into_iter().sum()
+}
+
+/// `values = values * factor`.
+pub fn scale(values: &mut [f32], factor: f32) {
+    values.par_chunks_mut(TASK_VALUES).for_each(|values| scale_block(values, factor));
+}
+
 /// The gradient of [`add_relu`] (or of a plain `ReLU`) for each of its terms: `dout` where the
 /// result `out` is above 0 or NaN, else 0.
 ///
@@ -53,6 +64,28 @@ pub fn relu_backward(out: &[f32], dout: &[f32], dx: &mut [f32]) {
     dx.par_chunks_mut(TASK_VALUES)
         .zip(out.par_chunks(TASK_VALUES).zip(dout.par_chunks(TASK_VALUES)))
         .for_each(|(dx, (out, dout))| relu_backward_block(out, dout, dx));
+}
+
+multiversion! {
+    fn sum_of_squares_block(values: &[f32]) -> f64 {
+        let mut sums = [0.0f64; 16];
+        let mut groups = values.chunks_exact(16);
+        for group in &mut groups {
+            for (sum, &value) in sums.iter_mut().zip(group) {
+                *sum += f64::from(value) * f64::from(value);
+            }
+        }
+        for (sum, &value) in sums.iter_mut().zip(groups.remainder()) {
+            *sum += f64::from(value) * f64::from(value);
+        }
+        sums.iter().sum()
+    }
+}
+
+multiversion! {
+    fn scale_block(values: &mut [f32], factor: f32) {
+        values.iter_mut().for_each(|value| *value *= factor);
+    }
 }
 
 multiversion! {
@@ -109,6 +142,22 @@ mod tests {
                 assert_close(&dx, &passed);
             });
         }
+    }
+
+    #[test]
+    fn squares_are_summed_and_values_scaled() {
+        for len in [0, 1, 15, 16, 33, 1000, TASK_VALUES + 5] {
+            let values = random(len, 4);
+            let expected: f64 = values.iter().map(|&x| f64::from(x).powi(2)).sum();
+            in_pools(|| {
+                let found = sum_of_squares(&values);
+                assert!((found - expected).abs() <= 1e-12 * expected, "{found}, not {expected}");
+                let mut scaled = values.clone();
+                scale(&mut scaled, 0.25);
+                assert!(scaled.iter().zip(&values).all(|(a, b)| (a * 4.0 - b).abs() < 1e-7));
+            });
+        }
+        assert!(sum_of_squares(&[f32::NAN]).is_nan());
     }
 
     #[test]

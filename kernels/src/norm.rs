@@ -141,7 +141,10 @@ impl MomentsOfBlocks {
         }
         Moments {
             mean: so_far.iter().map(|&(_, mean, _)| mean as f32).collect(),
-            variance: so_far.iter().map(|&(n, _, m2)| (m2.max(0.0) / n.max(1.0)) as f32).collect(),
+            variance: so_far
+                .iter()
+                .map(|&(n, _, m2)| (not_below_zero(m2) / n.max(1.0)) as f32)
+                .collect(),
         }
     }
 }
@@ -240,10 +243,14 @@ pub fn moments(x: &[f32], channels: usize) -> Moments {
         let offset = first / rows as f64;
         mean.push((f64::from(pivot) + offset) as f32);
         let about_mean = second / rows as f64 - offset * offset;
-        // Not `max`, which would make a number of NaN.
-        variance.push(if about_mean < 0.0 { 0.0 } else { about_mean as f32 });
+        variance.push(not_below_zero(about_mean) as f32);
     }
     Moments { mean, variance }
+}
+
+/// `max(x, 0)`, but NaN of NaN.
+fn not_below_zero(x: f64) -> f64 {
+    if x < 0.0 { 0.0 } else { x }
 }
 
 /// The average of rows spread evenly over the input.

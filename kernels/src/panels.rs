@@ -121,10 +121,22 @@ pub(crate) fn pack(from: &[f32], depth: usize, columns: usize, stride: usize, to
             let panel = &mut to[number * depth * width..][..depth * width];
             for (row, to) in rows.clone().zip(panel[rows.start * width..].chunks_exact_mut(width)) {
                 let from = &from[row * stride + start..][..count];
-                to[..count].copy_from_slice(from);
-                to[count..].fill(0.0);
+                if count == width {
+                    copy_whole(from, to);
+                } else {
+                    to[..count].copy_from_slice(from);
+                    to[count..].fill(0.0);
+                }
             }
         }
+    }
+}
+
+/// Copies a row of a panel; of a length known to the compiler, a copy needs no call.
+#[inline(always)]
+fn copy_whole(from: &[f32], to: &mut [f32]) {
+    for (from, to) in from.as_chunks::<16>().0.iter().zip(to.as_chunks_mut::<16>().0) {
+        *to = *from;
     }
 }
 

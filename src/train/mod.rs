@@ -19,7 +19,7 @@ mod recipe;
 mod schedule;
 mod watch;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use loss::{Loss, LossKind};
@@ -72,7 +72,7 @@ pub struct Outcome {
 pub fn run(job: &Job, stop: &Stop, listener: Listener<'_>) -> Result<Outcome> {
     let clock = fit::Clock::start(job.minutes);
     // Weights are read first: a wrong file should not cost the decoding of a catalogue.
-    let pretrained = job.weights.as_deref().map(weights::read).transpose()?;
+    let pretrained = job.weights.as_deref().map(|path| read_weights(path, job)).transpose()?;
     let catalogue = job.source.load()?;
     files::make_folder(&job.output)?;
     let _lock = FolderLock::take(&job.output)?;
@@ -154,6 +154,14 @@ fn check_same_task(state: &State, task: &str, job: &Job) -> Result<()> {
         ),
     )
     .at_file(&job.output))
+}
+
+/// Reads pretrained weights and tries them on a tower, so that it fails where they would not fit.
+fn read_weights(path: &Path, job: &Job) -> Result<weights::Weights> {
+    let pretrained = weights::read(path)?;
+    let mut trial = Towers::new(&job.recipe.architecture(), 1).parameters(job.seed);
+    start_from(&mut trial, &pretrained).map_err(|e| e.at_file(path))?;
+    Ok(pretrained)
 }
 
 /// Takes an image tower under the names of its PyTorch original, but not the linear layer at its

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 use looksee_kernels::adam::Adam;
-use looksee_kernels::buffers;
+use looksee_kernels::{buffers, elementwise};
 
 use super::schedule::Schedule;
 use crate::encoder::MOMENTUM;
@@ -82,7 +82,7 @@ impl Optimiser {
         let length = gradient_length(gradients, step)?;
         if schedule.clip > 0.0 && length > schedule.clip {
             let scale = schedule.clip / length;
-            gradients.values_mut().flatten().for_each(|value| *value *= scale);
+            gradients.values_mut().for_each(|values| elementwise::scale(values, scale));
         }
         for (name, parameter) in parameters.iter_mut() {
             let Some(gradient) = gradients.get(name) else { continue };
@@ -107,9 +107,10 @@ impl Optimiser {
 /// The Euclidean length of all gradients together; one that is not finite is an error that names
 /// the first parameter at fault.
 fn gradient_length(gradients: &BTreeMap<String, Vec<f32>>, step: u64) -> Result<f32> {
-    let square = |values: &Vec<f32>| values.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
-    let squares: Vec<(&String, f64)> =
-        gradients.iter().map(|(name, values)| (name, square(values))).collect();
+    let squares: Vec<(&String, f64)> = gradients
+        .iter()
+        .map(|(name, values)| (name, elementwise::sum_of_squares(values)))
+        .collect();
     if let Some((name, _)) = squares.iter().find(|(_, square)| !square.is_finite()) {
         return Err(Error::invalid(format!(
             "training left the finite numbers at step {step}: the gradient of {name} is not finite"

@@ -211,11 +211,12 @@ fn weights_that_are_not_finite_are_refused_by_the_name_of_their_tensor() {
 fn a_run_that_leaves_the_finite_numbers_names_step_and_layer() {
     let folder = Folder::new();
     shop::write(&folder);
-    let mut words = vec!["train", "shop.jsonl", "-o", "model", "--epochs=3", "--lr=1e38"];
-    words.extend(shop::SMALL);
+    let mut words = vec!["train", "shop.jsonl", "-o", "model", "--epochs=9", "--lr=100"];
+    words.extend(shop::SMALL.iter().filter(|word| !word.starts_with("--lr")));
+    // Each step turns the weights round and makes them a thousand times as large.
+    words.push("--set=schedule.weight_decay=10");
     let ran = folder.run(&words);
     refused(&ran, &["step", "not finite", "come out of image.", "its weights", "a lower --lr"]);
-    assert!(!folder.path().join("model/model.toml").exists());
 }
 
 #[test]
