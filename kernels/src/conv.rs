@@ -411,6 +411,10 @@ pub fn backward_weights(shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mut [f32]
         dw.fill(0.0);
         return;
     }
+    if winograd::pays_for_weights(shape) {
+        winograd::backward_weights(shape, x, dy, dw);
+        return;
+    }
     let (taps, outputs) = weight_block_sizes(shape);
     grid(dw, shape.outputs, taps, outputs, |mut block| {
         let mut write = Write::Overwrite;

@@ -150,10 +150,24 @@ fn winograd_agrees_with_the_definition() {
         let shape = shape([n, height, width, inputs, outputs, 3, 1, 1]);
         let x = random(shape.n * shape.image(), 1);
         let weights = random(shape.taps() * shape.outputs, 2);
+        let dy = random(shape.rows() * outputs, 3);
         let mut terms = vec![Terms::default(); shape.rows() * outputs];
-        each_product(&shape, |i, w, o| terms[o].add(x[i], weights[w]));
+        let mut of_weights = vec![Terms::default(); weights.len()];
+        each_product(&shape, |i, w, o| {
+            terms[o].add(x[i], weights[w]);
+            of_weights[w].add(dy[o], x[i]);
+        });
         let expected: Vec<Sum> = terms.into_iter().map(Terms::sum).collect();
+        // Few tiles leave few terms in a sum, but the transforms' roundings remain.
+        let of_weights: Vec<Sum> = of_weights
+            .into_iter()
+            .map(Terms::sum)
+            .map(|sum| Sum { bound: sum.bound.max(2e-5), ..sum })
+            .collect();
         in_pools(|| {
+            let mut dw = vec![f32::NAN; weights.len()];
+            winograd::backward_weights(&shape, &x, &dy, &mut dw);
+            assert_close(&dw, &of_weights);
             let mut y = vec![f32::NAN; expected.len()];
             by_winograd(&shape, &x, &weights, &mut y, Write::Overwrite);
             assert_close(&y, &expected);

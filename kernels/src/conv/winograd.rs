@@ -13,10 +13,11 @@
 use super::ConvShape;
 use crate::matmul::Write;
 use crate::panels::{Block, Left, Panels, multiply, panel_width, panels_len};
-use crate::parallel::{piece_len, threads};
+use crate::parallel::{piece_len, pieces, threads};
 use crate::scratch::with_scratch;
 use crate::simd::multiversion;
 use rayon::prelude::*;
+use std::ops::Range;
 use std::sync::OnceLock;
 
 /// Side of a tile of the output.
@@ -301,6 +302,200 @@ fn run_tiles(
             }
         });
     });
+}
+
+/// Tiles that a task of the gradient of the weights sums over at a time.
+const WEIGHTS_TILES: usize = 96;
+
+/// Whether [`backward_weights`] is likely to be faster than the definition, counted as in [`pays`].
+pub(super) fn pays_for_weights(shape: &ConvShape) -> bool {
+    if !fits(shape) || !is_on() {
+        return false;
+    }
+    let threads = threads().min(shape.inputs / LANES) as f64;
+    let pairs = (shape.inputs * shape.outputs) as f64;
+    let tiles = tiles(shape) as f64;
+    let plain = 9.0 * shape.rows() as f64 * pairs / 50e9 / threads;
+    let products = PRODUCTS as f64 * tiles * pairs / 40e9 / threads;
+    let channels = shape.inputs as f64 / threads + shape.outputs as f64;
+    let transforms = PRODUCTS as f64 * tiles * channels / 3e9;
+    let rounds = (tiles / WEIGHTS_TILES as f64).ceil();
+    let summed = 2.0 * PRODUCTS as f64 * pairs / threads * rounds / 4e9;
+    products + transforms + summed < 0.9 * plain
+}
+
+/// The gradient of the weights, `dw` `[9 * inputs, outputs]`: the transpose of the forward way, so
+/// `G^T (sum over tiles of (B^T d B) * (A dy A^T)) G`. A task has some of the inputs.
+pub(super) fn backward_weights(shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+    assert!(fits(shape), "{shape:?} has no Winograd form here");
+    let (inputs, outputs) = (shape.inputs, shape.outputs);
+    let (high, across) = (shape.height.div_ceil(TILE), shape.width.div_ceil(TILE));
+    let tiles: Vec<Tile> = (0..shape.n * high * across)
+        .map(|number| Tile {
+            picture: number / (high * across),
+            y: number / across % high * TILE,
+            x: number % across * TILE,
+        })
+        .collect();
+    let each = piece_len(inputs, threads(), LANES);
+    let parts: Vec<Vec<f32>> = pieces(inputs, each)
+        .collect::<Vec<_>>()
+        .into_par_iter()
+        .map(|channels| sum_products(shape, x, dy, &tiles, channels))
+        .collect();
+    for (number, part) in parts.iter().enumerate() {
+        let rows = part.len() / 9;
+        for (tap, part) in part.chunks_exact(rows).enumerate() {
+            dw[(tap * inputs + number * each) * outputs..][..rows].copy_from_slice(part);
+        }
+    }
+}
+
+/// The gradient of the weights of these inputs, `[9, channels, outputs]`.
+fn sum_products(
+    shape: &ConvShape,
+    x: &[f32],
+    dy: &[f32],
+    tiles: &[Tile],
+    channels: Range<usize>,
+) -> Vec<f32> {
+    let (inputs, outputs, width) = (shape.inputs, shape.outputs, panel_width());
+    let own = channels.len();
+    let stride = own | LANES;
+    let mut gradient = vec![0.0; 9 * own * outputs];
+    with_scratch(PRODUCTS * own * outputs, |sums| {
+        let mut write = Write::Overwrite;
+        for tiles in tiles.chunks(WEIGHTS_TILES) {
+            let count = tiles.len();
+            let panels = panels_len(count, outputs);
+            with_scratch(PRODUCTS * (count * stride + panels), |spread| {
+                let (left, right) = spread.split_at_mut(PRODUCTS * count * stride);
+                for (number, tile) in tiles.iter().enumerate() {
+                    let from =
+                        |place| if place == OUTSIDE { place } else { place + channels.start };
+                    let places = tile.places(shape, inputs, SIDE, 1).map(from);
+                    spread_tile(x, &places, own, &mut left[number * stride..], count * stride);
+                    let places = tile.places(shape, outputs, TILE, 0);
+                    let to = &mut right[number * width..];
+                    spread_gradient_tile(dy, &places, outputs, to, panels, count * width, width);
+                }
+                let products = left.chunks_exact(count * stride).zip(right.chunks_exact(panels));
+                for ((left, right), sums) in products.zip(sums.chunks_exact_mut(own * outputs)) {
+                    let left = Left::rows(left, count, own, stride).transposed();
+                    let right = Panels::new(right, count, outputs);
+                    let mut block = Block::new(sums, own, outputs, outputs);
+                    multiply(&left, &right, 0..count, 0..outputs, &mut block, write);
+                }
+            });
+            write = Write::Accumulate;
+        }
+        gather_weights(sums, own * outputs, &mut gradient);
+    });
+    gradient
+}
+
+multiversion! {
+    /// `A dy A^T` of one tile: product number `i` of column `c` of panel `p` comes to
+    /// `to[i * step + p * panel + c]`.
+    fn spread_gradient_tile(
+        dy: &[f32],
+        places: &[usize; TILE * TILE],
+        channels: usize,
+        to: &mut [f32],
+        step: usize,
+        panel: usize,
+        width: usize,
+    ) {
+        let mut start = 0;
+        while start < channels {
+            let mut half = [[0.0f32; LANES]; SIDE * TILE];
+            for column in 0..TILE {
+                let mut lanes = [&ZEROS; TILE];
+                for (row, lane) in lanes.iter_mut().enumerate() {
+                    let place = places[row * TILE + column];
+                    if place != OUTSIDE {
+                        *lane = lane_at(dy, place + start);
+                    }
+                }
+                let spread = spread_gradient(lanes);
+                for row in 0..SIDE {
+                    half[row * TILE + column] = spread[row];
+                }
+            }
+            for row in 0..SIDE {
+                let h = |column: usize| &half[row * TILE + column];
+                let spread = spread_gradient([h(0), h(1), h(2), h(3)]);
+                for (column, lane) in spread.iter().enumerate() {
+                    let at = (row * SIDE + column) * step + start / width * panel + start % width;
+                    to[at..at + LANES].copy_from_slice(lane);
+                }
+            }
+            start += LANES;
+        }
+        // The rest of the last panel counts for nothing, but may not be NaN.
+        while start % width != 0 {
+            for product in 0..PRODUCTS {
+                let at = product * step + start / width * panel + start % width;
+                to[at..at + LANES].fill(0.0);
+            }
+            start += LANES;
+        }
+    }
+}
+
+/// `A y`.
+#[inline(always)]
+fn spread_gradient([a, b, c, d]: [&Lane; TILE]) -> [Lane; SIDE] {
+    let mut out = [[0.0; LANES]; SIDE];
+    for i in 0..LANES {
+        let (even, odd) = (a[i] + c[i], b[i] + d[i]);
+        let (far_even, far_odd) = (a[i] + 4.0 * c[i], 2.0 * b[i] + 8.0 * d[i]);
+        out[0][i] = a[i];
+        out[1][i] = even + odd;
+        out[2][i] = even - odd;
+        out[3][i] = far_even + far_odd;
+        out[4][i] = far_even - far_odd;
+        out[5][i] = d[i];
+    }
+    out
+}
+
+multiversion! {
+    /// `G^T u G` for each of `pairs` sums of products, `[36, pairs]` -> `[9, pairs]`.
+    fn gather_weights(sums: &[f32], pairs: usize, to: &mut [f32]) {
+        let mut start = 0;
+        while start < pairs {
+            let mut half = [[0.0f32; LANES]; 3 * SIDE];
+            for column in 0..SIDE {
+                let at = |row: usize| lane_at(sums, (row * SIDE + column) * pairs + start);
+                let gathered = gather_kernel([at(0), at(1), at(2), at(3), at(4), at(5)]);
+                for row in 0..3 {
+                    half[row * SIDE + column] = gathered[row];
+                }
+            }
+            for row in 0..3 {
+                let h = |column: usize| &half[row * SIDE + column];
+                let gathered = gather_kernel([h(0), h(1), h(2), h(3), h(4), h(5)]);
+                for (column, lane) in gathered.iter().enumerate() {
+                    to[(row * 3 + column) * pairs + start..][..LANES].copy_from_slice(lane);
+                }
+            }
+            start += LANES;
+        }
+    }
+}
+
+/// `G^T u`.
+#[inline(always)]
+fn gather_kernel([a, b, c, d, e, f]: [&Lane; SIDE]) -> [Lane; 3] {
+    let mut out = [[0.0; LANES]; 3];
+    for i in 0..LANES {
+        let (near, far) = ((b[i] + c[i]) * (1.0 / 6.0), d[i] + e[i]);
+        out[0][i] = a[i] * 0.25 - near + far * (1.0 / 24.0);
+        out[1][i] = (c[i] - b[i]) * (1.0 / 6.0) + (d[i] - e[i]) * (1.0 / 12.0);
+        out[2][i] = far * (1.0 / 6.0) - near + f[i];
+    }
+    out
 }
 
 /// Zeros for positions outside the picture.
