@@ -126,6 +126,13 @@ pub(crate) fn out_size(size: usize, kernel: usize, stride: usize, padding: usize
     (size + 2 * padding).checked_sub(kernel).map_or(0, |free| free / stride + 1)
 }
 
+/// Lets convolutions of the whole process take Winograd's way, or not: it is faster and its last
+/// digits are worse. Without a call the environment variable `LOOKSEE_WINOGRAD` decides, which turns
+/// it off when it is `off`.
+pub fn use_winograd(on: bool) {
+    winograd::switch(on);
+}
+
 /// `y = x * weights`: `x` `[n, height, width, inputs]`, `weights` `[kernel * kernel * inputs,
 /// outputs]` with taps in the order row, column, channel; `y` `[n, out height, out width,
 /// outputs]` is overwritten.
@@ -313,7 +320,8 @@ fn convolve(
 fn block_sizes(rows: usize, columns: usize) -> (usize, usize) {
     let (threads, width) = (threads(), panel_width());
     let down = rows.div_ceil(BLOCK_ROWS);
-    let fair = |across: usize| down * across >= 4 * threads || (down * across) % threads == 0;
+    let fair =
+        |across: usize| down * across >= 4 * threads || (down * across).is_multiple_of(threads);
     let most = columns.div_ceil(width).max(1);
     let across = (1..=threads.min(most)).find(|&across| fair(across)).unwrap_or(most.min(threads));
     (piece_len(rows, down, 1), piece_len(columns, across, width))

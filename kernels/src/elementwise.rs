@@ -84,7 +84,9 @@ multiversion! {
 
 multiversion! {
     fn scale_block(values: &mut [f32], factor: f32) {
-        values.iter_mut().for_each(|value| *value *= factor);
+        for value in values {
+            *value *= factor;
+        }
     }
 }
 

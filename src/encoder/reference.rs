@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
+use looksee_kernels::conv;
 use serde::Deserialize;
 
 use super::gru::{Gru, TextTower};
@@ -261,16 +262,22 @@ fn check_case(case: &Case) -> bool {
 }
 
 /// All cases of a tower: outputs and statistics exact in each, gradients exact in at least one
-/// and never further off than a switched value explains.
+/// and never further off than a switched value explains. With Winograd's convolutions, whose last
+/// digits are worse, the same but for the gradients that are exact.
 fn check(text: &str, tower: &str) {
     let reference: Reference = serde_json::from_str(text).unwrap();
-    let cases = reference.cases.iter().filter(|case| case.tower == tower);
-    let exact: Vec<&str> = cases
+    let cases: Vec<&Case> = reference.cases.iter().filter(|case| case.tower == tower).collect();
+    conv::use_winograd(true);
+    for case in &cases {
+        check_case(case);
+    }
+    conv::use_winograd(false);
+    let exact = cases
+        .iter()
         .filter(|case| check_case(case) && !case.gradients.is_empty())
         .filter(|case| !case.name.starts_with("resnet50-64x48"))
-        .map(|case| case.name.as_str())
-        .collect();
-    assert!(!exact.is_empty(), "no training case of {tower} has exact gradients");
+        .count();
+    assert!(exact > 0, "no training case of {tower} has exact gradients");
 }
 
 const TOWERS: &str = include_str!("../../testdata/reference/towers.json");
@@ -314,10 +321,16 @@ fn a_network_as_a_whole_is_its_layers_one_by_one() {
             let name = &case.name;
             assert!(apart(&whole.outputs, &layers.outputs) < 2e-4, "{name}: outputs");
             assert_eq!(whole.gradients.len(), layers.gradients.len(), "{name}");
+            let length = |values: &[f32]| values.iter().map(|x| x * x).sum::<f32>().sqrt();
+            let longest =
+                layers.gradients.values().map(|values| length(values)).fold(0.0, f32::max);
             for (parameter, gradient) in &whole.gradients {
-                // A value on the other side of a `ReLU` counts as in `SWITCHED`.
-                let off = apart(gradient, &layers.gradients[parameter]);
-                assert!(off < SWITCHED, "{name}: {parameter}: off by {off}");
+                // What is 0 but for rounding, such as the offset before another norm, has no
+                // direction. A value on the other side of a `ReLU` counts as in `SWITCHED`.
+                let expected = &layers.gradients[parameter];
+                let off = apart(gradient, expected);
+                let nothing = length(gradient).max(length(expected)) < 1e-4 * longest;
+                assert!(nothing || off < SWITCHED, "{name}: {parameter}: off by {off}");
             }
             let (whole, layers) = (whole.parameters.to_weights(), layers.parameters.to_weights());
             for (parameter, tensor) in &whole {

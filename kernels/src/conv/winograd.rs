@@ -11,6 +11,7 @@
 //! (docs/performance.md); `LOOKSEE_WINOGRAD=off` turns it off.
 
 use super::ConvShape;
+use crate::buffers::Buffer;
 use crate::matmul::Write;
 use crate::panels::{Block, Left, Panels, multiply, panel_width, panels_len};
 use crate::parallel::{piece_len, pieces, threads};
@@ -18,7 +19,7 @@ use crate::scratch::with_scratch;
 use crate::simd::multiversion;
 use rayon::prelude::*;
 use std::ops::Range;
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 /// Side of a tile of the output.
 const TILE: usize = 4;
@@ -36,10 +37,23 @@ const TASK_TILES: [usize; 2] = [24, 64];
 /// A few channels of one position.
 type Lane = [f32; LANES];
 
-/// Whether `LOOKSEE_WINOGRAD` allows it; read once.
+/// 0 while nobody has asked, 1 for off, 2 for on.
+static SWITCH: AtomicU8 = AtomicU8::new(0);
+
+/// Whether it may be used: as [`super::use_winograd`] said last, else as `LOOKSEE_WINOGRAD` says.
 fn is_on() -> bool {
-    static ON: OnceLock<bool> = OnceLock::new();
-    *ON.get_or_init(|| std::env::var("LOOKSEE_WINOGRAD").as_deref() != Ok("off"))
+    match SWITCH.load(Ordering::Relaxed) {
+        0 => {
+            let on = std::env::var("LOOKSEE_WINOGRAD").as_deref() != Ok("off");
+            switch(on);
+            on
+        }
+        state => state == 2,
+    }
+}
+
+pub(super) fn switch(on: bool) {
+    SWITCH.store(1 + u8::from(on), Ordering::Relaxed);
 }
 
 /// Whether the convolution can be done this way.
@@ -338,17 +352,16 @@ pub(super) fn backward_weights(shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mu
         })
         .collect();
     let each = piece_len(inputs, threads(), LANES);
-    let parts: Vec<Vec<f32>> = pieces(inputs, each)
+    let parts: Vec<Buffer> = pieces(inputs, each)
         .collect::<Vec<_>>()
         .into_par_iter()
         .map(|channels| sum_products(shape, x, dy, &tiles, channels))
         .collect();
-    for (number, part) in parts.iter().enumerate() {
-        let rows = part.len() / 9;
-        for (tap, part) in part.chunks_exact(rows).enumerate() {
-            dw[(tap * inputs + number * each) * outputs..][..rows].copy_from_slice(part);
+    dw.par_chunks_mut(inputs * outputs).enumerate().for_each(|(tap, dw)| {
+        for (dw, part) in dw.chunks_mut(each * outputs).zip(&parts) {
+            dw.copy_from_slice(&part[tap * dw.len()..(tap + 1) * dw.len()]);
         }
-    }
+    });
 }
 
 /// The gradient of the weights of these inputs, `[9, channels, outputs]`.
@@ -358,11 +371,11 @@ fn sum_products(
     dy: &[f32],
     tiles: &[Tile],
     channels: Range<usize>,
-) -> Vec<f32> {
+) -> Buffer {
     let (inputs, outputs, width) = (shape.inputs, shape.outputs, panel_width());
     let own = channels.len();
     let stride = own | LANES;
-    let mut gradient = vec![0.0; 9 * own * outputs];
+    let mut gradient = Buffer::new(9 * own * outputs);
     with_scratch(PRODUCTS * own * outputs, |sums| {
         let mut write = Write::Overwrite;
         for tiles in tiles.chunks(WEIGHTS_TILES) {

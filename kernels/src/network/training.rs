@@ -7,7 +7,7 @@ use super::{
     pooled,
 };
 use crate::buffers::Buffer;
-use crate::conv::{self, ConvShape};
+use crate::conv;
 use crate::depthwise::{self, Epilogue};
 use crate::elementwise::add_assign;
 use crate::norm::{self, Activation, Moments, Norm, NormGradients};
@@ -62,9 +62,9 @@ struct LayerTape {
 
 #[derive(Debug)]
 enum StageTape {
-    Layer(LayerTape),
+    Layer(Box<LayerTape>),
     MaxPool(PoolShape, Arc<Map>),
-    Block(BlockTape),
+    Block(Box<BlockTape>),
 }
 
 #[derive(Debug)]
@@ -79,7 +79,7 @@ struct BlockTape {
 enum Around {
     Nothing,
     Identity,
-    Projection(LayerTape),
+    Projection(Box<LayerTape>),
 }
 
 /// What [`Network::train`] keeps for the way back.
@@ -130,7 +130,7 @@ impl Walk<'_> {
             Stage::Layer(layer) => {
                 let tape = self.convolve(layer, input);
                 let output = Arc::new(self.normalise(&tape, None, layer.activation));
-                (output, StageTape::Layer(tape))
+                (output, StageTape::Layer(Box::new(tape)))
             }
             &Stage::MaxPool { kernel, stride, padding } => {
                 let shape = pool_shape(input.shape, kernel, stride, padding);
@@ -140,7 +140,7 @@ impl Walk<'_> {
             }
             Stage::Block(block) => {
                 let tape = self.block(block, input);
-                (Arc::clone(&tape.output), StageTape::Block(tape))
+                (Arc::clone(&tape.output), StageTape::Block(Box::new(tape)))
             }
         }
     }
@@ -164,7 +164,7 @@ impl Walk<'_> {
                 let tape = self.convolve(layer, input);
                 let projected = self.normalise(&tape, None, Activation::None);
                 let output = self.normalise(&end, Some(&projected), block.activation);
-                (output, Around::Projection(tape))
+                (output, Around::Projection(Box::new(tape)))
             }
         };
         path.push(end);
@@ -311,7 +311,7 @@ impl Back<'_> {
         match tape {
             StageTape::Layer(tape) => {
                 self.through_norm(&tape, tape.layer.activation, &mut gradient);
-                self.through_convolution(tape, &gradient, wanted)
+                self.through_convolution(&tape, &gradient, wanted)
             }
             StageTape::MaxPool(shape, input) => {
                 let mut dx = Buffer::new(if wanted { input.values.len() } else { 0 });
@@ -320,7 +320,7 @@ impl Back<'_> {
                 }
                 dx
             }
-            StageTape::Block(tape) => self.block(tape, gradient, wanted),
+            StageTape::Block(tape) => self.block(*tape, gradient, wanted),
         }
     }
 
@@ -350,7 +350,7 @@ impl Back<'_> {
         match around {
             Around::Projection(tape) => {
                 self.through_norm(&tape, Activation::None, &mut gradient);
-                let dx = self.through_convolution(tape, &gradient, wanted);
+                let dx = self.through_convolution(&tape, &gradient, wanted);
                 drop(gradient);
                 self.path_onto(path, inner, dx, wanted)
             }
@@ -362,7 +362,7 @@ impl Back<'_> {
     fn path(&mut self, mut path: Vec<LayerTape>, mut gradient: Buffer, wanted: bool) -> Buffer {
         while let Some(tape) = path.pop() {
             let wanted = wanted || !path.is_empty();
-            gradient = self.through_convolution(tape, &gradient, wanted);
+            gradient = self.through_convolution(&tape, &gradient, wanted);
             if let Some(before) = path.last() {
                 self.through_norm(before, before.layer.activation, &mut gradient);
             }
@@ -389,12 +389,10 @@ impl Back<'_> {
         self.weights(&first, &gradient);
         if wanted {
             let weights = self.source.layer(first.number).weights;
-            match input_shape(&first) {
-                Some(shape) => conv::add_backward_input(&shape, &gradient, weights, &mut sum),
-                None => {
-                    let dx = self.input(&first, &gradient);
-                    add_assign(&mut sum, &dx);
-                }
+            if let Convolution::Full(shape) = first.convolution {
+                conv::add_backward_input(&shape, &gradient, weights, &mut sum);
+            } else {
+                add_assign(&mut sum, &self.input(&first, &gradient));
             }
         }
         sum
@@ -413,9 +411,9 @@ impl Back<'_> {
         self.gradients.push(LayerGradients { layer, weights: Vec::new(), norm });
     }
 
-    fn through_convolution(&mut self, tape: LayerTape, dy: &[f32], wanted: bool) -> Buffer {
-        self.weights(&tape, dy);
-        if wanted { self.input(&tape, dy) } else { Buffer::default() }
+    fn through_convolution(&mut self, tape: &LayerTape, dy: &[f32], wanted: bool) -> Buffer {
+        self.weights(tape, dy);
+        if wanted { self.input(tape, dy) } else { Buffer::default() }
     }
 
     fn weights(&mut self, tape: &LayerTape, dy: &[f32]) {
@@ -442,13 +440,5 @@ impl Back<'_> {
             }
         }
         dx
-    }
-}
-
-/// The convolution, if its input gradient can be added onto another.
-fn input_shape(tape: &LayerTape) -> Option<ConvShape> {
-    match tape.convolution {
-        Convolution::Full(shape) => Some(shape),
-        Convolution::Depthwise(_) => None,
     }
 }

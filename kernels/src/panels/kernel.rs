@@ -1,5 +1,10 @@
 //! The innermost loop of a product, for every set of vector instructions.
 
+#![expect(
+    clippy::too_many_arguments,
+    reason = "a tile is its sizes, its matrices and how they lie"
+)]
+
 use crate::simd::{SimdLevel, simd_level};
 
 /// Rows of the largest tile of any level.
@@ -66,7 +71,11 @@ impl Lanes for Portable {
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use super::Lanes;
-    use std::arch::x86_64::*;
+    use std::arch::x86_64::{
+        __m256, __m512, _MM_HINT_ET0, _mm_prefetch, _mm256_add_ps, _mm256_fmadd_ps,
+        _mm256_loadu_ps, _mm256_set1_ps, _mm256_storeu_ps, _mm512_add_ps, _mm512_fmadd_ps,
+        _mm512_loadu_ps, _mm512_set1_ps, _mm512_storeu_ps,
+    };
 
     // SAFETY of both implementations: they are inlined into functions that enable the features,
     // and these run only where the processor has them.
@@ -336,7 +345,10 @@ pub(super) fn turn_square(rows: [&[f32]; 8], to: &mut [f32], stride: usize) {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
 unsafe fn turn_square_avx2(rows: [&[f32]; 8], to: &mut [f32], stride: usize) {
-    use std::arch::x86_64::*;
+    use std::arch::x86_64::{
+        _mm256_loadu_ps, _mm256_permute2f128_ps, _mm256_setzero_ps, _mm256_shuffle_ps,
+        _mm256_storeu_ps, _mm256_unpackhi_ps, _mm256_unpacklo_ps,
+    };
     let mut lines = [_mm256_setzero_ps(); 8];
     for (line, row) in lines.iter_mut().zip(rows) {
         // SAFETY: a row holds 8 values.
