@@ -163,10 +163,6 @@ pub(crate) trait Fused: Backend {
     fn looksee_global_max_pool(x: FloatTensor<Self>) -> FloatTensor<Self>;
     /// `x [n, len, inputs]` -> `[n, len, hidden]`; weights `[inputs, 3·hidden]` and
     /// `[hidden, 3·hidden]`, biases `[3·hidden]`.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the four parameters of a layer and how it reads"
-    )]
     fn looksee_gru(
         x: FloatTensor<Self>,
         input: FloatTensor<Self>,

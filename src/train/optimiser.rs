@@ -82,7 +82,9 @@ impl Optimiser {
         let length = gradient_length(gradients, step)?;
         if schedule.clip > 0.0 && length > schedule.clip {
             let scale = schedule.clip / length;
-            gradients.values_mut().for_each(|values| elementwise::scale(values, scale));
+            for values in gradients.values_mut() {
+                elementwise::scale(values, scale);
+            }
         }
         for (name, parameter) in parameters.iter_mut() {
             let Some(gradient) = gradients.get(name) else { continue };
