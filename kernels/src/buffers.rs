@@ -2,64 +2,69 @@
 //!
 //! Fresh memory of a megabyte or more comes from the operating system page by page, zeroed; for the
 //! activations of a step that took a tenth of its time. Buffers of the same length change hands
-//! here instead.
+//! here instead. When too much lies unused, what has lain longest is freed: a validation with other
+//! sizes takes no place from the steps after it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::{Deref, DerefMut};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Values that may lie here unused: 1 GB. What is given back beyond is freed.
+/// Values that may lie here unused: 1 GB.
 const MOST_VALUES: usize = 1 << 28;
 
-/// Unused vectors by their length.
+/// Unused vectors, and how many of each length are out.
 #[derive(Default)]
 struct Kept {
-    by_length: HashMap<usize, Shelf>,
+    /// The longest unused first.
+    unused: VecDeque<Vec<f32>>,
     values: usize,
+    /// What was never taken from here is freed, not kept.
+    lent: BTreeMap<usize, usize>,
 }
 
-/// The vectors of one length.
-#[derive(Default)]
-struct Shelf {
-    unused: Vec<Vec<f32>>,
-    /// How many are out. What was never taken from here is freed, not kept.
-    lent: usize,
+impl Kept {
+    fn take(&mut self, len: usize) -> Option<Vec<f32>> {
+        *self.lent.entry(len).or_default() += 1;
+        let at = self.unused.iter().rposition(|values| values.len() == len)?;
+        self.values -= len;
+        self.unused.remove(at)
+    }
+
+    /// Keeps `values` if their length is lent; gives back what has no place any more.
+    fn give(&mut self, values: Vec<f32>) -> Vec<Vec<f32>> {
+        match self.lent.get_mut(&values.len()) {
+            Some(lent) if *lent > 0 => *lent -= 1,
+            _ => return vec![values],
+        }
+        self.values += values.len();
+        self.unused.push_back(values);
+        let mut freed = Vec::new();
+        while self.values > MOST_VALUES {
+            let Some(oldest) = self.unused.pop_front() else { break };
+            self.values -= oldest.len();
+            freed.push(oldest);
+        }
+        freed
+    }
 }
 
 fn kept() -> MutexGuard<'static, Kept> {
-    static KEPT: OnceLock<Mutex<Kept>> = OnceLock::new();
-    KEPT.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
+    static KEPT: Mutex<Kept> =
+        Mutex::new(Kept { unused: VecDeque::new(), values: 0, lent: BTreeMap::new() });
+    KEPT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A vector of `len` values that hold whatever the last user left.
 pub fn take(len: usize) -> Vec<f32> {
-    let mut kept = kept();
-    let shelf = kept.by_length.entry(len).or_default();
-    shelf.lent += 1;
-    let values = shelf.unused.pop();
-    kept.values -= values.as_ref().map_or(0, Vec::len);
-    drop(kept);
+    let values = kept().take(len);
     values.unwrap_or_else(|| vec![0.0; len])
 }
 
 /// Gives a vector back for the next [`take`] of its length; one that was not taken is freed.
 pub fn give(values: Vec<f32>) {
-    let mut kept = kept();
-    let room = kept.values + values.len() <= MOST_VALUES;
-    let Some(shelf) = kept.by_length.get_mut(&values.len()).filter(|shelf| shelf.lent > 0) else {
-        return;
-    };
-    shelf.lent -= 1;
-    if room {
-        let len = values.len();
-        shelf.unused.push(values);
-        kept.values += len;
-    }
-}
-
-/// Frees what lies here unused.
-pub fn clear() {
-    *kept() = Kept::default();
+    // Freed after the lock: it can take the system a while.
+    let freed = kept().give(values);
+    drop(freed);
 }
 
 /// A vector that is given back when it is dropped.
@@ -112,6 +117,18 @@ mod tests {
         assert_eq!(take(12_347), vec![0.0; 12_347]);
         give(vec![1.0; 12_351]);
         assert_eq!(take(12_351), vec![0.0; 12_351], "what was not taken is not kept");
+    }
+
+    #[test]
+    fn what_has_lain_longest_makes_room() {
+        let mut kept = Kept::default();
+        let half = MOST_VALUES / 2 + 1;
+        for len in [half, half + 1, half] {
+            let values = kept.take(len).unwrap_or_else(|| vec![0.0; len]);
+            let freed = kept.give(values);
+            assert!(kept.values <= MOST_VALUES && kept.unused.len() == 1);
+            assert!(freed.iter().all(|freed| freed.len() != len), "the newest stays");
+        }
     }
 
     #[test]

@@ -375,7 +375,7 @@ pub fn normalise_backward_in_place(
 
 /// The gradients of [`normalise_add`] with a `ReLU`, whose result was `out`, when the moments are
 /// those of `x` itself: `dout` becomes the gradient of the residual (its values where `out` is
-/// above 0), `dx` that of `x`.
+/// above 0 or NaN), `dx` that of `x`.
 ///
 /// # Panics
 /// When a length does not fit.
@@ -697,7 +697,8 @@ multiversion! {
             for (((first, second), &mean), (dout, (&x, &out))) in
                 sums.zip(dout.iter_mut().zip(x.iter().zip(out)))
             {
-                let gradient = if out > 0.0 { *dout } else { 0.0 };
+                // NaN passes, as in `relu_backward`.
+                let gradient = if out <= 0.0 { 0.0 } else { *dout };
                 *dout = gradient;
                 *first += gradient;
                 *second += gradient * (x - mean);

@@ -34,6 +34,9 @@ const TASK_VALUES: usize = 150_000;
 /// Fewest and most tiles of a task.
 const TASK_TILES: [usize; 2] = [24, 64];
 
+/// Tasks at least that the estimates count with.
+const TASKS: f64 = 2.0;
+
 /// A few channels of one position.
 type Lane = [f32; LANES];
 
@@ -65,23 +68,22 @@ pub(super) fn fits(shape: &ConvShape) -> bool {
 }
 
 /// Whether it is likely to be faster than the definition, from counts of operations and bytes that
-/// hold for any processor about alike. `ready` says that the weights are transformed already.
+/// hold for any processor about alike, and from sizes alone: the number of threads does not decide
+/// which way a sum is taken. `ready` says that the weights are transformed already.
 pub(super) fn pays(shape: &ConvShape, ready: bool) -> bool {
     if !fits(shape) || !is_on() {
         return false;
     }
-    let threads = threads() as f64;
     let pairs = (shape.inputs * shape.outputs) as f64;
     let tiles = tiles(shape) as f64;
-    // Seconds at 50 products a nanosecond and thread, 3 transformed values a nanosecond and
-    // thread, 4 values of weights a nanosecond in all.
-    let plain = 9.0 * shape.rows() as f64 * pairs / 50e9 / threads;
-    let products = PRODUCTS as f64 * tiles * pairs / 50e9 / threads;
-    let transforms =
-        PRODUCTS as f64 * tiles * (shape.inputs + shape.outputs) as f64 / 3e9 / threads;
-    let made = if ready { 0.0 } else { PRODUCTS as f64 * pairs / 3e9 / threads };
-    let tasks = (tiles / tiles_of_task(shape) as f64).ceil().max(threads);
-    let read = PRODUCTS as f64 * pairs * tasks / 4e9 / threads;
+    // Seconds of one thread at 50 products, 3 transformed values or 4 values of weights read a
+    // nanosecond.
+    let plain = 9.0 * shape.rows() as f64 * pairs / 50e9;
+    let products = PRODUCTS as f64 * tiles * pairs / 50e9;
+    let transforms = PRODUCTS as f64 * tiles * (shape.inputs + shape.outputs) as f64 / 3e9;
+    let made = if ready { 0.0 } else { PRODUCTS as f64 * pairs / 3e9 };
+    let tasks = (tiles / tiles_of_task(shape) as f64).ceil().max(TASKS);
+    let read = PRODUCTS as f64 * pairs * tasks / 4e9;
     products.max(read) + transforms + made < 0.9 * plain
 }
 
@@ -106,8 +108,6 @@ pub(super) fn transform_weights(panels: &[f32], inputs: usize, to: &mut [f32]) {
     if to.is_empty() {
         return;
     }
-    // A panel and a share of its inputs is a task's; shares are written by index, so the split is
-    // along panels, and along inputs only through the order of the work.
     to.par_chunks_mut(to_len)
         .zip(panels.par_chunks(from_len))
         .for_each(|(to, from)| transform_panel(from, inputs * width, to));
@@ -326,15 +326,15 @@ pub(super) fn pays_for_weights(shape: &ConvShape) -> bool {
     if !fits(shape) || !is_on() {
         return false;
     }
-    let threads = threads().min(shape.inputs / LANES) as f64;
     let pairs = (shape.inputs * shape.outputs) as f64;
     let tiles = tiles(shape) as f64;
-    let plain = 9.0 * shape.rows() as f64 * pairs / 50e9 / threads;
-    let products = PRODUCTS as f64 * tiles * pairs / 40e9 / threads;
-    let channels = shape.inputs as f64 / threads + shape.outputs as f64;
+    let plain = 9.0 * shape.rows() as f64 * pairs / 50e9;
+    let products = PRODUCTS as f64 * tiles * pairs / 40e9;
+    // Each task transforms its own inputs, and all outputs.
+    let channels = shape.inputs as f64 + TASKS * shape.outputs as f64;
     let transforms = PRODUCTS as f64 * tiles * channels / 3e9;
     let rounds = (tiles / WEIGHTS_TILES as f64).ceil();
-    let summed = 2.0 * PRODUCTS as f64 * pairs / threads * rounds / 4e9;
+    let summed = 2.0 * PRODUCTS as f64 * pairs * rounds / 4e9;
     products + transforms + summed < 0.9 * plain
 }
 
