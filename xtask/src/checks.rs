@@ -17,9 +17,17 @@ const DOCUMENT: Step = Step {
     words: &["cargo", "doc", "--no-deps", "--workspace"],
 };
 const DOCUMENTED_EXAMPLES: Step = Step::new(&["cargo", "test", "--doc", "--workspace"]);
+/// The kernels once more with fewer instructions than the processor has: the last step below tests
+/// them with all it has.
+const KERNELS: [Step; 2] =
+    [kernels(&[("LOOKSEE_SIMD", "avx2")]), kernels(&[("LOOKSEE_SIMD", "portable")])];
 const NEXTEST: Step = Step::new(&["cargo", "nextest", "run", "--workspace"]);
 const CARGO_TEST: Step =
     Step::new(&["cargo", "test", "--workspace", "--lib", "--bins", "--tests", "--examples"]);
+
+const fn kernels<'a>(variables: &'a [(&'a str, &'a str)]) -> Step<'a> {
+    Step { variables, words: &["cargo", "test", "--quiet", "-p", "looksee-kernels", "--lib"] }
+}
 
 /// The quick part: formatting, lints, tidy.
 pub(crate) fn check(root: &Path) -> Result<()> {
@@ -32,7 +40,7 @@ pub(crate) fn test(root: &Path) -> Result<()> {
     let nextest = Step::new(&["cargo", "nextest", "--version"]).succeeds(root);
     tidy_step(root)?;
     in_order(root, &[FORMAT, LINT, DOCUMENT, DOCUMENTED_EXAMPLES])?;
-    in_order(root, &[if nextest { NEXTEST } else { CARGO_TEST }])
+    in_order(root, &[KERNELS[0], KERNELS[1], if nextest { NEXTEST } else { CARGO_TEST }])
 }
 
 fn tidy_step(root: &Path) -> Result<()> {
