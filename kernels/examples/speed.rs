@@ -1,6 +1,6 @@
-//! How fast the kernels are on this machine: the convolutions and norms of a training step of
-//! ResNet50, the depthwise convolutions of EfficientNet-Lite2, a two-way recurrent layer, and
-//! exact search.
+//! How fast the kernels are on this machine that `cargo xtask bench` does not take apart: the
+//! depthwise convolutions of EfficientNet-Lite2, the passes of a two-way recurrent layer, the
+//! optimiser, and exact search. The full convolutions are `cargo xtask bench conv`.
 //!
 //! ```text
 //! cargo run --release -p looksee-kernels --example speed [threads]
@@ -9,12 +9,10 @@
 //! Each figure is the best of several runs, so that a busy machine disturbs it least.
 
 use looksee_kernels::adam::Adam;
-use looksee_kernels::conv::{self, ConvShape};
 use looksee_kernels::depthwise::{self, DepthwiseShape, Epilogue, same_padding};
 use looksee_kernels::gru::{self, Direction, GruShape, GruWeights};
 use looksee_kernels::matmul::matmul;
-use looksee_kernels::norm::{self, Activation};
-use looksee_kernels::pool::{self, PoolShape};
+use looksee_kernels::norm::Activation;
 use looksee_kernels::scan;
 use looksee_kernels::simd::simd_level;
 use std::time::Instant;
@@ -26,9 +24,6 @@ fn main() {
     println!("{threads} threads, {}", simd_level().name());
     pool.install(|| {
         product();
-        for (n, side) in [(32, 64), (16, 128), (8, 224), (1, 224)] {
-            residual_network(n, side);
-        }
         depthwise_layers(16, 128);
         optimiser();
         recurrent(32, 70, 50, 256);
@@ -64,102 +59,6 @@ fn product() {
     let (a, b, mut out) = (values(size * size), values(size * size), vec![0.0; size * size]);
     let seconds = best(|| matmul(size, size, size, &a, &b, &mut out));
     println!("product {size}: {:.0} GFLOP/s", 2.0 * (size as f64).powi(3) / seconds / 1e9);
-}
-
-/// The convolutions of ResNet50 for square pictures.
-fn layers(n: usize, side: usize) -> Vec<ConvShape> {
-    let layer = |side, inputs, outputs, kernel, stride| ConvShape {
-        n,
-        height: side,
-        width: side,
-        inputs,
-        outputs,
-        kernel,
-        stride,
-        padding: kernel / 2,
-    };
-    let mut layers = vec![layer(side, 3, 64, 7, 2)];
-    let (mut side, mut inputs) = (side.div_ceil(4), 64);
-    for (middle, blocks, stride) in [(64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2)] {
-        for block in 0..blocks {
-            let stride = if block == 0 { stride } else { 1 };
-            layers.push(layer(side, inputs, middle, 1, 1));
-            layers.push(layer(side, middle, middle, 3, stride));
-            let after = side.div_ceil(stride);
-            layers.push(layer(after, middle, 4 * middle, 1, 1));
-            if block == 0 {
-                layers.push(layer(side, inputs, 4 * middle, 1, stride));
-            }
-            (side, inputs) = (after, 4 * middle);
-        }
-    }
-    layers
-}
-
-#[derive(Default)]
-struct Seconds {
-    forward: f64,
-    input: f64,
-    weights: f64,
-    moments: f64,
-    normalise: f64,
-    norm_backward: f64,
-}
-
-fn residual_network(n: usize, side: usize) {
-    let mut total = Seconds::default();
-    let mut known: Vec<(ConvShape, f64)> = Vec::new();
-    for shape in layers(n, side) {
-        match known.iter_mut().find(|(other, _)| *other == shape) {
-            Some((_, times)) => *times += 1.0,
-            None => known.push((shape, 1.0)),
-        }
-    }
-    let mut operations = 0.0;
-    for (shape, times) in known {
-        operations += times * 2.0 * (shape.rows() * shape.taps() * shape.outputs) as f64;
-        add_layer(&shape, times, &mut total);
-    }
-    let rate = |seconds: f64| operations / seconds / 1e9;
-    println!(
-        "ResNet50 {n} x {side}: convolution forward {:.0} ms {:.0} GFLOP/s, input {:.0} ms {:.0}, \
-         weights {:.0} ms {:.0}; moments {:.0} ms, normalise {:.0} ms, backward {:.0} ms; pool {:.1} ms",
-        total.forward * 1e3,
-        rate(total.forward),
-        total.input * 1e3,
-        rate(total.input),
-        total.weights * 1e3,
-        rate(total.weights),
-        total.moments * 1e3,
-        total.normalise * 1e3,
-        total.norm_backward * 1e3,
-        max_pool(n, side / 2) * 1e3,
-    );
-}
-
-fn add_layer(shape: &ConvShape, times: f64, total: &mut Seconds) {
-    let x = values(shape.n * shape.height * shape.width * shape.inputs);
-    let weights = values(shape.taps() * shape.outputs);
-    let mut y = vec![0.0; shape.rows() * shape.outputs];
-    let (mut dx, mut dw) = (x.clone(), weights.clone());
-    total.forward += times * best(|| conv::forward(shape, &x, &weights, &mut y));
-    total.input += times * best(|| conv::backward_input(shape, &y, &weights, &mut dx));
-    total.weights += times * best(|| conv::backward_weights(shape, &x, &y, &mut dw));
-
-    let channels = shape.outputs;
-    let (gamma, beta) = (vec![1.0; channels], vec![0.0; channels]);
-    let (mut out, mut dy) = (y.clone(), y.clone());
-    let moments = norm::moments(&y, channels);
-    total.moments += times * best(|| drop(norm::moments(&y, channels)));
-    let act = Activation::Relu;
-    total.normalise += times
-        * best(|| norm::normalise(&y, channels, &moments, 1e-5, &gamma, &beta, act, &mut out));
-    total.norm_backward += times
-        * best(|| {
-            norm::normalise_backward(
-                &y, channels, &moments, 1e-5, &gamma, &beta, act, &out, &mut dy,
-            );
-        });
 }
 
 /// The depthwise layers of EfficientNet-Lite2: channels, side at 128 pixels, kernel, stride, and
@@ -216,18 +115,6 @@ fn depthwise_layer(shape: &DepthwiseShape) -> [f64; 3] {
         best(|| depthwise::backward_input(shape, &y, &weights, &mut dx)),
         best(|| depthwise::backward_weights(shape, &x, &y, &mut dw)),
     ]
-}
-
-fn max_pool(n: usize, side: usize) -> f64 {
-    let shape =
-        PoolShape { n, height: side, width: side, channels: 64, kernel: 3, stride: 2, padding: 1 };
-    let x = values(n * side * side * 64);
-    let mut y = vec![0.0; n * shape.out_height() * shape.out_width() * 64];
-    let mut dx = x.clone();
-    best(|| {
-        pool::max_forward(&shape, &x, &mut y);
-        pool::max_backward(&shape, &x, &y, &mut dx);
-    })
 }
 
 fn optimiser() {

@@ -23,11 +23,15 @@ struct Kept {
 }
 
 impl Kept {
-    fn take(&mut self, len: usize) -> Option<Vec<f32>> {
-        *self.lent.entry(len).or_default() += 1;
-        let at = self.unused.iter().rposition(|values| values.len() == len)?;
-        self.values -= len;
-        self.unused.remove(at)
+    /// A vector of `len` values or up to `most`, the smallest and newest that lies unused.
+    fn take(&mut self, len: usize, most: usize) -> Option<Vec<f32>> {
+        let fitting = self.unused.iter().enumerate().rev();
+        let fitting = fitting.filter(|(_, values)| (len..=most).contains(&values.len()));
+        let found = fitting.min_by_key(|(_, values)| values.len()).map(|(at, _)| at);
+        let values = found.and_then(|at| self.unused.remove(at));
+        self.values -= values.as_ref().map_or(0, Vec::len);
+        *self.lent.entry(values.as_ref().map_or(len, Vec::len)).or_default() += 1;
+        values
     }
 
     /// Keeps `values` if their length is lent; gives back what has no place any more.
@@ -56,7 +60,7 @@ fn kept() -> MutexGuard<'static, Kept> {
 
 /// A vector of `len` values that hold whatever the last user left.
 pub fn take(len: usize) -> Vec<f32> {
-    let values = kept().take(len);
+    let values = kept().take(len, len);
     values.unwrap_or_else(|| vec![0.0; len])
 }
 
@@ -67,25 +71,33 @@ pub fn give(values: Vec<f32>) {
     drop(freed);
 }
 
-/// A vector that is given back when it is dropped.
+/// Values that are given back when they are dropped; their memory may be up to twice as long, so
+/// that lengths which are nearly the same, as those of texts, use it in turn.
 #[derive(Debug, Default)]
-pub(crate) struct Buffer(Vec<f32>);
+pub(crate) struct Buffer {
+    values: Vec<f32>,
+    len: usize,
+}
 
 impl Buffer {
-    /// [`take`]n values.
+    /// `len` values that hold whatever the last user left.
     pub(crate) fn new(len: usize) -> Self {
-        Self(take(len))
+        let values = kept().take(len, 2 * len);
+        Self { values: values.unwrap_or_else(|| vec![0.0; len]), len }
     }
+}
 
-    /// The vector, which nobody gives back.
-    pub(crate) fn into_vec(mut self) -> Vec<f32> {
-        std::mem::take(&mut self.0)
+impl Clone for Buffer {
+    fn clone(&self) -> Self {
+        let mut copy = Self::new(self.len);
+        copy.copy_from_slice(self);
+        copy
     }
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        give(std::mem::take(&mut self.0));
+        give(std::mem::take(&mut self.values));
     }
 }
 
@@ -93,13 +105,13 @@ impl Deref for Buffer {
     type Target = [f32];
 
     fn deref(&self) -> &[f32] {
-        &self.0
+        &self.values[..self.len]
     }
 }
 
 impl DerefMut for Buffer {
     fn deref_mut(&mut self) -> &mut [f32] {
-        &mut self.0
+        &mut self.values[..self.len]
     }
 }
 
@@ -124,7 +136,7 @@ mod tests {
         let mut kept = Kept::default();
         let half = MOST_VALUES / 2 + 1;
         for len in [half, half + 1, half] {
-            let values = kept.take(len).unwrap_or_else(|| vec![0.0; len]);
+            let values = kept.take(len, len).unwrap_or_else(|| vec![0.0; len]);
             let freed = kept.give(values);
             assert!(kept.values <= MOST_VALUES && kept.unused.len() == 1);
             assert!(freed.iter().all(|freed| freed.len() != len), "the newest stays");
@@ -133,7 +145,22 @@ mod tests {
 
     #[test]
     fn a_buffer_comes_back_when_it_is_dropped() {
-        Buffer::new(12_349)[7] = 2.0;
-        assert_eq!(Buffer::new(12_349)[7].to_bits(), 2.0f32.to_bits());
+        // Lengths far from those of other tests.
+        Buffer::new(7_654_321)[7] = 2.0;
+        let shorter = Buffer::new(7_000_000);
+        assert_eq!((shorter.len(), shorter[7].to_bits()), (7_000_000, 2.0f32.to_bits()));
+    }
+
+    #[test]
+    fn two_users_at_a_time_have_buffers_of_their_own() {
+        for len in [0, 1, 1000] {
+            let (mut first, mut second) = (Buffer::new(len), Buffer::new(len));
+            first.fill(1.0);
+            second.fill(2.0);
+            let third = first.clone();
+            first.fill(3.0);
+            assert_eq!((&*first, &*second), (vec![3.0; len].as_slice(), vec![2.0; len].as_slice()));
+            assert_eq!(&*third, vec![1.0; len]);
+        }
     }
 }

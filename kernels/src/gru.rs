@@ -22,9 +22,9 @@
 mod packed;
 
 use crate::activate::{sigmoid, tanh};
+use crate::buffers::Buffer;
 use crate::parallel::{piece_len, threads};
 use crate::pool;
-use crate::scratch::Reused;
 use crate::simd::{SimdLevel, multiversion, simd_level};
 use packed::{Left, Packed, Products, Write, panel_columns};
 use rayon::prelude::*;
@@ -82,8 +82,8 @@ struct KeptTeam {
     team: Team,
     // [rows, inputs], [rows, hidden], [rows, 4 * hidden]; rows as in `Team::rows_of_steps`.
     x: Vec<f32>,
-    before: Reused,
-    gates: Reused,
+    before: Buffer,
+    gates: Buffer,
 }
 
 /// The gradients of a recurrent layer.
@@ -373,7 +373,7 @@ impl Layer {
         let x = team.gathered(&self.shape, x, self.shape.inputs);
         let steps = team.rows_of_steps();
         let rows = steps.last().map_or(0, |rows| rows.end);
-        let (mut before, mut gates) = (Reused::new(rows * hidden), Reused::new(rows * 4 * hidden));
+        let (mut before, mut gates) = (Buffer::new(rows * hidden), Buffer::new(rows * 4 * hidden));
         if let Some(first) = steps.first() {
             before[..first.len() * hidden].fill(0.0);
         }

@@ -6,7 +6,7 @@ use super::{
     Block, Convolution, Layer, LayerSource, MapShape, Network, Shortcut, Stage, pad, pool_shape,
     pooled,
 };
-use crate::buffers::Buffer;
+use crate::buffers::{self, Buffer};
 use crate::conv;
 use crate::depthwise::{self, Epilogue};
 use crate::elementwise::add_assign;
@@ -420,14 +420,14 @@ impl Back<'_> {
         if !self.source.layer(tape.number).learns {
             return;
         }
-        let mut dw = Buffer::new(self.source.layer(tape.number).weights.len());
+        let mut dw = buffers::take(self.source.layer(tape.number).weights.len());
         let x = &tape.input.values;
         match &tape.convolution {
             Convolution::Full(shape) => conv::backward_weights(shape, x, dy, &mut dw),
             Convolution::Depthwise(shape) => depthwise::backward_weights(shape, x, dy, &mut dw),
         }
         let own = self.gradients.iter_mut().rfind(|found| found.layer == tape.number);
-        own.expect("its batch norm comes first").weights = dw.into_vec();
+        own.expect("its batch norm comes first").weights = dw;
     }
 
     fn input(&self, tape: &LayerTape, dy: &[f32]) -> Buffer {
