@@ -84,7 +84,7 @@ pub(crate) fn model() -> PathBuf {
     let _ = std::fs::remove_dir_all(&made);
     let folder = Folder::new();
     write(&folder);
-    let mut words = vec!["train", "shop.jsonl", "-o", "model", "--epochs=20"];
+    let mut words = vec!["train", "shop.jsonl", "-o", "model", "--epochs=30"];
     words.extend(SMALL);
     let ran = folder.run(&words);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
