@@ -15,7 +15,7 @@ mod training;
 pub use folded::Folded;
 pub use training::{LayerGradients, Seen, Tape};
 
-use crate::conv::ConvShape;
+use crate::conv::{ConvShape, out_size};
 use crate::depthwise::{DepthwiseShape, same_padding};
 use crate::norm::Activation;
 use crate::pool::PoolShape;
@@ -143,7 +143,43 @@ impl MapShape {
     }
 }
 
+impl Stage {
+    /// Its layers, in the order in which they are counted.
+    fn layers(&self) -> impl Iterator<Item = &Layer> {
+        let (path, projection) = match self {
+            Self::Layer(layer) => (std::slice::from_ref(layer), None),
+            Self::MaxPool { .. } => (&[][..], None),
+            Self::Block(Block { path, shortcut: Shortcut::Projection(layer), .. }) => {
+                (path.as_slice(), Some(layer))
+            }
+            Self::Block(block) => (block.path.as_slice(), None),
+        };
+        path.iter().chain(projection)
+    }
+
+    /// The sizes of its result.
+    fn output(&self, input: MapShape) -> MapShape {
+        match self {
+            Self::Layer(layer) => layer.output(input),
+            &Self::MaxPool { kernel, stride, padding } => {
+                pooled(&pool_shape(input, kernel, stride, padding))
+            }
+            Self::Block(block) => block.path.iter().fold(input, |map, layer| layer.output(map)),
+        }
+    }
+}
+
 impl Layer {
+    /// The sizes of its result.
+    fn output(&self, input: MapShape) -> MapShape {
+        let after = |size: usize| {
+            let (before, after) = self.zeros(size);
+            out_size(size + before + after, self.kernel, self.stride, 0)
+        };
+        let (height, width) = (after(input.height), after(input.width));
+        MapShape { n: input.n, height, width, channels: self.outputs }
+    }
+
     /// Zeros before and after an axis of `size`.
     fn zeros(&self, size: usize) -> (usize, usize) {
         match self.padding {

@@ -9,8 +9,13 @@ use crate::conv::{self, Finish, Packed};
 use crate::depthwise::{self, Epilogue};
 use crate::elementwise;
 use crate::norm::Activation;
+use crate::parallel::{in_pool, pieces};
 use crate::pool;
 use std::sync::Arc;
+
+/// Values of a stage's input and output that pictures which go through it together may have: they
+/// stay in the last cache.
+const GROUP_VALUES: usize = 2_000_000;
 
 /// A network with its numbers, ready to embed.
 #[derive(Debug)]
@@ -31,6 +36,14 @@ enum Weights {
     Depthwise(Vec<f32>),
 }
 
+/// One stage with its numbers.
+struct Step<'a> {
+    stage: &'a Stage,
+    layers: &'a [FoldedLayer],
+    /// How many pictures it sees at a time.
+    group: usize,
+}
+
 /// A map of features on its way.
 type Map = (MapShape, Arc<Buffer>);
 
@@ -41,21 +54,8 @@ impl Folded {
     /// # Panics
     /// When a length does not follow from the network.
     pub fn new(network: &Network, source: &dyn LayerSource) -> Self {
-        let mut layers = Vec::new();
-        for stage in &network.stages {
-            match stage {
-                Stage::Layer(layer) => layers.push(fold(layer, source, layers.len())),
-                Stage::MaxPool { .. } => {}
-                Stage::Block(block) => {
-                    for layer in &block.path {
-                        layers.push(fold(layer, source, layers.len()));
-                    }
-                    if let Shortcut::Projection(layer) = &block.shortcut {
-                        layers.push(fold(layer, source, layers.len()));
-                    }
-                }
-            }
-        }
+        let layers = network.stages.iter().flat_map(Stage::layers).enumerate();
+        let layers = layers.map(|(number, layer)| fold(layer, source, number)).collect();
         Self { stages: network.stages.clone(), layers }
     }
 
@@ -65,25 +65,66 @@ impl Folded {
     /// When a length does not follow from the sizes.
     pub fn run(&self, input: MapShape, x: &[f32]) -> (MapShape, Vec<f32>) {
         assert_eq!(x.len(), input.values(), "values of {input:?}");
+        in_pool(|| {
+            let (shape, values) = run_steps(&self.steps(input), input, x);
+            (shape, values.to_vec())
+        })
+    }
+
+    /// Each stage with its layers and how many pictures it sees at a time.
+    fn steps(&self, mut shape: MapShape) -> Vec<Step<'_>> {
+        let mut layers = self.layers.as_slice();
+        let mut steps = Vec::with_capacity(self.stages.len());
+        for stage in &self.stages {
+            let (own, rest) = layers.split_at(stage.layers().count());
+            let output = stage.output(shape);
+            let picture = (shape.values() + output.values()) / shape.n.max(1);
+            let group = (GROUP_VALUES / picture.max(1)).clamp(1, shape.n.max(1));
+            steps.push(Step { stage, layers: own, group });
+            (layers, shape) = (rest, output);
+        }
+        steps
+    }
+}
+
+impl Step<'_> {
+    fn run(&self, map: &Map) -> Map {
         let mut layers = self.layers.iter();
+        match self.stage {
+            Stage::Layer(layer) => run(layer, layers.next(), map, None, layer.activation),
+            &Stage::MaxPool { kernel, stride, padding } => {
+                let shape = pool_shape(map.0, kernel, stride, padding);
+                let mut out = Buffer::new(pooled(&shape).values());
+                pool::max_forward(&shape, &map.1, &mut out);
+                (pooled(&shape), Arc::new(out))
+            }
+            Stage::Block(block) => run_block(block, &mut layers, map.clone()),
+        }
+    }
+}
+
+/// Takes a batch, `x` of the sizes of `input`, through these steps. Those with large maps see a few
+/// pictures at a time, and so do all before them.
+fn run_steps(steps: &[Step], input: MapShape, x: &[f32]) -> Map {
+    let Some(last) = steps.iter().rposition(|step| step.group < input.n) else {
         let mut first = Buffer::new(x.len());
         first.copy_from_slice(x);
-        let mut map = (input, Arc::new(first));
-        for stage in &self.stages {
-            map = match stage {
-                Stage::Layer(layer) => run(layer, layers.next(), &map, None, layer.activation),
-                &Stage::MaxPool { kernel, stride, padding } => {
-                    let shape = pool_shape(map.0, kernel, stride, padding);
-                    let mut out = Buffer::new(pooled(&shape).values());
-                    pool::max_forward(&shape, &map.1, &mut out);
-                    (pooled(&shape), Arc::new(out))
-                }
-                Stage::Block(block) => run_block(block, &mut layers, map),
-            };
-        }
-        let (shape, values) = map;
-        (shape, values.to_vec())
+        let first = (input, Arc::new(first));
+        return steps.iter().fold(first, |map, step| step.run(&map));
+    };
+    let (apart, together) = steps.split_at(last + 1);
+    let picture = x.len() / input.n;
+    let mut joined: Option<(MapShape, Buffer)> = None;
+    for pictures in pieces(input.n, apart[last].group) {
+        let x = &x[pictures.start * picture..pictures.end * picture];
+        let (shape, part) = run_steps(apart, MapShape { n: pictures.len(), ..input }, x);
+        let whole = MapShape { n: input.n, ..shape };
+        let (_, joined) = joined.get_or_insert_with(|| (whole, Buffer::new(whole.values())));
+        let start = pictures.start * shape.values() / shape.n;
+        joined[start..start + part.len()].copy_from_slice(&part);
     }
+    let (shape, joined) = joined.expect("at least one group");
+    together.iter().fold((shape, Arc::new(joined)), |map, step| step.run(&map))
 }
 
 fn fold(layer: &Layer, source: &dyn LayerSource, number: usize) -> FoldedLayer {

@@ -11,6 +11,7 @@ use crate::conv;
 use crate::depthwise::{self, Epilogue};
 use crate::elementwise::add_assign;
 use crate::norm::{self, Activation, Moments, Norm, NormGradients};
+use crate::parallel::in_pool;
 use crate::pool::{self, PoolShape};
 
 /// The moments of a batch at one layer that learns.
@@ -99,6 +100,10 @@ impl Network {
     /// When a length does not follow from the sizes.
     pub fn train(&self, source: &dyn LayerSource, input: MapShape, x: &[f32]) -> Tape {
         assert_eq!(x.len(), input.values(), "values of {input:?}");
+        in_pool(|| self.walk(source, input, x))
+    }
+
+    fn walk(&self, source: &dyn LayerSource, input: MapShape, x: &[f32]) -> Tape {
         let mut first = Map::new(input);
         first.values.copy_from_slice(x);
         let mut walk = Walk { source, next: 0, seen: Vec::new() };
@@ -287,6 +292,10 @@ impl Tape {
     /// When `dout` has not as many values as the features.
     pub fn backward(self, source: &dyn LayerSource, dout: &[f32]) -> Vec<LayerGradients> {
         assert_eq!(dout.len(), self.output.values.len(), "values of the features' gradient");
+        in_pool(|| self.walk_back(source, dout))
+    }
+
+    fn walk_back(self, source: &dyn LayerSource, dout: &[f32]) -> Vec<LayerGradients> {
         let Self { stages, output, .. } = self;
         drop(output);
         let mut gradient = Buffer::new(dout.len());
