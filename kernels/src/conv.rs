@@ -32,6 +32,8 @@ use patches::{add_patches, with_patches};
 use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::OnceLock;
+use winograd::Way;
+use winograd::few::{self, Kernels};
 
 /// Rows of a block: 14 of the largest tiles.
 const BLOCK_ROWS: usize = 168;
@@ -168,9 +170,14 @@ pub(crate) fn forward_then(
 ) {
     shape.check(x, weights, y);
     let (taps, outputs) = (shape.taps(), shape.outputs);
+    let way = winograd::way(shape, false);
+    if way == Way::FewTiles {
+        few::convolve(shape, x, Kernels::Plain(weights), y, Write::Overwrite, then);
+        return;
+    }
     with_scratch(panels_len(taps, outputs), |packed| {
         pack_on_all(weights, taps, outputs, packed);
-        convolve_best(shape, x, packed, y, Write::Overwrite, then);
+        convolve_panels(shape, x, packed, way, y, Write::Overwrite, then);
     });
 }
 
@@ -225,17 +232,24 @@ pub fn forward_packed(
     assert_eq!(finish.residual.map_or(y.len(), <[f32]>::len), y.len(), "values of the residual");
     shape.check_maps(x, y);
     let then = |block: &mut Block| finish_block(block, finish, outputs);
-    if winograd::pays(shape, true) {
-        let transformed = weights.transformed.get_or_init(|| {
-            let mut values = vec![0.0; winograd::weights_len(shape.inputs, outputs)];
-            winograd::transform_weights(&weights.panels, shape.inputs, &mut values);
-            values
-        });
-        winograd::convolve(shape, x, transformed, y, Write::Overwrite, then);
-        return;
+    match winograd::way(shape, true) {
+        Way::Plain => {
+            let panels = Panels::new(&weights.panels, taps, outputs);
+            convolve(shape, x, &panels, y, Write::Overwrite, then);
+        }
+        Way::ManyTiles => {
+            let transformed = weights.transformed.get_or_init(|| {
+                let mut values = vec![0.0; winograd::weights_len(shape.inputs, outputs)];
+                winograd::transform_weights(&weights.panels, shape.inputs, &mut values);
+                values
+            });
+            winograd::convolve(shape, x, transformed, y, Write::Overwrite, then);
+        }
+        Way::FewTiles => {
+            let kernels = Kernels::Packed(&weights.panels);
+            few::convolve(shape, x, kernels, y, Write::Overwrite, then);
+        }
     }
-    let panels = Panels::new(&weights.panels, taps, outputs);
-    convolve(shape, x, &panels, y, Write::Overwrite, then);
 }
 
 /// Bias, residual and activation of a block of a result with rows of `outputs`.
@@ -272,16 +286,17 @@ multiversion! {
     }
 }
 
-/// The convolution with weights in panels, by the way that is likely to be faster.
-fn convolve_best(
+/// The convolution with weights in panels, by a way that wants them so.
+fn convolve_panels(
     shape: &ConvShape,
     x: &[f32],
     panels: &[f32],
+    way: Way,
     y: &mut [f32],
     write: Write,
     then: impl Fn(&mut Block) + Sync,
 ) {
-    if !winograd::pays(shape, false) {
+    if way == Way::Plain {
         let panels = Panels::new(panels, shape.taps(), shape.outputs);
         convolve(shape, x, &panels, y, write, then);
         return;
@@ -363,12 +378,18 @@ fn write_input_gradient(
         scatter_input(shape, dy, weights, dx);
         return;
     }
+    let mirrored = shape.mirrored();
+    let way = winograd::way(&mirrored, false);
+    if way == Way::FewTiles {
+        few::convolve(&mirrored, dy, Kernels::Mirrored(weights), dx, write, |_| {});
+        return;
+    }
     // The kernel turned by half a turn, inputs and outputs exchanged.
     let depth = shape.kernel * shape.kernel * shape.outputs;
     let taps = weights.chunks_exact((shape.inputs * shape.outputs).max(1)).rev();
     with_scratch(panels_len(depth, shape.inputs), |packed| {
         pack_transposed(&taps.collect::<Vec<_>>(), shape.outputs, shape.inputs, packed);
-        convolve_best(&shape.mirrored(), dy, packed, dx, write, |_| {});
+        convolve_panels(&mirrored, dy, packed, way, dx, write, |_| {});
     });
 }
 
@@ -419,9 +440,10 @@ pub fn backward_weights(shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mut [f32]
         dw.fill(0.0);
         return;
     }
-    if winograd::pays_for_weights(shape) {
-        winograd::backward_weights(shape, x, dy, dw);
-        return;
+    match winograd::way_for_weights(shape) {
+        Way::Plain => {}
+        Way::ManyTiles => return winograd::backward_weights(shape, x, dy, dw),
+        Way::FewTiles => return few::backward_weights(shape, x, dy, dw),
     }
     let (taps, outputs) = weight_block_sizes(shape);
     grid(dw, shape.outputs, taps, outputs, |mut block| {

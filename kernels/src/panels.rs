@@ -168,6 +168,23 @@ pub(crate) fn pack_transposed(parts: &[&[f32]], part_depth: usize, columns: usiz
     });
 }
 
+/// Packs the transpose of part of a row-major matrix with rows `stride` apart into one panel: the
+/// values `ks` of its first `count` rows.
+pub(crate) fn pack_part_transposed(
+    from: &[f32],
+    stride: usize,
+    ks: Range<usize>,
+    count: usize,
+    to: &mut [f32],
+) {
+    assert_eq!(to.len(), panels_len(ks.len(), panel_width()), "values of a panel");
+    let start = ks.start;
+    for ks in pieces(ks.len(), TRANSPOSE) {
+        let to = &mut to[ks.start * panel_width()..][..ks.len() * panel_width()];
+        transpose_into(from, stride, start + ks.start..start + ks.end, count, to);
+    }
+}
+
 /// Gives each thread some of the panels of `to`: `task(columns, their panels)`.
 fn in_shares(
     depth: usize,

@@ -137,6 +137,16 @@ fn by_winograd(shape: &ConvShape, x: &[f32], weights: &[f32], y: &mut [f32], wri
     winograd::convolve(shape, x, &transformed, y, write, |_| {});
 }
 
+/// Weights turned by half a turn, inputs and outputs exchanged.
+fn turned(shape: &ConvShape, weights: &[f32]) -> Vec<f32> {
+    let (inputs, outputs) = (shape.inputs, shape.outputs);
+    let from = |at: usize| {
+        let (tap, output, input) = (at / (inputs * outputs), at / inputs % outputs, at % inputs);
+        weights[((8 - tap) * inputs + input) * outputs + output]
+    };
+    (0..weights.len()).map(from).collect()
+}
+
 #[test]
 fn winograd_agrees_with_the_definition() {
     for [n, height, width, inputs, outputs] in [
@@ -146,6 +156,7 @@ fn winograd_agrees_with_the_definition() {
         [1, 5, 7, 16, 32],
         [2, 13, 9, 48, 80],
         [1, 28, 30, 64, 64],
+        [5, 6, 4, 144, 80],
     ] {
         let shape = shape([n, height, width, inputs, outputs, 3, 1, 1]);
         let x = random(shape.n * shape.image(), 1);
@@ -165,17 +176,35 @@ fn winograd_agrees_with_the_definition() {
             .map(|sum| Sum { bound: sum.bound.max(2e-5), ..sum })
             .collect();
         in_pools(|| {
-            let mut dw = vec![f32::NAN; weights.len()];
-            winograd::backward_weights(&shape, &x, &dy, &mut dw);
-            assert_close(&dw, &of_weights);
+            for backward_weights in [winograd::backward_weights, few::backward_weights] {
+                let mut dw = vec![f32::NAN; weights.len()];
+                backward_weights(&shape, &x, &dy, &mut dw);
+                assert_close(&dw, &of_weights);
+            }
+            let mut panels = vec![0.0; panels_len(shape.taps(), outputs)];
+            pack_on_all(&weights, shape.taps(), outputs, &mut panels);
+            // Turned and exchanged twice, a kernel is itself.
+            let turned = turned(&shape, &weights);
+            for kernels in
+                [Kernels::Plain(&weights), Kernels::Packed(&panels), Kernels::Mirrored(&turned)]
+            {
+                let mut y = vec![f32::NAN; expected.len()];
+                few::convolve(&shape, &x, kernels, &mut y, Write::Overwrite, |_| {});
+                assert_close(&y, &expected);
+            }
             let mut y = vec![f32::NAN; expected.len()];
             by_winograd(&shape, &x, &weights, &mut y, Write::Overwrite);
             assert_close(&y, &expected);
             let mut onto = vec![0.5; expected.len()];
             by_winograd(&shape, &x, &weights, &mut onto, Write::Accumulate);
+            let mut few_onto = vec![0.5; expected.len()];
+            let kernels = Kernels::Plain(&weights);
+            few::convolve(&shape, &x, kernels, &mut few_onto, Write::Accumulate, |_| {});
             let moved =
                 expected.iter().map(|sum| Sum { value: sum.value + 0.5, bound: sum.bound + 1e-6 });
-            assert_close(&onto, &moved.collect::<Vec<_>>());
+            let moved: Vec<Sum> = moved.collect();
+            assert_close(&onto, &moved);
+            assert_close(&few_onto, &moved);
         });
     }
 }
