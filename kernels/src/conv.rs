@@ -16,6 +16,7 @@
 //! the mirrored kernel. Only larger strides add patches back onto the picture.
 
 mod patches;
+mod positions;
 mod winograd;
 
 use crate::elementwise::relu;
@@ -173,6 +174,10 @@ pub(crate) fn forward_then(
     let way = winograd::way(shape, false);
     if way == Way::FewTiles {
         few::convolve(shape, x, Kernels::Plain(weights), y, Write::Overwrite, then);
+        return;
+    }
+    if way == Way::Plain && positions::pays(shape) {
+        positions::convolve(shape, x, weights, y, then);
         return;
     }
     with_scratch(panels_len(taps, outputs), |packed| {
@@ -367,6 +372,12 @@ fn write_input_gradient(
     write: Write,
 ) {
     shape.check(dx, weights, dy);
+    let mirrored = shape.mirrored();
+    let way = if shape.stride > 1 { Way::Plain } else { winograd::way(&mirrored, false) };
+    if way == Way::Plain && positions::pays(shape) {
+        positions::backward_input(shape, dy, weights, dx, write);
+        return;
+    }
     let scatters = shape.stride > 1;
     if write == Write::Overwrite && (scatters || dy.is_empty()) {
         dx.par_chunks_mut(TASK_VALUES).for_each(|dx| dx.fill(0.0));
@@ -378,8 +389,6 @@ fn write_input_gradient(
         scatter_input(shape, dy, weights, dx);
         return;
     }
-    let mirrored = shape.mirrored();
-    let way = winograd::way(&mirrored, false);
     if way == Way::FewTiles {
         few::convolve(&mirrored, dy, Kernels::Mirrored(weights), dx, write, |_| {});
         return;
@@ -441,6 +450,9 @@ pub fn backward_weights(shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mut [f32]
         return;
     }
     match winograd::way_for_weights(shape) {
+        Way::Plain if positions::pays(shape) => {
+            return positions::backward_weights(shape, x, dy, dw);
+        }
         Way::Plain => {}
         Way::ManyTiles => return winograd::backward_weights(shape, x, dy, dw),
         Way::FewTiles => return few::backward_weights(shape, x, dy, dw),

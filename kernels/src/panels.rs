@@ -290,6 +290,20 @@ impl<'a> Block<'a> {
         }
     }
 
+    /// One row in `step`, from row `first` on. It counts its rows from 0, whatever they are in the
+    /// matrix.
+    pub(crate) fn every(&mut self, step: usize, first: usize) -> Block<'_> {
+        assert!(step > 0 && first < self.rows.len(), "row {first} of {}", self.rows.len());
+        Block {
+            // The first row lies in the block, by the assertion, and so do those that follow.
+            start: self.start.wrapping_add(first * self.stride),
+            stride: step * self.stride,
+            rows: 0..(self.rows.len() - first).div_ceil(step),
+            columns: self.columns.clone(),
+            lender: PhantomData,
+        }
+    }
+
     /// The values of row `row` of the block, counted from its first.
     pub(crate) fn row(&self, row: usize) -> &[f32] {
         assert!(row < self.rows.len(), "row {row} of {}", self.rows.len());

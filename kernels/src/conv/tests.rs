@@ -83,6 +83,21 @@ fn many_rows_agree_with_the_definition() {
 }
 
 #[test]
+fn maps_that_are_mostly_padding_agree_with_the_definition() {
+    for sizes in [
+        [8, 2, 2, 64, 80, 3, 1, 1],
+        [9, 4, 3, 65, 64, 3, 2, 1],
+        [13, 1, 5, 64, 67, 5, 1, 2],
+        [8, 3, 3, 70, 64, 3, 3, 2],
+    ] {
+        let shape = shape(sizes);
+        assert!(positions::pays(&shape), "{shape:?}");
+        check(&shape);
+    }
+    assert!(!positions::pays(&shape([8, 8, 8, 64, 64, 3, 1, 1])), "few taps in the padding");
+}
+
+#[test]
 fn wide_products_agree_with_the_definition() {
     // More weights than a thread keeps an accumulator for.
     check(&shape([1, 3, 3, 550, 551, 1, 1, 0]));
