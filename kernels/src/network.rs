@@ -143,18 +143,42 @@ impl MapShape {
     }
 }
 
+impl Network {
+    /// The convolution of every layer for a batch of these sizes, in the order in which layers are
+    /// counted.
+    pub fn convolutions(&self, mut input: MapShape) -> Vec<Convolution> {
+        let mut all = Vec::new();
+        for stage in &self.stages {
+            let mut map = input;
+            let (path, projection) = stage.parts();
+            for layer in path {
+                all.push(layer.convolution(map));
+                map = layer.output(map);
+            }
+            all.extend(projection.map(|layer| layer.convolution(input)));
+            input = stage.output(input);
+        }
+        all
+    }
+}
+
 impl Stage {
     /// Its layers, in the order in which they are counted.
     fn layers(&self) -> impl Iterator<Item = &Layer> {
-        let (path, projection) = match self {
-            Self::Layer(layer) => (std::slice::from_ref(layer), None),
-            Self::MaxPool { .. } => (&[][..], None),
-            Self::Block(Block { path, shortcut: Shortcut::Projection(layer), .. }) => {
-                (path.as_slice(), Some(layer))
-            }
-            Self::Block(block) => (block.path.as_slice(), None),
-        };
+        let (path, projection) = self.parts();
         path.iter().chain(projection)
+    }
+
+    /// The layers in a row, and that of the way around them.
+    fn parts(&self) -> (&[Layer], Option<&Layer>) {
+        match self {
+            Self::Layer(layer) => (std::slice::from_ref(layer), None),
+            Self::MaxPool { .. } => (&[], None),
+            Self::Block(Block { path, shortcut: Shortcut::Projection(layer), .. }) => {
+                (path, Some(layer))
+            }
+            Self::Block(block) => (&block.path, None),
+        }
     }
 
     /// The sizes of its result.
@@ -195,6 +219,19 @@ impl Layer {
         (!same && !self.depthwise).then_some([vertical, horizontal])
     }
 
+    /// Its convolution; zeros that are not the same on all sides are part of the input.
+    fn convolution(&self, input: MapShape) -> Convolution {
+        if self.depthwise {
+            return Convolution::Depthwise(self.depthwise(input));
+        }
+        let [(top, bottom), (left, right)] = [self.zeros(input.height), self.zeros(input.width)];
+        if self.uneven_zeros(input).is_none() {
+            return Convolution::Full(self.conv(input, top));
+        }
+        let (height, width) = (input.height + top + bottom, input.width + left + right);
+        Convolution::Full(self.conv(MapShape { height, width, ..input }, 0))
+    }
+
     /// The convolution of a full kernel over a map whose zeros are even, or already there.
     fn conv(&self, input: MapShape, padding: usize) -> ConvShape {
         let &Self { inputs, outputs, kernel, stride, .. } = self;
@@ -213,13 +250,23 @@ impl Layer {
 }
 
 /// The sizes of one layer's convolution.
-#[derive(Clone, Copy, Debug)]
-enum Convolution {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Convolution {
+    /// Every output sees all inputs.
     Full(ConvShape),
+    /// Each channel has a kernel of its own.
     Depthwise(DepthwiseShape),
 }
 
 impl Convolution {
+    /// Multiplications of a pass forward, those with zeros around the picture included.
+    pub fn multiplications(&self) -> usize {
+        match self {
+            Self::Full(shape) => shape.rows() * shape.taps() * shape.outputs,
+            Self::Depthwise(shape) => self.output().values() * shape.kernel * shape.kernel,
+        }
+    }
+
     fn output(&self) -> MapShape {
         match self {
             Self::Full(shape) => MapShape {

@@ -272,20 +272,10 @@ fn pivot(x: &[f32], channels: usize) -> Vec<f32> {
 ///
 /// # Panics
 /// When a length does not fit.
-#[expect(clippy::too_many_arguments, reason = "one argument each for the terms of the formula")]
-pub fn normalise(
-    x: &[f32],
-    channels: usize,
-    moments: &Moments,
-    epsilon: f32,
-    gamma: &[f32],
-    beta: &[f32],
-    activation: Activation,
-    out: &mut [f32],
-) {
+pub fn normalise(x: &[f32], channels: usize, norm: &Norm, activation: Activation, out: &mut [f32]) {
     rows_of(x, channels);
     assert_eq!(x.len(), out.len(), "values of input and output");
-    let affine = Affine::new(channels, moments, epsilon, gamma, beta);
+    let affine = norm.affine(channels);
     let task = task_values(channels, 1);
     out.par_chunks_mut(task)
         .zip(x.par_chunks(task))
@@ -297,14 +287,10 @@ pub fn normalise(
 ///
 /// # Panics
 /// When a length does not fit.
-#[expect(clippy::too_many_arguments, reason = "one argument each for the terms of the formula")]
 pub fn normalise_backward(
     x: &[f32],
     channels: usize,
-    moments: &Moments,
-    epsilon: f32,
-    gamma: &[f32],
-    beta: &[f32],
+    norm: &Norm,
     activation: Activation,
     dout: &[f32],
     dx: &mut [f32],
@@ -312,7 +298,7 @@ pub fn normalise_backward(
     let rows = rows_of(x, channels);
     assert_eq!(x.len(), dout.len(), "values of input and output gradient");
     assert_eq!(x.len(), dx.len(), "values of input and input gradient");
-    let affine = Affine::new(channels, moments, epsilon, gamma, beta);
+    let affine = norm.affine(channels);
     let sums = Sums::over_blocks(x.len(), channels, |range, first, second| {
         sum_gradients(&x[range.clone()], &affine, activation, &dout[range], first, second);
     });

@@ -3,8 +3,10 @@
 use std::time::Instant;
 
 use looksee_kernels::conv::{self, ConvShape};
+use looksee_kernels::network::Convolution;
 
-use super::{made, operations};
+use super::made;
+use crate::encoder::Depth;
 
 /// What is measured of each layer.
 pub const PASSES: [&str; 3] = ["forward", "input-gradient", "weights-gradient"];
@@ -31,7 +33,12 @@ pub struct Layer {
 /// counted and `runs` that are.
 pub fn convolutions(n: usize, side: usize, warm: usize, runs: usize) -> Vec<Layer> {
     let mut shapes: Vec<(ConvShape, usize)> = Vec::new();
-    for shape in operations::resnet50(n, side) {
+    let all = Depth::ResNet50.network().convolutions(n, side);
+    let full = all.into_iter().filter_map(|convolution| match convolution {
+        Convolution::Full(shape) => Some(shape),
+        Convolution::Depthwise(_) => None,
+    });
+    for shape in full {
         match shapes.iter_mut().find(|(other, _)| *other == shape) {
             Some((_, times)) => *times += 1,
             None => shapes.push((shape, 1)),
@@ -83,7 +90,7 @@ impl Buffers {
                 "{height}x{width}x{inputs} to {outputs}, {kernel}x{kernel} stride {stride}"
             ),
             times,
-            gflop: 2e-9 * operations::multiplications(&self.shape),
+            gflop: 2e-9 * Convolution::Full(self.shape).multiplications() as f64,
             seconds,
             worst: self.worst(has_input_gradient),
         }

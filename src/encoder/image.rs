@@ -36,7 +36,8 @@ pub enum Depth {
 }
 
 impl Depth {
-    fn network(self) -> Network {
+    /// The network without its numbers.
+    pub(crate) fn network(self) -> Network {
         match self {
             Self::ResNet18 => ResNet::Eighteen.network(),
             Self::ResNet50 => ResNet::Fifty.network(),

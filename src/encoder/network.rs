@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
-use looksee_kernels::network::{self, Folded, LayerParameters, LayerSource, MapShape};
+use looksee_kernels::network::{self, Convolution, Folded, LayerParameters, LayerSource, MapShape};
 use looksee_kernels::norm::Moments;
 
 use super::parameters::{Init, Layout, Mode, Parameters, Pass};
@@ -292,6 +292,12 @@ impl Network {
 
     fn numbers(&self, pass: &Pass) -> Numbers {
         Numbers { parameters: pass.parameters(), names: self.names() }
+    }
+
+    /// The convolution of every layer for `n` square pictures, in the order in which layers are
+    /// counted.
+    pub(crate) fn convolutions(&self, n: usize, side: usize) -> Vec<Convolution> {
+        self.plan().convolutions(MapShape { n, height: side, width: side, channels: 3 })
     }
 
     /// The same without names, as the kernels know it.

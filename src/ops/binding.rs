@@ -21,7 +21,7 @@ use looksee_kernels::depthwise::{self, DepthwiseShape, Epilogue};
 use looksee_kernels::elementwise;
 use looksee_kernels::gru::{self, Direction, GruShape, GruWeights, Kept};
 use looksee_kernels::network::{LayerGradients, LayerSource, MapShape, Network, Seen, Tape};
-use looksee_kernels::norm::{self, Activation, Moments};
+use looksee_kernels::norm::{self, Activation, Moments, Norm};
 use looksee_kernels::pool::{self, PoolShape};
 
 /// A window that slides over a picture.
@@ -350,16 +350,8 @@ impl Fused for Flex {
         let (x, gamma, beta) = (Dense::new(x), Dense::new(gamma), Dense::new(beta));
         let dims: [usize; 4] = x.dims();
         let mut y = vec![0.0; x.values().len()];
-        norm::normalise(
-            x.values(),
-            dims[3],
-            &moments,
-            mode.epsilon,
-            gamma.values(),
-            beta.values(),
-            mode.activation,
-            &mut y,
-        );
+        let norm = norm_of(&moments, &mode, &gamma, &beta);
+        norm::normalise(x.values(), dims[3], &norm, mode.activation, &mut y);
         tensor(y, &dims)
     }
 
@@ -420,6 +412,16 @@ impl Fused for Flex {
 fn features_of(tape: &Tape) -> FlexTensor {
     let MapShape { n, height, width, channels } = tape.shape();
     tensor(tape.features().to_vec(), &[n, height, width, channels])
+}
+
+fn norm_of<'a>(
+    moments: &'a Moments,
+    mode: &NormMode,
+    gamma: &'a Dense,
+    beta: &'a Dense,
+) -> Norm<'a> {
+    let (gamma, beta) = (gamma.values(), beta.values());
+    Norm { moments, epsilon: mode.epsilon, gamma, beta }
 }
 
 fn gru_shape(x: &Dense, parameters: &[Dense; 4], direction: Direction) -> GruShape {
@@ -486,17 +488,9 @@ impl FusedGradients for Flex {
         let (gamma, beta) = (Dense::new(gamma), Dense::new(beta));
         let dims: [usize; 4] = x.dims();
         let mut dx = vec![0.0; x.values().len()];
-        let gradients = norm::normalise_backward(
-            x.values(),
-            dims[3],
-            moments,
-            mode.epsilon,
-            gamma.values(),
-            beta.values(),
-            mode.activation,
-            dy.values(),
-            &mut dx,
-        );
+        let norm = norm_of(moments, &mode, &gamma, &beta);
+        let (x, dy) = (x.values(), dy.values());
+        let gradients = norm::normalise_backward(x, dims[3], &norm, mode.activation, dy, &mut dx);
         [tensor(dx, &dims), tensor(gradients.gamma, &[dims[3]]), tensor(gradients.beta, &[dims[3]])]
     }
 

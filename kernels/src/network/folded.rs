@@ -185,42 +185,30 @@ fn run(
     activation: Activation,
 ) -> Map {
     let folded = folded.expect("as many layers as the network has");
-    let bias = Some(folded.bias.as_slice());
-    match &folded.weights {
-        Weights::Depthwise(weights) => {
-            let shape = layer.depthwise(*shape);
-            let output = Convolution::Depthwise(shape).output();
-            let mut out = Buffer::new(output.values());
+    let convolution = layer.convolution(*shape);
+    let output = convolution.output();
+    let mut out = Buffer::new(output.values());
+    match (&folded.weights, convolution) {
+        (Weights::Depthwise(weights), Convolution::Depthwise(shape)) => {
             let alone = if residual.is_some() { Activation::None } else { activation };
-            let epilogue = Epilogue { bias, activation: alone };
+            let epilogue = Epilogue { bias: Some(&folded.bias), activation: alone };
             depthwise::forward(&shape, x, weights, epilogue, &mut out);
             if let Some(residual) = residual {
                 elementwise::add_activate(&mut out, residual, activation);
             }
-            (output, Arc::new(out))
         }
-        Weights::Full(packed) => {
+        (Weights::Full(packed), Convolution::Full(conv)) => {
             let finish =
                 Finish { bias: &folded.bias, residual: residual.map(|r| &***r), activation };
-            let Some(zeros) = layer.uneven_zeros(*shape) else {
-                let shape = layer.conv(*shape, layer.zeros(shape.height).0);
-                return finished(&shape, x, packed, &finish);
-            };
-            let wide = MapShape {
-                height: shape.height + zeros[0].0 + zeros[0].1,
-                width: shape.width + zeros[1].0 + zeros[1].1,
-                ..*shape
-            };
-            let mut padded = Buffer::new(wide.values());
-            pad(*shape, x, zeros, &mut padded);
-            finished(&layer.conv(wide, 0), &padded, packed, &finish)
+            if let Some(zeros) = layer.uneven_zeros(*shape) {
+                let mut padded = Buffer::new(conv.n * conv.height * conv.width * conv.inputs);
+                pad(*shape, x, zeros, &mut padded);
+                conv::forward_packed(&conv, &padded, packed, &finish, &mut out);
+            } else {
+                conv::forward_packed(&conv, x, packed, &finish, &mut out);
+            }
         }
+        _ => unreachable!("a layer's weights are folded for its own convolution"),
     }
-}
-
-fn finished(shape: &conv::ConvShape, x: &[f32], packed: &Packed, finish: &Finish) -> Map {
-    let output = Convolution::Full(*shape).output();
-    let mut out = Buffer::new(output.values());
-    conv::forward_packed(shape, x, packed, finish, &mut out);
     (output, Arc::new(out))
 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::conv;
 use crate::depthwise::{self, Epilogue};
-use crate::norm::{self, Moments};
+use crate::norm::{self, Moments, Norm};
 use crate::testing::{in_pools, random};
 
 fn layer(inputs: usize, outputs: usize, kernel: usize, stride: usize) -> Layer {
@@ -138,16 +138,13 @@ fn plainly(
         Moments { mean: numbers.mean.to_vec(), variance: numbers.variance.to_vec() }
     };
     let mut out = vec![0.0; raw.len()];
-    norm::normalise(
-        &raw,
-        output.channels,
-        &moments,
-        layer.epsilon,
-        numbers.gamma,
-        numbers.beta,
-        layer.activation,
-        &mut out,
-    );
+    let norm = Norm {
+        moments: &moments,
+        epsilon: layer.epsilon,
+        gamma: numbers.gamma,
+        beta: numbers.beta,
+    };
+    norm::normalise(&raw, output.channels, &norm, layer.activation, &mut out);
     (output, out)
 }
 

@@ -7,7 +7,7 @@ use super::{
     pooled,
 };
 use crate::buffers::{self, Buffer};
-use crate::conv;
+use crate::conv::{self, ConvShape};
 use crate::depthwise::{self, Epilogue};
 use crate::elementwise::add_assign;
 use crate::norm::{self, Activation, Moments, Norm, NormGradients};
@@ -223,16 +223,7 @@ impl Walk<'_> {
                 activation,
                 &mut output.values,
             ),
-            None => norm::normalise(
-                &tape.raw,
-                channels,
-                norm.moments,
-                norm.epsilon,
-                norm.gamma,
-                norm.beta,
-                activation,
-                &mut output.values,
-            ),
+            None => norm::normalise(&tape.raw, channels, &norm, activation, &mut output.values),
         }
         output
     }
@@ -240,22 +231,15 @@ impl Walk<'_> {
 
 /// The layer's input with zeros where the convolution does not know them, and the convolution.
 fn prepared(layer: &Layer, input: &Arc<Map>) -> (Arc<Map>, Convolution) {
-    let shape = input.shape;
-    if layer.depthwise {
-        return (Arc::clone(input), Convolution::Depthwise(layer.depthwise(shape)));
+    let convolution = layer.convolution(input.shape);
+    match (convolution, layer.uneven_zeros(input.shape)) {
+        (Convolution::Full(ConvShape { height, width, .. }), Some(zeros)) => {
+            let mut padded = Map::new(MapShape { height, width, ..input.shape });
+            pad(input.shape, &input.values, zeros, &mut padded.values);
+            (Arc::new(padded), convolution)
+        }
+        _ => (Arc::clone(input), convolution),
     }
-    let Some(zeros) = layer.uneven_zeros(shape) else {
-        let padding = layer.zeros(shape.height).0;
-        return (Arc::clone(input), Convolution::Full(layer.conv(shape, padding)));
-    };
-    let mut padded = Map::new(MapShape {
-        height: shape.height + zeros[0].0 + zeros[0].1,
-        width: shape.width + zeros[1].0 + zeros[1].1,
-        ..shape
-    });
-    pad(shape, &input.values, zeros, &mut padded.values);
-    let convolution = Convolution::Full(layer.conv(padded.shape, 0));
-    (Arc::new(padded), convolution)
 }
 
 impl LayerTape {

@@ -101,10 +101,9 @@ fn results_and_gradients_agree_with_differences_in_f64() {
             let beta: Vec<f32> = random(channels, 7).iter().map(|b| 0.1 * b).collect();
             let moments = moments(&x, channels);
             let (mut out, mut dx) = (vec![f32::NAN; x.len()], vec![f32::NAN; x.len()]);
-            normalise(&x, channels, &moments, EPSILON, &gamma, &beta, activation, &mut out);
-            let gradients = normalise_backward(
-                &x, channels, &moments, EPSILON, &gamma, &beta, activation, &dout, &mut dx,
-            );
+            let norm = Norm { moments: &moments, epsilon: EPSILON, gamma: &gamma, beta: &beta };
+            normalise(&x, channels, &norm, activation, &mut out);
+            let gradients = normalise_backward(&x, channels, &norm, activation, &dout, &mut dx);
             for channel in 0..channels {
                 let mut exact = Channel {
                     x: column(&x, channels, channel),
@@ -138,7 +137,8 @@ fn values_that_are_not_numbers_stay_in_their_channel() {
     assert!(found.mean[0].is_nan() && (found.mean[1] - 2.0).abs() < 1e-6, "{found:?}");
     let mut out = [0.0; 4];
     for activation in [Activation::Relu, Activation::Relu6] {
-        normalise(&x, 2, &found, EPSILON, &[1.0; 2], &[0.0; 2], activation, &mut out);
+        let norm = Norm { moments: &found, epsilon: EPSILON, gamma: &[1.0; 2], beta: &[0.0; 2] };
+        normalise(&x, 2, &norm, activation, &mut out);
         assert!(out[0].is_nan() && out[2].is_nan() && out[3] > 0.9, "{out:?}");
     }
 }
@@ -149,16 +149,14 @@ fn relu6_cuts_off_at_both_ends_and_so_does_its_gradient() {
     let x = [-1.0, 0.0, 0.5, 5.5, 6.0, 7.0, f32::INFINITY, f32::NEG_INFINITY];
     let moments = Moments { mean: vec![0.0], variance: vec![1.0] };
     let mut out = [f32::NAN; 8];
-    normalise(&x, 1, &moments, 0.0, &[1.0], &[0.0], Activation::Relu6, &mut out);
+    let norm = Norm { moments: &moments, epsilon: 0.0, gamma: &[1.0], beta: &[0.0] };
+    normalise(&x, 1, &norm, Activation::Relu6, &mut out);
     assert_close(&out, &[0.0, 0.0, 0.5, 5.5, 6.0, 6.0, 6.0, 0.0].map(Sum::exact));
     let (finite, mut dx) = (&x[..6], [f32::NAN; 6]);
     let gradients = normalise_backward(
         finite,
         1,
-        &moments,
-        0.0,
-        &[1.0],
-        &[0.0],
+        &norm,
         Activation::Relu6,
         &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0],
         &mut dx,
