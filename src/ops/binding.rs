@@ -350,7 +350,7 @@ impl Fused for Flex {
         let (x, gamma, beta) = (Dense::new(x), Dense::new(gamma), Dense::new(beta));
         let dims: [usize; 4] = x.dims();
         let mut y = vec![0.0; x.values().len()];
-        let norm = norm_of(&moments, &mode, &gamma, &beta);
+        let norm = norm_of(&moments, mode, &gamma, &beta);
         norm::normalise(x.values(), dims[3], &norm, mode.activation, &mut y);
         tensor(y, &dims)
     }
@@ -416,7 +416,7 @@ fn features_of(tape: &Tape) -> FlexTensor {
 
 fn norm_of<'a>(
     moments: &'a Moments,
-    mode: &NormMode,
+    mode: NormMode,
     gamma: &'a Dense,
     beta: &'a Dense,
 ) -> Norm<'a> {
@@ -488,7 +488,7 @@ impl FusedGradients for Flex {
         let (gamma, beta) = (Dense::new(gamma), Dense::new(beta));
         let dims: [usize; 4] = x.dims();
         let mut dx = vec![0.0; x.values().len()];
-        let norm = norm_of(moments, &mode, &gamma, &beta);
+        let norm = norm_of(moments, mode, &gamma, &beta);
         let (x, dy) = (x.values(), dy.values());
         let gradients = norm::normalise_backward(x, dims[3], &norm, mode.activation, dy, &mut dx);
         [tensor(dx, &dims), tensor(gradients.gamma, &[dims[3]]), tensor(gradients.beta, &[dims[3]])]

@@ -79,14 +79,12 @@ multiversion! {
             let mut start = 0;
             while start < columns {
                 let from = &from[input * row + start..];
-                let half = [
-                    spread_kernel([0, 3, 6].map(|number| lane_at(from, number * tap))),
-                    spread_kernel([1, 4, 7].map(|number| lane_at(from, number * tap))),
-                    spread_kernel([2, 5, 8].map(|number| lane_at(from, number * tap))),
-                ];
+                let left = spread_kernel([0, 3, 6].map(|number| lane_at(from, number * tap)));
+                let middle = spread_kernel([1, 4, 7].map(|number| lane_at(from, number * tap)));
+                let right = spread_kernel([2, 5, 8].map(|number| lane_at(from, number * tap)));
                 let to = &mut to[input * width + start..];
                 for row in 0..SIDE {
-                    let spread = spread_kernel([&half[0][row].0, &half[1][row].0, &half[2][row].0]);
+                    let spread = spread_kernel([&left[row].0, &middle[row].0, &right[row].0]);
                     for (column, lane) in spread.iter().enumerate() {
                         *lane_of(to, (row * SIDE + column) * step) = lane.0;
                     }
@@ -215,9 +213,7 @@ multiversion! {
                     }
                     let to = lane_of(to.row_mut(place), first + start);
                     if write == Write::Accumulate {
-                        for i in 0..LANES {
-                            to[i] += lane.0[i];
-                        }
+                        to.iter_mut().zip(&lane.0).for_each(|(to, value)| *to += value);
                     } else {
                         *to = lane.0;
                     }
