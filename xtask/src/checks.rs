@@ -25,6 +25,23 @@ const NEXTEST: Step = Step::new(&["cargo", "nextest", "run", "--workspace"]);
 const CARGO_TEST: Step =
     Step::new(&["cargo", "test", "--workspace", "--lib", "--bins", "--tests", "--examples"]);
 
+/// The kernels' tests with ARM's instructions, under emulation.
+const ARM: Step = Step {
+    variables: &[
+        ("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", "aarch64-linux-gnu-gcc"),
+        ("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER", "qemu-aarch64 -L /usr/aarch64-linux-gnu"),
+    ],
+    words: &[
+        "cargo",
+        "test",
+        "--target",
+        "aarch64-unknown-linux-gnu",
+        "-p",
+        "looksee-kernels",
+        "--lib",
+    ],
+};
+
 const fn kernels<'a>(variables: &'a [(&'a str, &'a str)]) -> Step<'a> {
     Step { variables, words: &["cargo", "test", "--quiet", "-p", "looksee-kernels", "--lib"] }
 }
@@ -41,6 +58,21 @@ pub(crate) fn test(root: &Path) -> Result<()> {
     tidy_step(root)?;
     in_order(root, &[FORMAT, LINT, DOCUMENT, DOCUMENTED_EXAMPLES])?;
     in_order(root, &[KERNELS[0], KERNELS[1], if nextest { NEXTEST } else { CARGO_TEST }])
+}
+
+/// The kernels' tests as an ARM processor would run them.
+pub(crate) fn arm(root: &Path) -> Result<()> {
+    for (program, package) in
+        [("qemu-aarch64", "qemu-user"), ("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu")]
+    {
+        if !Step::new(&[program, "--version"]).succeeds(root) {
+            return Err(format!(
+                "`{program}` is missing; Debian has it as {package} (and libc6-dev-arm64-cross), \
+                 and `rustup target add aarch64-unknown-linux-gnu` is needed too"
+            ));
+        }
+    }
+    in_order(root, &[ARM])
 }
 
 fn tidy_step(root: &Path) -> Result<()> {

@@ -1,5 +1,5 @@
 //! What developers and CI run, one command an intention: `cargo xtask check`, `test`, `demo`,
-//! `bench`, `tidy`, `fixtures`.
+//! `bench`, `arm`, `tidy`, `fixtures`.
 //!
 //! Each command is a list of ordinary commands that are printed before they run, so that any of
 //! them can be repeated by hand. CI calls the same list (`.ci/run`): what passes here passes there.
@@ -25,6 +25,7 @@ usage: cargo xtask COMMAND
                   `bench --help` lists the options (needs Python)
   bench train|embed|gru|conv
                   how fast looksee learns and embeds; Python is needed for --peers alone
+  arm             the kernels' tests with the instructions of an ARM processor, under emulation
   tidy            the rules of ARCHITECTURE.md and CONTRIBUTING.md that no compiler checks
   fixtures        makes the reference numbers in testdata/ again (needs Python)
 ";
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         ["bench", rest @ ..] => bench::run(&root, rest),
+        ["arm"] => checks::arm(&root),
         ["tidy"] => tidy::run(&root),
         ["fixtures"] => fixtures::run(&root),
         ["help" | "--help" | "-h"] => {
