@@ -135,8 +135,19 @@ fn copy_whole(from: &[f32], to: &mut [f32]) {
 /// [`pack`] of a whole matrix on all threads.
 pub(crate) fn pack_on_all(from: &[f32], depth: usize, columns: usize, to: &mut [f32]) {
     assert_eq!(from.len(), depth * columns, "values of a {depth} x {columns} matrix");
+    pack_part_on_all(from, depth, columns, columns, to);
+}
+
+/// [`pack`] on all threads.
+pub(crate) fn pack_part_on_all(
+    from: &[f32],
+    depth: usize,
+    columns: usize,
+    stride: usize,
+    to: &mut [f32],
+) {
     in_shares(depth, columns, to, |share, to| {
-        pack(&from[share.start.min(from.len())..], depth, share.len(), columns, to);
+        pack(&from[share.start.min(from.len())..], depth, share.len(), stride, to);
     });
 }
 
