@@ -15,7 +15,6 @@
 //! overlaps its neighbour.
 
 mod kernel;
-mod lanes;
 mod reach;
 
 use crate::norm::Activation;

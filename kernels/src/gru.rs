@@ -13,20 +13,21 @@
 //! sequences come first: those still running at a step are its first rows, and no time goes into
 //! padding.
 //!
-//! The weights are packed once a pass. The products of a step's inputs and of its states are summed
-//! in the same registers, so that the inputs' product is never written to memory. Four values a
-//! state are, side by side: `x W_n`, the sums for r and z, `h U_n`. The gates take their place,
-//! and in the backward pass the gates' gradients in the order n, r, z, r * n: the first three
-//! belong to the input's weights, the last three to the state's.
-
-mod packed;
+//! The weights are packed once a pass: with the few dozen rows of a step, laying them out anew each
+//! time would be much of the work. Four values a state are written side by side: `x W_n`, the sums
+//! for r and z, `h U_n`. The gates take their place, and in the backward pass the gates' gradients
+//! in the order n, r, z, r * n: the first three belong to the input's weights, the last three to
+//! the state's.
 
 use crate::activate::{sigmoid, tanh};
 use crate::buffers::Buffer;
-use crate::parallel::{piece_len, threads};
+use crate::matmul::Write;
+use crate::panels::{
+    Block, Left, Panels, multiply, pack, pack_part_on_all, pack_transposed, panel_width, panels_len,
+};
+use crate::parallel::{piece_len, pieces, threads};
 use crate::pool;
-use crate::simd::{SimdLevel, multiversion, simd_level};
-use packed::{Left, Packed, Products, Write, panel_columns};
+use crate::simd::multiversion;
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -114,7 +115,7 @@ pub fn forward(
     weights: &GruWeights,
     out: &mut [f32],
 ) {
-    Layer::new(simd_level(), shape, lengths, x, weights).forward(lengths, x, out);
+    Layer::new(shape, lengths, x, weights).forward(lengths, x, out);
 }
 
 /// Like [`forward`], and keeps what [`backward`] needs.
@@ -128,7 +129,7 @@ pub fn forward_keeping(
     weights: &GruWeights,
     out: &mut [f32],
 ) -> Kept {
-    Layer::new(simd_level(), shape, lengths, x, weights).forward_keeping(lengths, x, out)
+    Layer::new(shape, lengths, x, weights).forward_keeping(lengths, x, out)
 }
 
 /// The gradients of [`forward_keeping`], from the gradient `dout` `[n, len, hidden]` of its result;
@@ -136,8 +137,25 @@ pub fn forward_keeping(
 ///
 /// # Panics
 /// When a length does not follow from the shape, or `kept` is of another shape.
-pub fn backward(shape: &GruShape, weights: &GruWeights, kept: Kept, dout: &[f32]) -> GruGradients {
-    backward_at(simd_level(), shape, weights, kept, dout)
+pub fn backward(
+    shape: &GruShape,
+    weights: &GruWeights,
+    mut kept: Kept,
+    dout: &[f32],
+) -> GruGradients {
+    let GruShape { n, len, inputs, hidden, .. } = *shape;
+    check_weights(shape, weights);
+    assert_eq!(dout.len(), n * len * hidden, "gradients of the states of {shape:?}");
+    let mut dx = vec![0.0; n * len * inputs];
+    let back = Back {
+        shape: *shape,
+        input: Packed::of_transpose(weights.input, 3 * hidden, inputs),
+        hidden: Packed::of_transpose(weights.hidden, 3 * hidden, hidden),
+        dout,
+    };
+    let rows = deal_rows(kept.teams.iter().map(|kept| &kept.team), &mut dx, len * inputs);
+    kept.teams.par_iter_mut().zip(rows).for_each(|(kept, mut dx)| back.run(kept, &mut dx));
+    sum_weights(shape, &kept, dx)
 }
 
 /// The largest value of each channel over the valid steps of each sequence: `x`
@@ -276,13 +294,38 @@ fn deal_rows<'a, 't>(
     teams.map(|team| team.sequences.iter().map(&mut take).collect()).collect()
 }
 
-/// The layer, packed for the forward pass.
-struct Layer {
-    shape: GruShape,
-    // For n (of the input), r, z and n (of the state): what makes this fourth of a row of gates.
-    input: [Option<Packed>; 4],
-    hidden: [Option<Packed>; 4],
-    bias: Vec<f32>,
+/// Weights in panels.
+struct Packed {
+    panels: Vec<f32>,
+    depth: usize,
+    columns: usize,
+}
+
+impl Packed {
+    /// The columns of a matrix `[depth, per_row]` from `first` on.
+    fn of_columns(
+        values: &[f32],
+        depth: usize,
+        per_row: usize,
+        first: usize,
+        columns: usize,
+    ) -> Self {
+        let mut panels = vec![0.0; panels_len(depth, columns)];
+        let values = &values[first.min(values.len())..];
+        pack_part_on_all(values, depth, columns, per_row, &mut panels);
+        Self { panels, depth, columns }
+    }
+
+    /// The transpose of a matrix `[columns, depth]`.
+    fn of_transpose(values: &[f32], depth: usize, columns: usize) -> Self {
+        let mut panels = vec![0.0; panels_len(depth, columns)];
+        pack_transposed(&[values], depth, columns, &mut panels);
+        Self { panels, depth, columns }
+    }
+
+    fn panels(&self) -> Panels<'_> {
+        Panels::new(&self.panels, self.depth, self.columns)
+    }
 }
 
 /// The part of a weight row, r, z or n, that makes each fourth of a row of gates: of the input's
@@ -290,23 +333,27 @@ struct Layer {
 const SOURCES: [(Option<usize>, Option<usize>); 4] =
     [(Some(2), None), (Some(0), Some(0)), (Some(1), Some(1)), (None, Some(2))];
 
+/// The layer, packed for the forward pass.
+struct Layer {
+    shape: GruShape,
+    // The parts of the weights for r and z, and that for n.
+    input: [Packed; 2],
+    hidden: [Packed; 2],
+    // What is added to each fourth of a row of gates.
+    bias: Vec<f32>,
+}
+
 impl Layer {
-    fn new(
-        level: SimdLevel,
-        shape: &GruShape,
-        lengths: &[u32],
-        x: &[f32],
-        weights: &GruWeights,
-    ) -> Self {
+    fn new(shape: &GruShape, lengths: &[u32], x: &[f32], weights: &GruWeights) -> Self {
         let GruShape { n, len, inputs, hidden, .. } = *shape;
         check_weights(shape, weights);
         assert_eq!(lengths.len(), n, "lengths of {shape:?}");
         assert_eq!(x.len(), n * len * inputs, "inputs of {shape:?}");
         check_lengths(len, lengths);
-        let pack = |values: &[f32], terms: usize, part: Option<usize>| {
-            let start = part? * hidden;
-            let value = |term: usize, column: usize| values[term * 3 * hidden + start + column];
-            Some(Packed::new(level, terms, hidden, value))
+        let pack = |values: &[f32], depth: usize| {
+            [(0, 2 * hidden), (2 * hidden, hidden)].map(|(first, columns)| {
+                Packed::of_columns(values, depth, 3 * hidden, first, columns)
+            })
         };
         let bias = SOURCES.iter().flat_map(|&(input, state)| {
             let part = |bias: &'_ [f32], part: Option<usize>, at: usize| {
@@ -318,8 +365,8 @@ impl Layer {
         });
         Self {
             shape: *shape,
-            input: SOURCES.map(|(part, _)| pack(weights.input, inputs, part)),
-            hidden: SOURCES.map(|(_, part)| pack(weights.hidden, hidden, part)),
+            input: pack(weights.input, inputs),
+            hidden: pack(weights.hidden, hidden),
             bias: bias.collect(),
         }
     }
@@ -405,14 +452,19 @@ impl Layer {
     ) {
         let GruShape { inputs, hidden, direction, .. } = self.shape;
         let rows = gates.len() / (4 * hidden);
-        let x = Left { values: x, per_row: inputs, per_term: 1 };
-        let state = Left { values: states, per_row: hidden, per_term: 1 };
-        for (part, (of_x, of_state)) in self.input.iter().zip(&self.hidden).enumerate() {
-            let of_x = of_x.as_ref().map(|weights| (x, weights));
-            let of_state = of_state.as_ref().map(|weights| (state, weights));
-            let parts: Vec<_> = of_x.into_iter().chain(of_state).collect();
-            let (out, write) = (&mut gates[part * hidden..], Write::Overwrite);
-            Products { parts: &parts, rows, out, per_row: 4 * hidden, write }.run();
+        let x = Left::rows(x, rows, inputs, inputs);
+        let state = Left::rows(states, rows, hidden, hidden);
+        let ([input_rz, input_n], [state_rz, state_n]) = (&self.input, &self.hidden);
+        for (left, right, fourth, write) in [
+            (&x, input_n, 0, Write::Overwrite),
+            (&x, input_rz, 1, Write::Overwrite),
+            (&state, state_rz, 1, Write::Accumulate),
+            (&state, state_n, 3, Write::Overwrite),
+        ] {
+            let (depths, columns) = (0..right.depth, 0..right.columns);
+            let out = &mut gates[fourth * hidden..];
+            let mut out = Block::new(out, rows, right.columns, 4 * hidden);
+            multiply(left, &right.panels(), depths, columns, &mut out, write);
         }
         for row in 0..rows {
             let position = team.position(direction, row, step);
@@ -452,38 +504,10 @@ fn check_weights(shape: &GruShape, weights: &GruWeights) {
 /// The layer, packed for the backward pass.
 struct Back<'a> {
     shape: GruShape,
-    // Transposed: [3 * hidden, inputs] in the order n, r, z, and [3 * hidden, hidden] in the order
-    // r, z, n.
+    // Transposed: [3 * hidden, inputs] and [3 * hidden, hidden], both in the order r, z, n.
     input: Packed,
     hidden: Packed,
     dout: &'a [f32],
-}
-
-fn backward_at(
-    level: SimdLevel,
-    shape: &GruShape,
-    weights: &GruWeights,
-    mut kept: Kept,
-    dout: &[f32],
-) -> GruGradients {
-    let GruShape { n, len, inputs, hidden, .. } = *shape;
-    check_weights(shape, weights);
-    assert_eq!(dout.len(), n * len * hidden, "gradients of the states of {shape:?}");
-    let gates = 3 * hidden;
-    let mut dx = vec![0.0; n * len * inputs];
-    let back = Back {
-        shape: *shape,
-        input: Packed::new(level, gates, inputs, |term, input| {
-            weights.input[input * gates + (term + 2 * hidden) % gates]
-        }),
-        hidden: Packed::new(level, gates, hidden, |term, state| {
-            weights.hidden[state * gates + term]
-        }),
-        dout,
-    };
-    let rows = deal_rows(kept.teams.iter().map(|kept| &kept.team), &mut dx, len * inputs);
-    kept.teams.par_iter_mut().zip(rows).for_each(|(kept, mut dx)| back.run(kept, &mut dx));
-    sum_weights(level, shape, &kept, dx)
 }
 
 impl Back<'_> {
@@ -506,11 +530,12 @@ impl Back<'_> {
                 );
             }
             if step > 0 {
-                let values = &gates[(rows.start * 4 + 1) * hidden..];
-                let left = Left { values, per_row: 4 * hidden, per_term: 1 };
-                let (parts, write) = ([(left, &self.hidden)], Write::Accumulate);
-                let (rows, out) = (rows.len(), &mut carried[..]);
-                Products { parts: &parts, rows, out, per_row: hidden, write }.run();
+                // Those of r, z and r * n lie side by side.
+                let (values, count) = (&gates[(rows.start * 4 + 1) * hidden..], rows.len());
+                let left = Left::rows(values, count, 3 * hidden, 4 * hidden);
+                let mut out = Block::new(&mut carried, count, hidden, hidden);
+                let (depths, panels) = (0..3 * hidden, self.hidden.panels());
+                multiply(&left, &panels, depths, 0..hidden, &mut out, Write::Accumulate);
             }
         }
         self.input_gradients(team, &steps, gates, dx);
@@ -529,9 +554,15 @@ impl Back<'_> {
             return;
         }
         let mut products = vec![0.0; rows * inputs];
-        let left = Left { values: gates, per_row: 4 * hidden, per_term: 1 };
-        let (parts, write) = ([(left, &self.input)], Write::Overwrite);
-        Products { parts: &parts, rows, out: &mut products, per_row: inputs, write }.run();
+        let mut out = Block::new(&mut products, rows, inputs, inputs);
+        // Of the gates n comes first, of the weights last.
+        for (first, depths, write) in [
+            (hidden, 0..2 * hidden, Write::Overwrite),
+            (0, 2 * hidden..3 * hidden, Write::Accumulate),
+        ] {
+            let left = Left::rows(&gates[first..], rows, depths.len(), 4 * hidden);
+            multiply(&left, &self.input.panels(), depths, 0..inputs, &mut out, write);
+        }
         for (step, rows) in steps.iter().enumerate() {
             for (row, at) in rows.clone().enumerate() {
                 let position = team.position(direction, row, step);
@@ -552,15 +583,15 @@ struct PanelSums {
 }
 
 /// The gradients of all parameters, when `kept` holds those of the gates.
-fn sum_weights(level: SimdLevel, shape: &GruShape, kept: &Kept, x: Vec<f32>) -> GruGradients {
+fn sum_weights(shape: &GruShape, kept: &Kept, x: Vec<f32>) -> GruGradients {
     let GruShape { inputs, hidden, .. } = *shape;
-    let width = piece_len(hidden, hidden.div_ceil(panel_columns(level)), 1);
+    let width = piece_len(hidden, hidden.div_ceil(panel_width()), 1);
     let panels: Vec<Range<usize>> = (0..4)
-        .flat_map(|part| crate::parallel::pieces(hidden, width).map(move |columns| (part, columns)))
+        .flat_map(|part| pieces(hidden, width).map(move |columns| (part, columns)))
         .map(|(part, columns)| part * hidden + columns.start..part * hidden + columns.end)
         .collect();
     let sums: Vec<PanelSums> =
-        panels.into_par_iter().map(|columns| sum_panel(level, shape, kept, columns)).collect();
+        panels.into_par_iter().map(|columns| sum_panel(shape, kept, columns)).collect();
     let gates = 3 * hidden;
     let mut total = GruGradients {
         x,
@@ -590,7 +621,7 @@ fn put_columns(from: &[f32], to: &mut [f32], per_row: usize, column: usize, coun
     }
 }
 
-fn sum_panel(level: SimdLevel, shape: &GruShape, kept: &Kept, columns: Range<usize>) -> PanelSums {
+fn sum_panel(shape: &GruShape, kept: &Kept, columns: Range<usize>) -> PanelSums {
     let GruShape { inputs, hidden, .. } = *shape;
     let (of_input, of_state) = SOURCES[columns.start / hidden];
     let count = columns.len();
@@ -600,25 +631,38 @@ fn sum_panel(level: SimdLevel, shape: &GruShape, kept: &Kept, columns: Range<usi
         hidden: vec![0.0; of_state.map_or(0, |_| hidden * count)],
         bias: vec![0.0; count],
     };
-    let mut panel = Packed::room(level, CHUNK_ROWS);
+    let mut panel = vec![0.0; panels_len(CHUNK_ROWS, count)];
     for kept in &kept.teams {
-        for (chunk, rows) in kept.gates.chunks(CHUNK_ROWS * 4 * hidden).enumerate() {
-            panel.take(rows, 4 * hidden, sums.columns.clone());
-            panel.add_columns(&mut sums.bias);
-            let start = chunk * CHUNK_ROWS;
-            add_to(&kept.x[start * inputs..], inputs, &panel, count, &mut sums.input);
-            add_to(&kept.before[start * hidden..], hidden, &panel, count, &mut sums.hidden);
+        for (chunk, gates) in kept.gates.chunks(CHUNK_ROWS * 4 * hidden).enumerate() {
+            let (start, rows) = (chunk * CHUNK_ROWS, gates.len() / (4 * hidden));
+            let panel = &mut panel[..panels_len(rows, count)];
+            pack(&gates[sums.columns.start..], rows, count, 4 * hidden, panel);
+            add_rows(panel, &mut sums.bias);
+            let panel = Panels::new(panel, rows, count);
+            add_to(&kept.x[start * inputs..], rows, &panel, count, &mut sums.input);
+            add_to(&kept.before[start * hidden..], rows, &panel, count, &mut sums.hidden);
         }
     }
     sums
 }
 
-/// `sums += values' panel`, `values` `[rows of the panel, size]`, `sums` `[size, columns]` or empty.
-fn add_to(values: &[f32], size: usize, panel: &Packed, columns: usize, sums: &mut [f32]) {
+/// Adds the rows of a panel to `sums` `[columns]`.
+fn add_rows(panel: &[f32], sums: &mut [f32]) {
+    for row in panel.chunks_exact(panel_width()) {
+        for (sum, &value) in sums.iter_mut().zip(row) {
+            *sum += value;
+        }
+    }
+}
+
+/// `sums += values' panel`: `values` `[rows, size]`, `panel` `[rows, columns]`, `sums`
+/// `[size, columns]` or empty.
+fn add_to(values: &[f32], rows: usize, panel: &Panels, columns: usize, sums: &mut [f32]) {
     if !sums.is_empty() {
-        let parts = [(Left { values, per_row: 1, per_term: size }, panel)];
-        let write = Write::Accumulate;
-        Products { parts: &parts, rows: size, out: sums, per_row: columns, write }.run();
+        let size = sums.len() / columns;
+        let left = Left::rows(values, rows, size, size).transposed();
+        let mut out = Block::new(sums, size, columns, columns);
+        multiply(&left, panel, 0..rows, 0..columns, &mut out, Write::Accumulate);
     }
 }
 

@@ -35,6 +35,7 @@ pub mod conv;
 pub mod depthwise;
 pub mod elementwise;
 pub mod gru;
+mod lanes;
 pub mod mapped;
 pub mod matmul;
 pub mod nearest;

@@ -7,7 +7,7 @@
 //! is that either the values of a row or those of a column lie next to each other.
 //!
 //! A tile of the result stays in registers for the whole depth: 12 rows by 32 columns with AVX-512,
-//! 6 by 16 with AVX2. On the processors measured this is the peak of the multiply-add units
+//! 6 by 16 with AVX2 and NEON. On the processors measured this is the peak of the multiply-add units
 //! (docs/performance.md).
 //!
 //! The order of a sum depends on the depth alone: neither the number of threads nor the cut into
@@ -15,10 +15,11 @@
 
 mod kernel;
 
+use crate::lanes::{Lanes, on_lanes};
 use crate::matmul::Write;
 use crate::parallel::{piece_len, pieces, threads};
 use crate::simd::{SimdLevel, simd_level};
-use kernel::{TILE_ROWS, run_tile, turn_square};
+use kernel::{Tile, tile_rows, turn_square};
 use rayon::prelude::*;
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -28,15 +29,6 @@ pub(crate) fn panel_width() -> usize {
     match simd_level() {
         SimdLevel::Avx512 => 32,
         SimdLevel::Avx2 | SimdLevel::Neon | SimdLevel::Portable => 16,
-    }
-}
-
-/// Rows of the largest tile at the level in use.
-pub(crate) fn tile_rows() -> usize {
-    match simd_level() {
-        SimdLevel::Avx512 => TILE_ROWS,
-        SimdLevel::Avx2 => 6,
-        SimdLevel::Neon | SimdLevel::Portable => 2,
     }
 }
 
@@ -143,8 +135,19 @@ fn copy_whole(from: &[f32], to: &mut [f32]) {
 /// [`pack`] of a whole matrix on all threads.
 pub(crate) fn pack_on_all(from: &[f32], depth: usize, columns: usize, to: &mut [f32]) {
     assert_eq!(from.len(), depth * columns, "values of a {depth} x {columns} matrix");
+    pack_part_on_all(from, depth, columns, columns, to);
+}
+
+/// [`pack`] on all threads.
+pub(crate) fn pack_part_on_all(
+    from: &[f32],
+    depth: usize,
+    columns: usize,
+    stride: usize,
+    to: &mut [f32],
+) {
     in_shares(depth, columns, to, |share, to| {
-        pack(&from[share.start.min(from.len())..], depth, share.len(), columns, to);
+        pack(&from[share.start.min(from.len())..], depth, share.len(), stride, to);
     });
 }
 
@@ -388,7 +391,6 @@ pub(crate) fn multiply(
     out: &mut Block,
     write: Write,
 ) {
-    let width = panel_width();
     assert_eq!(left.rows, out.rows.len(), "rows of left matrix and result");
     assert_eq!(left.depth, depths.len(), "depth of left and right matrix");
     assert!(
@@ -396,31 +398,57 @@ pub(crate) fn multiply(
         "a part of the right matrix"
     );
     assert_eq!(columns.len(), out.columns.len(), "columns of right matrix and result");
-    assert!(columns.start.is_multiple_of(width), "columns start at a panel");
-    let tiles = left.rows.div_ceil(tile_rows()).max(1);
-    for first in columns.clone().step_by(width) {
-        let panel = (first / width * right.depth + depths.start) * width;
-        let panel = &right.values[panel..panel + depths.len() * width];
-        let count = width.min(columns.end - first);
-        for tile in 0..tiles {
-            // Tiles of nearly equal height: a last one of a row or two would wait for itself.
-            let rows = tile * left.rows / tiles..(tile + 1) * left.rows / tiles;
-            let at = rows.start * out.stride + first - columns.start;
-            // SAFETY: `rows` lies in `left` and in `out`, whose sizes are checked above and in
-            // their constructors; `panel` is `depths.len()` rows of `width`; `count` columns from
-            // `first` on lie in `out`; the level is one of this processor.
-            unsafe {
-                run_tile(
-                    rows.len(),
-                    depths.len(),
-                    left.values.as_ptr().wrapping_add(rows.start * left.row_stride),
-                    (left.row_stride, left.depth_stride),
-                    panel.as_ptr(),
-                    out.start.add(at),
-                    out.stride,
+    assert!(columns.start.is_multiple_of(panel_width()), "columns start at a panel");
+    run(simd_level(), Product { left, right, depths, columns, out, write });
+}
+
+/// [`multiply`] with sizes that fit, for any vectors.
+struct Product<'a, 'out> {
+    left: &'a Left<'a>,
+    right: &'a Panels<'a>,
+    depths: Range<usize>,
+    columns: Range<usize>,
+    out: &'a mut Block<'out>,
+    write: Write,
+}
+
+on_lanes! {
+    fn run<L>(lanes, product: Product) {
+        product.run(lanes);
+    }
+}
+
+impl Product<'_, '_> {
+    /// All panels, and for each all rows in tiles.
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) {
+        let Self { left, right, depths, columns, out, write } = self;
+        let width = 2 * L::COUNT;
+        assert_eq!(width, panel_width(), "vectors of the level in use");
+        let tiles = left.rows.div_ceil(tile_rows::<L>()).max(1);
+        for first in columns.clone().step_by(width) {
+            let panel = (first / width * right.depth + depths.start) * width;
+            let panel = &right.values[panel..panel + depths.len() * width];
+            let count = width.min(columns.end - first);
+            for tile in 0..tiles {
+                // Tiles of nearly equal height: a last one of a row or two would wait for itself.
+                let rows = tile * left.rows / tiles..(tile + 1) * left.rows / tiles;
+                let at = rows.start * out.stride + first - columns.start;
+                let tile = Tile {
+                    rows: rows.len(),
+                    depth: depths.len(),
+                    a: left.values.as_ptr().wrapping_add(rows.start * left.row_stride),
+                    strides: (left.row_stride, left.depth_stride),
+                    b: panel.as_ptr(),
+                    c: out.start.wrapping_add(at),
+                    c_stride: out.stride,
                     count,
-                    write == Write::Accumulate,
-                );
+                    accumulate: write == Write::Accumulate,
+                };
+                // SAFETY: `rows` lies in `left` and in `out`, whose sizes `multiply` and their
+                // constructors check; `panel` is `depths.len()` rows of two vectors; `count`
+                // columns from `first` on lie in `out`.
+                unsafe { tile.run(lanes) }
             }
         }
     }

@@ -2,9 +2,9 @@
 //!
 //! One program serves every processor: a hot loop is compiled several times, and the version is
 //! picked once a block by [`simd_level`]. Loops that a compiler vectorises well are written once,
-//! in plain Rust, and multiplied by the `multiversion!` macro of this module; only [`crate::scan`]
-//! and [`crate::gru`] have intrinsics. Plain loops use no fused multiply-add, so their results are the same bytes at
-//! every level.
+//! in plain Rust, and multiplied by the `multiversion!` macro of this module. Plain loops use no
+//! fused multiply-add, so their results are the same bytes at every level. Loops that must keep
+//! vectors in registers are written over the vector operations of the private module `lanes`.
 
 use std::sync::OnceLock;
 

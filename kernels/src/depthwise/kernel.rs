@@ -1,8 +1,8 @@
 //! The inner loops: one row of outputs, and one row's share of the weights' gradient.
 
 use super::Epilogue;
-use super::lanes::{Lanes, Licence};
 use super::reach::Reach;
+use crate::lanes::{Lanes, MOST_LANES, Plain, on_lanes};
 use crate::norm::Activation;
 use crate::simd::SimdLevel;
 
@@ -43,57 +43,52 @@ impl Line<'_> {
 
 /// Writes the line's outputs into the row `y`; other values of the row stay.
 pub(super) fn write_line(level: SimdLevel, line: &Line, y: &mut [f32]) {
-    match Licence::new(level, line.channels) {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: the licence proves that the processor has the features.
-        Licence::Avx512(lanes) => unsafe { write_avx512(lanes, line, y) },
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: as above.
-        Licence::Avx2(lanes) => unsafe { write_avx2(lanes, line, y) },
-        Licence::Eight(lanes) => write(lanes, line, y),
-        Licence::Four(lanes) => write(lanes, line, y),
-        Licence::One(lanes) => write(lanes, line, y),
+    match Width::new(level, line.channels) {
+        Width::Level(level) => write_wide(level, line, y),
+        Width::Four(lanes) => write(lanes, line, y),
+        Width::One(lanes) => write(lanes, line, y),
     }
 }
 
 /// Adds the products of the line's inputs with `dy` `[count, channels]` to `sum`
 /// `[kernel, kernel, channels]`.
 pub(super) fn add_weight_sums(level: SimdLevel, line: &Line, dy: &[f32], sum: &mut [f32]) {
-    match Licence::new(level, line.channels) {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: the licence proves that the processor has the features.
-        Licence::Avx512(lanes) => unsafe { weigh_avx512(lanes, line, dy, sum) },
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: as above.
-        Licence::Avx2(lanes) => unsafe { weigh_avx2(lanes, line, dy, sum) },
-        Licence::Eight(lanes) => weigh(lanes, line, dy, sum),
-        Licence::Four(lanes) => weigh(lanes, line, dy, sum),
-        Licence::One(lanes) => weigh(lanes, line, dy, sum),
+    match Width::new(level, line.channels) {
+        Width::Level(level) => weigh_wide(level, line, dy, sum),
+        Width::Four(lanes) => weigh(lanes, line, dy, sum),
+        Width::One(lanes) => weigh(lanes, line, dy, sum),
     }
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")]
-fn write_avx512(lanes: super::lanes::Avx512, line: &Line, y: &mut [f32]) {
-    write(lanes, line, y);
+on_lanes! {
+    fn write_wide<L>(lanes, line: &Line, y: &mut [f32]) {
+        write(lanes, line, y);
+    }
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-fn write_avx2(lanes: super::lanes::Avx2, line: &Line, y: &mut [f32]) {
-    write(lanes, line, y);
+on_lanes! {
+    fn weigh_wide<L>(lanes, line: &Line, dy: &[f32], sum: &mut [f32]) {
+        weigh(lanes, line, dy, sum);
+    }
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")]
-fn weigh_avx512(lanes: super::lanes::Avx512, line: &Line, dy: &[f32], sum: &mut [f32]) {
-    weigh(lanes, line, dy, sum);
+/// The widest vectors that are not wider than a row of channels.
+enum Width {
+    /// Those of a level.
+    Level(SimdLevel),
+    Four(Plain<4>),
+    One(Plain<1>),
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-fn weigh_avx2(lanes: super::lanes::Avx2, line: &Line, dy: &[f32], sum: &mut [f32]) {
-    weigh(lanes, line, dy, sum);
+impl Width {
+    fn new(level: SimdLevel, channels: usize) -> Self {
+        match channels {
+            16.. => Self::Level(level),
+            8.. => Self::Level(level.min(SimdLevel::Avx2)),
+            4.. => Self::Four(Plain),
+            _ => Self::One(Plain),
+        }
+    }
 }
 
 /// The body for each of the first numbers, as a constant: loops that the compiler must not leave
@@ -400,7 +395,7 @@ fn weigh_all<L: Lanes>(lanes: L, line: &Line, dy: &[f32], sum: &mut [f32]) {
 /// Adds the lanes from `skip` on: those before it belong to the neighbour that is overlapped.
 #[inline(always)]
 fn add_to<L: Lanes>(lanes: L, vector: L::Vector, skip: usize, to: &mut [f32]) {
-    let mut values = [0.0; 16];
+    let mut values = [0.0; MOST_LANES];
     assert!(to.len() == L::COUNT && L::COUNT <= values.len());
     if skip == 0 {
         // SAFETY: `to` is one vector long.

@@ -110,15 +110,15 @@ impl Case {
     }
 
     /// States of both forward passes, which must be the same bytes, and all gradients.
-    fn run(&self, level: SimdLevel) -> (Vec<f32>, GruGradients) {
-        let layer = Layer::new(level, &self.shape, &self.lengths, &self.x, &self.weights());
+    fn run(&self) -> (Vec<f32>, GruGradients) {
+        let layer = Layer::new(&self.shape, &self.lengths, &self.x, &self.weights());
         let mut out = vec![f32::NAN; self.dout.len()];
         layer.forward(&self.lengths, &self.x, &mut out);
         let mut again = vec![f32::NAN; out.len()];
         let kept = layer.forward_keeping(&self.lengths, &self.x, &mut again);
         let bits = |values: &[f32]| values.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
         assert_eq!(bits(&out), bits(&again));
-        (out, backward_at(level, &self.shape, &self.weights(), kept, &self.dout))
+        (out, backward(&self.shape, &self.weights(), kept, &self.dout))
     }
 }
 
@@ -147,15 +147,13 @@ fn states_and_gradients_agree_with_f64_in_both_directions() {
                 oracle.slopes(&case.dout, |o| &mut o.hidden_bias),
             ];
             in_pools(|| {
-                for level in SimdLevel::available() {
-                    let (out, found) = case.run(level);
-                    assert_close(&out, &expected);
-                    assert_close(&found.x, &slopes[0]);
-                    assert_close(&found.input, &slopes[1]);
-                    assert_close(&found.input_bias, &slopes[2]);
-                    assert_close(&found.hidden, &slopes[3]);
-                    assert_close(&found.hidden_bias, &slopes[4]);
-                }
+                let (out, found) = case.run();
+                assert_close(&out, &expected);
+                assert_close(&found.x, &slopes[0]);
+                assert_close(&found.input, &slopes[1]);
+                assert_close(&found.input_bias, &slopes[2]);
+                assert_close(&found.hidden, &slopes[3]);
+                assert_close(&found.hidden_bias, &slopes[4]);
             });
         }
     }
@@ -184,16 +182,14 @@ fn a_layer_of_many_panels_and_chunks_agrees_with_f64() {
     let input = places.map(|at| slope(&|o, step| o.input[at] += step));
     let hidden = places.map(|at| slope(&|o, step| o.hidden[at + 111 * 34] += step));
     in_pools(|| {
-        for level in SimdLevel::available() {
-            let (out, found) = case.run(level);
-            assert_close(&out, &expected);
-            for (at, (input, hidden)) in places.iter().zip(input.iter().zip(hidden)) {
-                // Sums of some 120 terms of size 1.
-                let near = |found: f32, value: f64| (f64::from(found) - value).abs() < 3e-5;
-                assert!(near(found.input[*at], *input), "input {at} at {}", level.name());
-                let found = found.hidden[at + 111 * 34];
-                assert!(near(found, hidden), "hidden {at} at {}: {found}, {hidden}", level.name());
-            }
+        let (out, found) = case.run();
+        assert_close(&out, &expected);
+        for (at, (input, hidden)) in places.iter().zip(input.iter().zip(hidden)) {
+            // Sums of some 120 terms of size 1.
+            let near = |found: f32, value: f64| (f64::from(found) - value).abs() < 3e-5;
+            assert!(near(found.input[*at], *input), "input {at}: {}, {input}", found.input[*at]);
+            let found = found.hidden[at + 111 * 34];
+            assert!(near(found, hidden), "hidden {at}: {found}, {hidden}");
         }
     });
 }
@@ -204,7 +200,7 @@ fn what_stands_at_padding_changes_nothing() {
         let mut case = Case::new(&[1, 3], 3, 2, 2, Direction::Backward);
         case.x[2..6].fill(padding);
         case.dout[2..6].fill(padding);
-        case.run(simd_level())
+        case.run()
     };
     assert_eq!(run(0.0), run(f32::NAN));
 }
@@ -213,24 +209,22 @@ fn what_stands_at_padding_changes_nothing() {
 fn the_same_threads_give_the_same_bytes() {
     let case = Case::new(&[6, 5, 1, 2, 6, 3, 4, 0, 2], 6, 5, 11, Direction::Forward);
     for threads in 1..=16 {
-        let run = || case.run(simd_level());
+        let run = || case.run();
         assert_eq!(in_pool(threads, run), in_pool(threads, run));
     }
 }
 
 #[test]
 fn values_that_are_not_numbers_stay_in_their_sequence() {
-    for level in SimdLevel::available() {
-        let mut case = Case::new(&[2, 2, 2], 2, 3, 1, Direction::Forward);
-        case.x[0] = f32::NAN;
-        case.x[13] = f32::INFINITY;
-        let (out, gradients) = case.run(level);
-        assert!(out[0].is_nan() && out[1].is_nan(), "{out:?}");
-        assert!(out[2].is_finite() && out[3].is_finite(), "{out:?}");
-        assert!(gradients.x[..6].iter().all(|dx| dx.is_nan()), "{gradients:?}");
-        assert!(gradients.x[6..12].iter().all(|dx| dx.is_finite()), "{gradients:?}");
-        assert!(gradients.hidden.iter().all(|dw| dw.is_nan()), "{gradients:?}");
-    }
+    let mut case = Case::new(&[2, 2, 2], 2, 3, 1, Direction::Forward);
+    case.x[0] = f32::NAN;
+    case.x[13] = f32::INFINITY;
+    let (out, gradients) = case.run();
+    assert!(out[0].is_nan() && out[1].is_nan(), "{out:?}");
+    assert!(out[2].is_finite() && out[3].is_finite(), "{out:?}");
+    assert!(gradients.x[..6].iter().all(|dx| dx.is_nan()), "{gradients:?}");
+    assert!(gradients.x[6..12].iter().all(|dx| dx.is_finite()), "{gradients:?}");
+    assert!(gradients.hidden.iter().all(|dw| dw.is_nan()), "{gradients:?}");
 }
 
 #[test]
@@ -255,5 +249,5 @@ fn the_maximum_over_steps_sees_no_padding() {
 #[test]
 #[should_panic(expected = "a sequence has 4 of 3 steps")]
 fn a_length_beyond_the_sequence_is_refused() {
-    Case::new(&[4], 3, 1, 1, Direction::Forward).run(SimdLevel::Portable);
+    Case::new(&[4], 3, 1, 1, Direction::Forward).run();
 }

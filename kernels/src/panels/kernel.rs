@@ -1,320 +1,155 @@
-//! The innermost loop of a product, for every set of vector instructions.
+//! The innermost loop of a product, for all vectors.
 
-#![expect(
-    clippy::too_many_arguments,
-    reason = "a tile is its sizes, its matrices and how they lie"
-)]
+use crate::lanes::{Lanes, MOST_LANES};
+#[cfg(target_arch = "x86_64")]
+use crate::simd::SimdLevel;
+use crate::simd::simd_level;
 
-use crate::simd::{SimdLevel, simd_level};
+/// Most rows of a tile, of any processor.
+const MOST_ROWS: usize = 12;
 
-/// Rows of the largest tile of any level.
-pub(super) const TILE_ROWS: usize = 12;
-
-/// A vector register of `f32`.
-trait Lanes: Copy {
-    /// Values in it.
-    const COUNT: usize;
-    /// All the same.
-    fn splat(value: f32) -> Self;
-    /// # Safety
-    /// `COUNT` values can be read from `from`.
-    unsafe fn load(from: *const f32) -> Self;
-    /// # Safety
-    /// `COUNT` values can be written to `to`.
-    unsafe fn store(self, to: *mut f32);
-    /// `self * factor + term`.
-    fn times_plus(self, factor: Self, term: Self) -> Self;
-    /// The sum.
-    fn plus(self, other: Self) -> Self;
-    /// Asks for the cache line at `at`, which will be written.
-    fn fetch(at: *const f32);
+/// Rows of the largest tile: two sums a row leave registers for the two vectors of the right
+/// matrix, a value of the left one and one more.
+pub(super) const fn tile_rows<L: Lanes>() -> usize {
+    let rows = (L::REGISTERS - 4) / 2;
+    if rows < MOST_ROWS { rows } else { MOST_ROWS }
 }
 
-/// Eight values, which the compiler turns into whatever vectors every processor has.
+/// `c[rows, count] (+)= a[rows, depth] b[depth, count]`.
 #[derive(Clone, Copy)]
-struct Portable([f32; 8]);
-
-impl Lanes for Portable {
-    const COUNT: usize = 8;
-
-    #[inline(always)]
-    fn splat(value: f32) -> Self {
-        Self([value; 8])
-    }
-
-    #[inline(always)]
-    unsafe fn load(from: *const f32) -> Self {
-        // SAFETY: the caller's.
-        Self(unsafe { from.cast::<[f32; 8]>().read_unaligned() })
-    }
-
-    #[inline(always)]
-    unsafe fn store(self, to: *mut f32) {
-        // SAFETY: the caller's.
-        unsafe { to.cast::<[f32; 8]>().write_unaligned(self.0) }
-    }
-
-    #[inline(always)]
-    fn times_plus(self, factor: Self, term: Self) -> Self {
-        Self(std::array::from_fn(|i| self.0[i] * factor.0[i] + term.0[i]))
-    }
-
-    #[inline(always)]
-    fn plus(self, other: Self) -> Self {
-        Self(std::array::from_fn(|i| self.0[i] + other.0[i]))
-    }
-
-    #[inline(always)]
-    fn fetch(_at: *const f32) {}
+pub(super) struct Tile {
+    pub(super) rows: usize,
+    pub(super) depth: usize,
+    /// The left matrix, and the strides of its rows and depths, of which one is 1.
+    pub(super) a: *const f32,
+    pub(super) strides: (usize, usize),
+    /// Rows of two vectors.
+    pub(super) b: *const f32,
+    /// The result, and the stride of its rows.
+    pub(super) c: *mut f32,
+    pub(super) c_stride: usize,
+    pub(super) count: usize,
+    pub(super) accumulate: bool,
 }
 
-#[cfg(target_arch = "x86_64")]
-mod x86 {
-    use super::Lanes;
-    use std::arch::x86_64::{
-        __m256, __m512, _MM_HINT_ET0, _mm_prefetch, _mm256_add_ps, _mm256_fmadd_ps,
-        _mm256_loadu_ps, _mm256_set1_ps, _mm256_storeu_ps, _mm512_add_ps, _mm512_fmadd_ps,
-        _mm512_loadu_ps, _mm512_set1_ps, _mm512_storeu_ps,
-    };
-
-    // SAFETY of both implementations: they are inlined into functions that enable the features,
-    // and these run only where the processor has them.
-
-    #[derive(Clone, Copy)]
-    pub(super) struct Avx512(__m512);
-
-    impl Lanes for Avx512 {
-        const COUNT: usize = 16;
-
-        #[inline(always)]
-        fn splat(value: f32) -> Self {
-            // SAFETY: see the head of the module.
-            Self(unsafe { _mm512_set1_ps(value) })
-        }
-
-        #[inline(always)]
-        unsafe fn load(from: *const f32) -> Self {
-            // SAFETY: the caller's.
-            Self(unsafe { _mm512_loadu_ps(from) })
-        }
-
-        #[inline(always)]
-        unsafe fn store(self, to: *mut f32) {
-            // SAFETY: the caller's.
-            unsafe { _mm512_storeu_ps(to, self.0) }
-        }
-
-        #[inline(always)]
-        fn times_plus(self, factor: Self, term: Self) -> Self {
-            // SAFETY: see the head of the module.
-            Self(unsafe { _mm512_fmadd_ps(self.0, factor.0, term.0) })
-        }
-
-        #[inline(always)]
-        fn plus(self, other: Self) -> Self {
-            // SAFETY: see the head of the module.
-            Self(unsafe { _mm512_add_ps(self.0, other.0) })
-        }
-
-        #[inline(always)]
-        fn fetch(at: *const f32) {
-            // SAFETY: a hint that reads nothing; any address will do.
-            unsafe { _mm_prefetch::<_MM_HINT_ET0>(at.cast()) }
-        }
-    }
-
-    #[derive(Clone, Copy)]
-    pub(super) struct Avx2(__m256);
-
-    impl Lanes for Avx2 {
-        const COUNT: usize = 8;
-
-        #[inline(always)]
-        fn splat(value: f32) -> Self {
-            // SAFETY: see the head of the module.
-            Self(unsafe { _mm256_set1_ps(value) })
-        }
-
-        #[inline(always)]
-        unsafe fn load(from: *const f32) -> Self {
-            // SAFETY: the caller's.
-            Self(unsafe { _mm256_loadu_ps(from) })
-        }
-
-        #[inline(always)]
-        unsafe fn store(self, to: *mut f32) {
-            // SAFETY: the caller's.
-            unsafe { _mm256_storeu_ps(to, self.0) }
-        }
-
-        #[inline(always)]
-        fn times_plus(self, factor: Self, term: Self) -> Self {
-            // SAFETY: see the head of the module.
-            Self(unsafe { _mm256_fmadd_ps(self.0, factor.0, term.0) })
-        }
-
-        #[inline(always)]
-        fn plus(self, other: Self) -> Self {
-            // SAFETY: see the head of the module.
-            Self(unsafe { _mm256_add_ps(self.0, other.0) })
-        }
-
-        #[inline(always)]
-        fn fetch(at: *const f32) {
-            // SAFETY: a hint that reads nothing; any address will do.
-            unsafe { _mm_prefetch::<_MM_HINT_ET0>(at.cast()) }
-        }
-    }
-}
-
-/// `c[R, W vectors] (+)= a b`; `ALONG` says that the values of a row of `a` are neighbours.
-///
-/// # Safety
-/// `a` can be read at all of the tile's rows and depths, `b` holds `depth` rows of two vectors,
-/// and `count` values of each row of `c` can be written.
-#[inline(always)]
-unsafe fn tile<V: Lanes, const R: usize, const W: usize, const ALONG: bool>(
-    depth: usize,
-    a: *const f32,
-    stride: usize,
-    b: *const f32,
-    c: *mut f32,
-    c_stride: usize,
-    count: usize,
-    accumulate: bool,
-) {
-    // The lines of the result come while the product is on its way.
-    for row in 0..R {
-        for number in 0..W {
-            V::fetch(c.wrapping_add(row * c_stride + number * V::COUNT));
-        }
-    }
-    let mut sums = [[V::splat(0.0); W]; R];
-    let (mut a, mut b) = (a, b);
-    for _ in 0..depth {
-        let mut right = [V::splat(0.0); W];
-        for (number, right) in right.iter_mut().enumerate() {
-            // SAFETY: inside the panel, by the caller's promise.
-            *right = unsafe { V::load(b.add(number * V::COUNT)) };
-        }
-        for (row, sums) in sums.iter_mut().enumerate() {
-            let at = if ALONG { row * stride } else { row };
-            // SAFETY: inside the left matrix, by the caller's promise.
-            let left = V::splat(unsafe { *a.add(at) });
-            for (sum, right) in sums.iter_mut().zip(right) {
-                *sum = left.times_plus(right, *sum);
-            }
-        }
-        a = a.wrapping_add(if ALONG { 1 } else { stride });
-        b = b.wrapping_add(2 * V::COUNT);
-    }
-    if count == W * V::COUNT {
-        for (row, sums) in sums.iter().enumerate() {
-            for (number, &sum) in sums.iter().enumerate() {
-                // SAFETY: all `count` columns of the row can be written.
-                unsafe {
-                    let to = c.add(row * c_stride + number * V::COUNT);
-                    let sum = if accumulate { sum.plus(V::load(to)) } else { sum };
-                    sum.store(to);
-                }
-            }
-        }
-        return;
-    }
-    let mut row_values = [0.0f32; 32];
-    for (row, sums) in sums.iter().enumerate() {
-        for (number, &sum) in sums.iter().enumerate() {
-            // SAFETY: two vectors of the widest kind fit.
-            unsafe { sum.store(row_values.as_mut_ptr().add(number * V::COUNT)) };
-        }
-        for (column, &value) in row_values[..count].iter().enumerate() {
-            // SAFETY: `count` columns of the row can be written.
-            unsafe {
-                let to = c.add(row * c_stride + column);
-                *to = if accumulate { *to + value } else { value };
-            }
-        }
-    }
-}
-
-/// The tile of so many rows; a panel of which at most one vector counts is read by half.
-macro_rules! by_rows {
-    ($name:ident, $vector:ty, [$($rows:literal)*] $(, $feature:literal)?) => {
-        $(#[target_feature(enable = $feature)])?
-        unsafe fn $name(
-            rows: usize,
-            depth: usize,
-            a: *const f32,
-            strides: (usize, usize),
-            b: *const f32,
-            c: *mut f32,
-            c_stride: usize,
-            count: usize,
-            accumulate: bool,
-        ) {
-            let along = strides.1 == 1;
-            let half = count <= <$vector as Lanes>::COUNT;
-            // SAFETY: the caller's, for each of the versions.
-            unsafe {
-                match (rows, along, half) {
+impl Tile {
+    /// Computes the tile, of at most [`tile_rows`] rows.
+    ///
+    /// # Safety
+    /// `a` can be read at all rows and depths, `b` holds `depth` rows of two vectors, and `count`
+    /// values (at most two vectors) of each of the rows can be written to `c`.
+    #[inline(always)]
+    pub(super) unsafe fn run<L: Lanes>(self, lanes: L) {
+        macro_rules! by_rows {
+            ($($rows:literal)*) => {
+                match self.rows {
                     $(
-                        ($rows, true, false) => tile::<$vector, $rows, 2, true>(
-                            depth, a, strides.0, b, c, c_stride, count, accumulate),
-                        ($rows, true, true) => tile::<$vector, $rows, 1, true>(
-                            depth, a, strides.0, b, c, c_stride, count, accumulate),
-                        ($rows, false, false) => tile::<$vector, $rows, 2, false>(
-                            depth, a, strides.1, b, c, c_stride, count, accumulate),
-                        ($rows, false, true) => tile::<$vector, $rows, 1, false>(
-                            depth, a, strides.1, b, c, c_stride, count, accumulate),
+                        // SAFETY: the caller's.
+                        $rows if $rows <= tile_rows::<L>() => unsafe {
+                            self.run_rows::<L, $rows>(lanes)
+                        },
                     )*
-                    _ => debug_assert_eq!(rows, 0, "a tile has at most `tile_rows` rows"),
+                    rows => debug_assert_eq!(rows, 0, "a tile has at most `tile_rows` rows"),
+                }
+            };
+        }
+        by_rows!(1 2 3 4 5 6 7 8 9 10 11 12);
+    }
+
+    /// [`Tile::run`] of `R` rows; a panel of which at most one vector counts is read by half.
+    ///
+    /// # Safety
+    /// As there.
+    #[inline(always)]
+    unsafe fn run_rows<L: Lanes, const R: usize>(self, lanes: L) {
+        let along = self.strides.1 == 1;
+        // SAFETY: the caller's.
+        unsafe {
+            match (along, self.count <= L::COUNT) {
+                (true, false) => self.run_as::<L, R, 2, true>(lanes),
+                (true, true) => self.run_as::<L, R, 1, true>(lanes),
+                (false, false) => self.run_as::<L, R, 2, false>(lanes),
+                (false, true) => self.run_as::<L, R, 1, false>(lanes),
+            }
+        }
+    }
+
+    /// [`Tile::run`] of `R` rows by `W` vectors; `ALONG` says that the values of a row of `a` are
+    /// neighbours.
+    ///
+    /// # Safety
+    /// As there.
+    #[inline(always)]
+    unsafe fn run_as<L: Lanes, const R: usize, const W: usize, const ALONG: bool>(self, lanes: L) {
+        // The lines of the result come while the product is on its way.
+        for row in 0..R {
+            for number in 0..W {
+                let place = self.c.wrapping_add(row * self.c_stride + number * L::COUNT);
+                lanes.fetch_to_write(place);
+            }
+        }
+        // SAFETY: the caller's.
+        let sums = unsafe { self.sums::<L, R, W, ALONG>(lanes) };
+        if self.count == W * L::COUNT {
+            for (row, sums) in sums.into_iter().enumerate() {
+                for (number, sum) in sums.into_iter().enumerate() {
+                    // SAFETY: all `count` columns of the row can be written.
+                    unsafe {
+                        let to = self.c.add(row * self.c_stride + number * L::COUNT);
+                        let old = self.accumulate;
+                        let sum = if old { lanes.add(sum, lanes.load(to)) } else { sum };
+                        lanes.store(sum, to);
+                    }
+                }
+            }
+            return;
+        }
+        let mut values = [0.0f32; 2 * MOST_LANES];
+        for (row, sums) in sums.into_iter().enumerate() {
+            for (number, sum) in sums.into_iter().enumerate() {
+                // SAFETY: two vectors of the widest kind fit.
+                unsafe { lanes.store(sum, values.as_mut_ptr().add(number * L::COUNT)) };
+            }
+            for (column, &value) in values[..self.count].iter().enumerate() {
+                // SAFETY: `count` columns of the row can be written.
+                unsafe {
+                    let to = self.c.add(row * self.c_stride + column);
+                    *to = if self.accumulate { *to + value } else { value };
                 }
             }
         }
-    };
-}
+    }
 
-by_rows!(portable, Portable, [1 2]);
-#[cfg(target_arch = "x86_64")]
-by_rows!(avx2, x86::Avx2, [1 2 3 4 5 6], "avx2,fma");
-#[cfg(target_arch = "x86_64")]
-by_rows!(
-    avx512,
-    x86::Avx512,
-    [1 2 3 4 5 6 7 8 9 10 11 12],
-    "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl"
-);
-
-/// One tile: `c[rows, count] (+)= a[rows, depth] b[depth, count]`, `rows` at most
-/// [`super::tile_rows`], `strides` those of rows and depths of `a` (one is 1).
-///
-/// # Safety
-/// `a` can be read at all rows and depths, `b` holds `depth` rows of [`super::panel_width`] values,
-/// and `count` values (at most a panel's width) of `rows` rows, `c_stride` apart, can be written
-/// to `c`.
-#[inline]
-pub(super) unsafe fn run_tile(
-    rows: usize,
-    depth: usize,
-    a: *const f32,
-    strides: (usize, usize),
-    b: *const f32,
-    c: *mut f32,
-    c_stride: usize,
-    count: usize,
-    accumulate: bool,
-) {
-    // SAFETY: the caller's; the level is one of this processor.
-    unsafe {
-        match simd_level() {
-            #[cfg(target_arch = "x86_64")]
-            SimdLevel::Avx512 => {
-                avx512(rows, depth, a, strides, b, c, c_stride, count, accumulate);
+    /// The sums over the whole depth.
+    ///
+    /// # Safety
+    /// As [`Tile::run`].
+    #[inline(always)]
+    unsafe fn sums<L: Lanes, const R: usize, const W: usize, const ALONG: bool>(
+        self,
+        lanes: L,
+    ) -> [[L::Vector; W]; R] {
+        let stride = if ALONG { self.strides.0 } else { self.strides.1 };
+        let mut sums = [[lanes.splat(0.0); W]; R];
+        let (mut a, mut b) = (self.a, self.b);
+        for _ in 0..self.depth {
+            let mut right = [lanes.splat(0.0); W];
+            for (number, right) in right.iter_mut().enumerate() {
+                // SAFETY: inside the panel, by the caller's promise.
+                *right = unsafe { lanes.load(b.add(number * L::COUNT)) };
             }
-            #[cfg(target_arch = "x86_64")]
-            SimdLevel::Avx2 => avx2(rows, depth, a, strides, b, c, c_stride, count, accumulate),
-            _ => portable(rows, depth, a, strides, b, c, c_stride, count, accumulate),
+            for (row, sums) in sums.iter_mut().enumerate() {
+                let at = if ALONG { row * stride } else { row };
+                // SAFETY: inside the left matrix, by the caller's promise.
+                let left = lanes.splat(unsafe { *a.add(at) });
+                for (sum, right) in sums.iter_mut().zip(right) {
+                    *sum = lanes.add_product(*sum, left, right);
+                }
+            }
+            a = a.wrapping_add(if ALONG { 1 } else { stride });
+            b = b.wrapping_add(2 * L::COUNT);
         }
+        sums
     }
 }
 

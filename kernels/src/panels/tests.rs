@@ -103,6 +103,27 @@ fn parts_are_packed_one_below_the_other() {
 }
 
 #[test]
+fn columns_of_a_wider_matrix_are_packed_in_any_pool() {
+    let (depth, stride, first) = (21, 150, 3);
+    let from = random(depth * stride, 1);
+    for columns in [1, 31, 32, 130] {
+        in_pools(|| {
+            let mut packed = vec![f32::NAN; panels_len(depth, columns)];
+            pack_part_on_all(&from[first..], depth, columns, stride, &mut packed);
+            for (number, panel) in packed.chunks(depth * panel_width()).enumerate() {
+                for (k, row) in panel.chunks(panel_width()).enumerate() {
+                    for (column, &value) in (number * panel_width()..).zip(row) {
+                        let place = k * stride + first + column;
+                        let expected = if column < columns { from[place] } else { 0.0 };
+                        assert_eq!(value.to_bits(), expected.to_bits());
+                    }
+                }
+            }
+        });
+    }
+}
+
+#[test]
 #[should_panic(expected = "reaches beyond")]
 fn a_left_matrix_larger_than_its_values_is_refused() {
     let _ = Left::rows(&[0.0; 5], 2, 3, 3);
