@@ -15,8 +15,8 @@
 //! The gradient of the input at stride 1 is itself a convolution, of the output's gradient with
 //! the mirrored kernel. Only larger strides add patches back onto the picture.
 //!
-//! That is the plain way. 3x3 kernels of stride 1 mostly take Winograd's ([`winograd`]), and maps
-//! that are mostly padding go position by position ([`positions`]); sizes alone decide.
+//! That is the plain way. 3x3 kernels of stride 1 mostly take Winograd's (`winograd`), and maps
+//! that are mostly padding go position by position (`positions`); sizes alone decide.
 
 mod patches;
 mod positions;
