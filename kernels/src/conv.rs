@@ -260,36 +260,38 @@ pub fn forward_packed(
     }
 }
 
-/// Bias, residual and activation of a block of a result with rows of `outputs`.
-fn finish_block(block: &mut Block, finish: &Finish, outputs: usize) {
-    let (rows, columns) = (block.rows(), block.columns());
-    let bias = &finish.bias[columns.clone()];
-    for (number, row) in rows.enumerate() {
-        let start = row * outputs + columns.start;
-        let residual = finish.residual.map(|values| &values[start..start + columns.len()]);
-        finish_row(block.row_mut(number), bias, residual, finish.activation);
+multiversion! {
+    /// Bias, residual and activation of a block of a result with rows of `outputs`.
+    fn finish_block(block: &mut Block, finish: &Finish, outputs: usize) {
+        match finish.activation {
+            Activation::None => finish_rows(block, finish, outputs, |value| value),
+            Activation::Relu => finish_rows(block, finish, outputs, relu),
+            Activation::Relu6 => finish_rows(block, finish, outputs, relu6),
+        }
     }
 }
 
-multiversion! {
-    fn finish_row(
-        row: &mut [f32],
-        bias: &[f32],
-        residual: Option<&[f32]>,
-        activation: Activation,
-    ) {
-        match residual {
-            None => row.iter_mut().zip(bias).for_each(|(value, bias)| *value += bias),
-            Some(residual) => {
-                for ((value, bias), residual) in row.iter_mut().zip(bias).zip(residual) {
-                    *value += bias + residual;
-                }
+#[inline(always)]
+fn finish_rows(
+    block: &mut Block,
+    finish: &Finish,
+    outputs: usize,
+    activation: impl Fn(f32) -> f32,
+) {
+    let (rows, columns) = (block.rows(), block.columns());
+    let bias = &finish.bias[columns.clone()];
+    for number in 0..rows.len() {
+        let row = block.row_mut(number);
+        let Some(residual) = finish.residual else {
+            for (value, bias) in row.iter_mut().zip(bias) {
+                *value = activation(*value + bias);
             }
-        }
-        match activation {
-            Activation::None => {}
-            Activation::Relu => row.iter_mut().for_each(|value| *value = relu(*value)),
-            Activation::Relu6 => row.iter_mut().for_each(|value| *value = relu6(*value)),
+            continue;
+        };
+        let start = (rows.start + number) * outputs + columns.start;
+        let residual = &residual[start..start + columns.len()];
+        for ((value, bias), residual) in row.iter_mut().zip(bias).zip(residual) {
+            *value = activation(*value + (bias + residual));
         }
     }
 }

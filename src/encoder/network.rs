@@ -11,6 +11,7 @@ use std::sync::Arc;
 use burn::tensor::Tensor;
 use looksee_kernels::network::{self, Convolution, Folded, LayerParameters, LayerSource, MapShape};
 use looksee_kernels::norm::Moments;
+use rayon::prelude::*;
 
 use super::parameters::{Init, Layout, Mode, Parameters, Pass};
 use crate::images::ImageBatch;
@@ -361,11 +362,15 @@ impl Pixels {
             std::array::from_fn(|value| (value as f32 / 255.0 - mean[channel]) / deviation[channel])
         });
         let mut values = vec![0.0; batch.rgb.len()];
-        for (to, pixel) in values.chunks_exact_mut(3).zip(batch.rgb.chunks_exact(3)) {
-            for channel in 0..3 {
-                to[channel] = table[channel][usize::from(pixel[channel])];
+        // Whole pixels, and enough of them to be worth handing out.
+        let task = 3 << 13;
+        values.par_chunks_mut(task).zip(batch.rgb.par_chunks(task)).for_each(|(to, rgb)| {
+            for (to, pixel) in to.chunks_exact_mut(3).zip(rgb.chunks_exact(3)) {
+                for channel in 0..3 {
+                    to[channel] = table[channel][usize::from(pixel[channel])];
+                }
             }
-        }
+        });
         values
     }
 }

@@ -111,8 +111,24 @@ fn copy_run(run: &Run, x: &[f32], taps: &Range<usize>, patch: &mut [f32]) {
     }
     let source = run.source + inside.start - run.inside.start;
     patch[place(all.start..inside.start)].fill(0.0);
-    patch[place(inside.clone())].copy_from_slice(&x[source..source + inside.len()]);
+    copy_values(&x[source..source + inside.len()], &mut patch[place(inside.clone())]);
     patch[place(inside.end..all.end)].fill(0.0);
+}
+
+/// Copies slices of equal length; those of 16 to 32 values, as a row of the first layer's kernel has
+/// them, as two vectors that overlap, without a call.
+#[inline(always)]
+fn copy_values(from: &[f32], to: &mut [f32]) {
+    if let (16..=32, Some(first), Some(last)) =
+        (from.len(), from.first_chunk::<16>(), from.last_chunk::<16>())
+        && to.len() == from.len()
+    {
+        to[..16].copy_from_slice(first);
+        let rest = to.len() - 16;
+        to[rest..].copy_from_slice(last);
+    } else {
+        to.copy_from_slice(from);
+    }
 }
 
 /// The part of `range` that lies in `limits`; an empty range lies at one of the ends.
