@@ -36,7 +36,6 @@ use patches::{add_patches, with_patches};
 use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::OnceLock;
-use winograd::Way;
 use winograd::few::{self, Kernels};
 
 /// Rows of a block: 14 of the largest tiles.
@@ -47,6 +46,26 @@ const BLOCK_DEPTH: usize = 512;
 const SCATTER_VALUES: usize = 100_000;
 /// Positions, taps and outputs of the gradient of the weights that are worked off at a time.
 const WEIGHTS_BLOCK: [usize; 3] = [384, 192, 256];
+
+/// How a convolution or one of its gradients is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// Blocks of patches.
+    Plain,
+    /// Pairs of positions, see [`positions`].
+    Positions,
+    /// Winograd's: a task has some of the tiles, and all tasks read the same transformed weights.
+    ManyTiles,
+    /// Winograd's: a task has some of the channels, see [`few`].
+    FewTiles,
+}
+
+impl Way {
+    /// Leaves out the padding where the plain way would multiply much of it.
+    fn or_positions(self, shape: &ConvShape) -> Self {
+        if self == Self::Plain && positions::pays(shape) { Self::Positions } else { self }
+    }
+}
 
 /// The sizes of a convolution: square kernel, the same stride and padding in both directions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,19 +193,16 @@ pub(crate) fn forward_then(
 ) {
     shape.check(x, weights, y);
     let (taps, outputs) = (shape.taps(), shape.outputs);
-    let way = winograd::way(shape, false);
-    if way == Way::FewTiles {
-        few::convolve(shape, x, Kernels::Plain(weights), y, Write::Overwrite, then);
-        return;
+    match winograd::way(shape, false).or_positions(shape) {
+        Way::FewTiles => {
+            few::convolve(shape, x, Kernels::Plain(weights), y, Write::Overwrite, then);
+        }
+        Way::Positions => positions::convolve(shape, x, weights, y, then),
+        way => with_scratch(panels_len(taps, outputs), |packed| {
+            pack_on_all(weights, taps, outputs, packed);
+            convolve_panels(shape, x, packed, way, y, Write::Overwrite, then);
+        }),
     }
-    if way == Way::Plain && positions::pays(shape) {
-        positions::convolve(shape, x, weights, y, then);
-        return;
-    }
-    with_scratch(panels_len(taps, outputs), |packed| {
-        pack_on_all(weights, taps, outputs, packed);
-        convolve_panels(shape, x, packed, way, y, Write::Overwrite, then);
-    });
 }
 
 /// The weights of a convolution that runs often, packed once.
@@ -241,7 +257,7 @@ pub fn forward_packed(
     shape.check_maps(x, y);
     let then = |block: &mut Block| finish_block(block, finish, outputs);
     match winograd::way(shape, true) {
-        Way::Plain => {
+        Way::Plain | Way::Positions => {
             let panels = Panels::new(&weights.panels, taps, outputs);
             convolve(shape, x, &panels, y, Write::Overwrite, then);
         }
@@ -296,7 +312,7 @@ fn finish_rows(
     }
 }
 
-/// The convolution with weights in panels, by a way that wants them so.
+/// The convolution with weights in panels: the plain way, or Winograd's by tiles.
 fn convolve_panels(
     shape: &ConvShape,
     x: &[f32],
@@ -379,7 +395,8 @@ fn write_input_gradient(
     shape.check(dx, weights, dy);
     let mirrored = shape.mirrored();
     let way = if shape.stride > 1 { Way::Plain } else { winograd::way(&mirrored, false) };
-    if way == Way::Plain && positions::pays(shape) {
+    let way = way.or_positions(shape);
+    if way == Way::Positions {
         positions::backward_input(shape, dy, weights, dx, write);
         return;
     }
@@ -454,11 +471,9 @@ pub fn backward_weights(shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mut [f32]
         dw.fill(0.0);
         return;
     }
-    match winograd::way_for_weights(shape) {
-        Way::Plain if positions::pays(shape) => {
-            return positions::backward_weights(shape, x, dy, dw);
-        }
+    match winograd::way_for_weights(shape).or_positions(shape) {
         Way::Plain => {}
+        Way::Positions => return positions::backward_weights(shape, x, dy, dw),
         Way::ManyTiles => return winograd::backward_weights(shape, x, dy, dw),
         Way::FewTiles => return few::backward_weights(shape, x, dy, dw),
     }

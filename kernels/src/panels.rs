@@ -7,8 +7,8 @@
 //! is that either the values of a row or those of a column lie next to each other.
 //!
 //! A tile of the result stays in registers for the whole depth: 12 rows by 32 columns with AVX-512,
-//! 6 by 16 with AVX2 and NEON. On the processors measured this is the peak of the multiply-add units
-//! (docs/performance.md).
+//! 6 by 16 with AVX2 and NEON. On the processors measured this is the peak of the multiply-add
+//! units (docs/performance.md).
 //!
 //! The order of a sum depends on the depth alone: neither the number of threads nor the cut into
 //! blocks along rows and columns changes a byte.
@@ -76,6 +76,13 @@ impl<'a> Left<'a> {
             assert!(last < self.values.len(), "a left matrix reaches beyond its values");
         }
     }
+}
+
+/// Values from one row to the next, or from one matrix to the next, for `len` values of each: an odd
+/// number of cache lines. What is read or written together at distances that are powers of two
+/// would take each other's place in the first cache.
+pub(crate) fn apart(len: usize) -> usize {
+    len.next_multiple_of(16) | 16
 }
 
 /// Values of the panels of a right matrix `[depth, columns]`.

@@ -11,7 +11,7 @@ pub(crate) fn threads() -> usize {
 }
 
 /// Runs `work` on a thread of the pool. From outside, every parallel loop would wake the pool and
-/// wait to be woken: a few hundred times in a training step, for a twentieth of its time.
+/// wait to be woken: embedding a single picture took a twentieth longer.
 pub(crate) fn in_pool<R: Send>(work: impl FnOnce() -> R + Send) -> R {
     rayon::scope(|_| work())
 }

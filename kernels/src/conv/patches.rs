@@ -4,7 +4,7 @@
 //! where the kernel reaches into the padding; so a patch is `kernel` copies, not one a tap.
 
 use super::ConvShape;
-use crate::panels::Left;
+use crate::panels::{Left, apart};
 use crate::scratch::with_scratch;
 use crate::simd::multiversion;
 use std::ops::Range;
@@ -72,8 +72,7 @@ pub(super) fn with_patches<R>(
         let x = &x[rows.start * shape.inputs + taps.start..];
         return use_them(&Left::rows(x, rows.len(), taps.len(), shape.inputs));
     }
-    // An odd number of cache lines, so that neighbouring rows fall on different sets of a cache.
-    let stride = taps.len().next_multiple_of(16) | 16;
+    let stride = apart(taps.len());
     with_scratch(rows.len() * stride, |patches| {
         copy_patches(shape, x, rows.start, &taps, patches, stride);
         use_them(&Left::rows(patches, rows.len(), taps.len(), stride))

@@ -10,7 +10,7 @@ use super::ConvShape;
 use crate::buffers::Buffer;
 use crate::matmul::Write;
 use crate::panels::{
-    Block, Left, Panels, grid, multiply, pack, pack_on_all, pack_transposed, panel_width,
+    Block, Left, Panels, apart, grid, multiply, pack, pack_on_all, pack_transposed, panel_width,
     panels_len,
 };
 use crate::parallel::{piece_len, threads};
@@ -73,8 +73,7 @@ struct ByPosition {
 impl ByPosition {
     fn of(map: &[f32], pictures: usize, channels: usize) -> Self {
         let positions = map.len() / (pictures * channels);
-        // An odd number of cache lines, so that neighbouring rows fall on different sets of a cache.
-        let stride = channels.next_multiple_of(16) | 16;
+        let stride = apart(channels);
         let mut values = Buffer::new(positions * pictures * stride);
         values.par_chunks_mut(pictures * stride).enumerate().for_each(|(position, rows)| {
             for (picture, row) in rows.chunks_exact_mut(stride).enumerate() {
@@ -178,7 +177,7 @@ pub(super) fn backward_weights(shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mu
         }
         // All rows that meet under this tap, one picture after the other for each link.
         let depth = links.len() * shape.n;
-        let stride = inputs.next_multiple_of(16) | 16;
+        let stride = apart(inputs);
         let mut left = Buffer::new(depth * stride);
         let mut right = Buffer::new(depth * outputs);
         let positions = [shape.height * shape.width, shape.out_height() * shape.out_width()];

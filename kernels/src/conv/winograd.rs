@@ -13,18 +13,17 @@
 pub(super) mod few;
 mod transforms;
 
-use super::ConvShape;
+use super::{ConvShape, Way};
 use crate::buffers::Buffer;
 use crate::matmul::Write;
-use crate::panels::{Block, Left, Panels, multiply, panel_width, panels_len};
+use crate::panels::{Block, Left, Panels, apart, multiply, panel_width, panels_len};
 use crate::parallel::{piece_len, pieces, threads};
 use crate::scratch::with_scratch;
 use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU8, Ordering};
 use transforms::{
-    LANES, Taps, apart, gather_tile, gather_weights, spread_gradient_tile, spread_tile,
-    transform_kernels,
+    LANES, Taps, gather_tile, gather_weights, spread_gradient_tile, spread_tile, transform_kernels,
 };
 
 /// Side of a tile of the output.
@@ -68,17 +67,6 @@ pub(super) fn fits(shape: &ConvShape) -> bool {
         && whole(shape.outputs)
 }
 
-/// How the work of a convolution is dealt out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Way {
-    /// As the definition says.
-    Plain,
-    /// A task has some of the tiles, and all tasks read the same transformed weights.
-    ManyTiles,
-    /// A task has some of the outputs, see [`few`].
-    FewTiles,
-}
-
 /// The way that is likely to be the fastest, from counts of operations and bytes that hold for any
 /// processor about alike, and from sizes alone: the number of threads does not decide how a sum is
 /// taken. `ready` says that the weights are transformed already.
@@ -97,11 +85,13 @@ pub(super) fn way(shape: &ConvShape, ready: bool) -> Way {
     let tasks = (tiles / tiles_of_task(shape) as f64).ceil().max(TASKS);
     let read = PRODUCTS as f64 * pairs * tasks / 4e9;
     let many = products.max(read) + transforms + made;
-    let few = if tiles <= few::MOST_TILES as f64 {
-        products + transforms + PRODUCTS as f64 * pairs / 6e9
-    } else {
-        f64::INFINITY
-    };
+    let few = products + transforms + PRODUCTS as f64 * pairs / 6e9;
+    fastest(shape, plain, many, few)
+}
+
+/// The way that takes the fewest of these seconds; Winograd's only for a tenth less.
+fn fastest(shape: &ConvShape, plain: f64, many: f64, few: f64) -> Way {
+    let few = if tiles(shape) <= few::MOST_TILES { few } else { f64::INFINITY };
     match many.min(few) {
         best if best >= 0.9 * plain => Way::Plain,
         best if best < few => Way::ManyTiles,
@@ -188,6 +178,17 @@ struct Tile {
     x: usize,
 }
 
+/// All tiles, one picture after the other.
+fn all_tiles(shape: &ConvShape) -> Vec<Tile> {
+    let (high, across) = (shape.height.div_ceil(TILE), shape.width.div_ceil(TILE));
+    let tile = |number: usize| Tile {
+        picture: number / (high * across),
+        y: number / across % high * TILE,
+        x: number % across * TILE,
+    };
+    (0..tiles(shape)).map(tile).collect()
+}
+
 /// Marks a position outside the picture.
 const OUTSIDE: usize = usize::MAX;
 
@@ -225,8 +226,7 @@ fn run_tiles(
 ) {
     let (inputs, outputs, width) = (shape.inputs, shape.outputs, panel_width());
     let count = tiles.len();
-    // An odd number of cache lines, so that neighbouring rows fall on different sets of a cache.
-    let stride = inputs | LANES;
+    let stride = apart(inputs);
     let (step, sums_step) = (apart(count * stride), apart(count * width));
     with_scratch(PRODUCTS * step, |spread| {
         for (number, tile) in tiles.iter().enumerate() {
@@ -281,16 +281,8 @@ pub(super) fn way_for_weights(shape: &ConvShape) -> Way {
     let rounds = (tiles / WEIGHTS_TILES as f64).ceil();
     let summed = 2.0 * PRODUCTS as f64 * pairs * rounds / 4e9;
     let many = products + transforms(inputs + TASKS * outputs) + summed;
-    let few = if tiles <= few::MOST_TILES as f64 {
-        products + transforms(inputs + outputs) + PRODUCTS as f64 * pairs / 6e9
-    } else {
-        f64::INFINITY
-    };
-    match many.min(few) {
-        best if best >= 0.9 * plain => Way::Plain,
-        best if best < few => Way::ManyTiles,
-        _ => Way::FewTiles,
-    }
+    let few = products + transforms(inputs + outputs) + PRODUCTS as f64 * pairs / 6e9;
+    fastest(shape, plain, many, few)
 }
 
 /// The gradient of the weights, `dw` `[9 * inputs, outputs]`: the transpose of the forward way, so
@@ -298,14 +290,7 @@ pub(super) fn way_for_weights(shape: &ConvShape) -> Way {
 pub(super) fn backward_weights(shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mut [f32]) {
     assert!(fits(shape), "{shape:?} has no Winograd form here");
     let (inputs, outputs) = (shape.inputs, shape.outputs);
-    let (high, across) = (shape.height.div_ceil(TILE), shape.width.div_ceil(TILE));
-    let tiles: Vec<Tile> = (0..shape.n * high * across)
-        .map(|number| Tile {
-            picture: number / (high * across),
-            y: number / across % high * TILE,
-            x: number % across * TILE,
-        })
-        .collect();
+    let tiles = all_tiles(shape);
     let each = piece_len(inputs, threads(), LANES);
     let parts: Vec<Buffer> = pieces(inputs, each)
         .collect::<Vec<_>>()
@@ -329,7 +314,7 @@ fn sum_products(
 ) -> Buffer {
     let (inputs, outputs, width) = (shape.inputs, shape.outputs, panel_width());
     let own = channels.len();
-    let stride = own | LANES;
+    let stride = apart(own);
     let mut gradient = Buffer::new(9 * own * outputs);
     let sums_step = apart(own * outputs);
     with_scratch(PRODUCTS * sums_step, |sums| {

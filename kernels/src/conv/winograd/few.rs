@@ -7,13 +7,14 @@
 
 use super::super::ConvShape;
 use super::transforms::{
-    LANES, Taps, apart, gather_tile, gather_weights, spread_gradient_tile, spread_tile,
-    transform_kernels,
+    LANES, Taps, gather_tile, gather_weights, spread_gradient_tile, spread_tile, transform_kernels,
 };
-use super::{OUTSIDE, PRODUCTS, SIDE, TILE, Tile, fits, tiles};
+use super::{OUTSIDE, PRODUCTS, SIDE, TILE, Tile, all_tiles, fits};
 use crate::buffers::Buffer;
 use crate::matmul::Write;
-use crate::panels::{Block, Left, Panels, grid, multiply, pack_part_transposed, panel_width};
+use crate::panels::{
+    Block, Left, Panels, apart, grid, multiply, pack_part_transposed, panel_width,
+};
 use crate::parallel::{piece_len, pieces, threads};
 use crate::scratch::with_scratch;
 use rayon::prelude::*;
@@ -75,17 +76,6 @@ impl Kernels<'_> {
     }
 }
 
-/// All tiles, one picture after the other.
-fn all_tiles(shape: &ConvShape) -> Vec<Tile> {
-    let (high, across) = (shape.height.div_ceil(TILE), shape.width.div_ceil(TILE));
-    let tile = |number: usize| Tile {
-        picture: number / (high * across),
-        y: number / across % high * TILE,
-        x: number % across * TILE,
-    };
-    (0..tiles(shape)).map(tile).collect()
-}
-
 /// Transformed inputs of all tiles: groups of tiles one after the other, each
 /// `[36, tiles, stride]`.
 struct Spread {
@@ -98,7 +88,7 @@ struct Spread {
 
 impl Spread {
     fn of(shape: &ConvShape, x: &[f32], all: &[Tile], group: usize) -> Self {
-        let stride = shape.inputs | LANES;
+        let stride = apart(shape.inputs);
         let step = apart(group * stride);
         let mut values = Buffer::new(all.len().div_ceil(group) * PRODUCTS * step);
         values.par_chunks_mut(PRODUCTS * step).zip(all.par_chunks(group)).for_each(

@@ -3,7 +3,7 @@
 
 use super::{OUTSIDE, PRODUCTS, SIDE, TILE};
 use crate::matmul::Write;
-use crate::panels::Block;
+use crate::panels::{Block, apart};
 use crate::simd::multiversion;
 
 /// Channels that are transformed at a time.
@@ -23,13 +23,6 @@ const EMPTY: Aside = Aside(ZEROS);
 
 /// Zeros for positions outside the picture.
 const ZEROS: Lane = [0.0; LANES];
-
-/// Values from one product to the next, for `len` values of each: an odd number of cache lines.
-/// The 36 products of a tile are written and read together, and at distances that are powers of two
-/// they would take each other's place in the first cache.
-pub(super) fn apart(len: usize) -> usize {
-    len.next_multiple_of(LANES) | LANES
-}
 
 #[inline(always)]
 fn lane_at(values: &[f32], start: usize) -> &Lane {
