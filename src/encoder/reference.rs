@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
-use looksee_kernels::conv;
 use serde::Deserialize;
 
 use super::gru::{Gru, TextTower};
@@ -15,7 +14,7 @@ use super::towers::unit_rows;
 use super::weights::{NamedTensor, Weights};
 use crate::bench::made::{made, uniform};
 use crate::images::ImageBatch;
-use crate::ops::values_of;
+use crate::ops::{self, values_of};
 use crate::tokens::TokenBatch;
 use crate::units::Seed;
 
@@ -267,16 +266,15 @@ fn check_case(case: &Case) -> bool {
 fn check(text: &str, tower: &str) {
     let reference: Reference = serde_json::from_str(text).unwrap();
     let cases: Vec<&Case> = reference.cases.iter().filter(|case| case.tower == tower).collect();
-    conv::use_winograd(true);
-    for case in &cases {
-        check_case(case);
-    }
-    conv::use_winograd(false);
-    let exact = cases
-        .iter()
-        .filter(|case| check_case(case) && !case.gradients.is_empty())
-        .filter(|case| !case.name.starts_with("resnet50-64x48"))
-        .count();
+    ops::with_winograd(true, || {
+        for case in &cases {
+            check_case(case);
+        }
+    });
+    let exact = ops::with_winograd(false, || {
+        let exact = cases.iter().filter(|case| check_case(case) && !case.gradients.is_empty());
+        exact.filter(|case| !case.name.starts_with("resnet50-64x48")).count()
+    });
     assert!(exact > 0, "no training case of {tower} has exact gradients");
 }
 

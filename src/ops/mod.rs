@@ -195,6 +195,19 @@ pub(crate) fn max_over_steps(x: Tensor<3>, lengths: Arc<[u32]>) -> Tensor<2> {
     Tensor::from_dispatch(Dispatch::looksee_max_over_steps(x.into_dispatch(), lengths))
 }
 
+/// Runs `run` with or without Winograd's convolutions. The switch is one for the whole process, so
+/// tests that set it take turns.
+#[cfg(test)]
+pub(crate) fn with_winograd<R>(on: bool, run: impl FnOnce() -> R) -> R {
+    use std::sync::{Mutex, PoisonError};
+    static TURN: Mutex<()> = Mutex::new(());
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    looksee_kernels::conv::use_winograd(on);
+    let result = run();
+    looksee_kernels::conv::use_winograd(true);
+    result
+}
+
 /// The values of a tensor, row-major.
 pub(crate) fn values_of<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().try_into_vec::<f32>().expect("every tensor of looksee is f32")

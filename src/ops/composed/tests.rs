@@ -211,8 +211,7 @@ fn whole_model() -> (Vec<f32>, BTreeMap<String, Vec<f32>>) {
 fn a_whole_model_agrees_in_every_gradient() {
     // The compositions add up as the definition says; with Winograd's last digits a value near zero
     // may switch its ReLU, as in the comparison with PyTorch.
-    looksee_kernels::conv::use_winograd(false);
-    let (fused_out, fused) = whole_model();
+    let (fused_out, fused) = ops::with_winograd(false, whole_model);
     let (composed_out, composed) = composed_only(whole_model);
     assert_near(&fused_out, &composed_out, "outputs");
     assert_eq!(fused.len(), composed.len());
