@@ -7,8 +7,8 @@
 //! cargo run --release --example work -- conv --batch 32 --side 64
 //! ```
 //!
-//! `cargo xtask bench` calls it, one process a measurement. `seconds.1` and so on are the counted
-//! runs, `gflop` is the work of one, `peak_mb` is the most memory that the process had by the end of
+//! `cargo xtask bench` calls it, with `--in-turn`: after the warm-up it says `ready`, and then works
+//! once for each line of standard input, until its end. `seconds.1` and so on are the counted runs, `gflop` is the work of one, `peak_mb` is the most memory that the process had by the end of
 //! the last run, `gemm_gflops` is the machine's rate at a product of two 2048 x 2048 matrices,
 //! measured right after, and `answer.` begins what the work came to. Of convolutions each shape has
 //! its own lines.
@@ -36,6 +36,7 @@ struct Asked {
     threads: usize,
     warm: usize,
     runs: usize,
+    in_turn: bool,
 }
 
 fn main() -> Result<()> {
@@ -58,8 +59,13 @@ fn main() -> Result<()> {
 fn parse(mut words: impl Iterator<Item = String>) -> Result<Asked> {
     let work = words.next().ok_or("the name of a work is missing: train, gru, embed or conv")?;
     let network = "resnet50".to_owned();
-    let mut asked = Asked { work, network, batch: 32, side: 64, threads: 1, warm: 2, runs: 5 };
+    let (batch, side, threads, warm, runs) = (32, 64, 1, 2, 5);
+    let mut asked = Asked { work, network, batch, side, threads, warm, runs, in_turn: false };
     while let Some(option) = words.next() {
+        if option == "--in-turn" {
+            asked.in_turn = true;
+            continue;
+        }
         let value = words.next().ok_or_else(|| format!("{option} needs a value after it"))?;
         let number = || match value.parse() {
             Ok(0) | Err(_) => Err(format!("{option} takes a number from 1; found `{value}`")),
@@ -82,7 +88,16 @@ fn measure(asked: &Asked, mut work: Box<dyn Work>) -> Result<()> {
     for _ in 0..asked.warm {
         work.run()?;
     }
-    for run in 1..=asked.runs {
+    let mut orders = std::io::stdin().lines();
+    if asked.in_turn {
+        println!("ready");
+    }
+    for run in 1.. {
+        let is_wanted =
+            if asked.in_turn { orders.next().transpose()?.is_some() } else { run <= asked.runs };
+        if !is_wanted {
+            break;
+        }
         let start = Instant::now();
         work.run()?;
         println!("seconds.{run}\t{}", start.elapsed().as_secs_f64());

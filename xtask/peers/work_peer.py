@@ -1,10 +1,11 @@
 """Does one work with a program that looksee is compared with, and prints what it took.
 
     python work_peer.py PROGRAM train|embed|gru|conv [--network NAME] [--batch N] [--side N]
-                        [--threads N] [--warm N] [--runs N]
+                        [--threads N] [--warm N] [--runs N | --in-turn]
 
 PROGRAM is `torch` (activations in the order n, channels, height, width), `torch-channels-last` or
-`onnxruntime` (embed alone). A `name<TAB>value` a line, the names of looksee's examples/work.rs:
+`onnxruntime` (embed alone). With --in-turn it says `ready` after the warm-up, and then works once for
+each line of standard input, until its end. A `name<TAB>value` a line, the names of looksee's examples/work.rs:
 `seconds.1` and so on are the counted runs, `peak_mb` is the most memory that the process had by the
 end of the last one, `imports_mb` what it had before there were weights and inputs, and `answer.`
 begins what the work came to. PROGRAM `exact` computes nothing but the answer, in f64, and takes its
@@ -16,6 +17,7 @@ given normalised, so what comes before the network is not part of the time.
 
 import argparse
 import os
+import sys
 import tempfile
 import time
 
@@ -42,10 +44,17 @@ def say(name, value):
         print(f"{name}\t{value}", flush=True)
 
 
+def orders(asked):
+    if not asked.in_turn:
+        return range(asked.runs)
+    print("ready", flush=True)
+    return iter(sys.stdin.readline, "")
+
+
 def timed(asked, run):
     for _ in range(asked.warm):
         run()
-    for number in range(1, asked.runs + 1):
+    for number, _ in enumerate(orders(asked), 1):
         start = time.perf_counter()
         run()
         say(f"seconds.{number}", time.perf_counter() - start)
@@ -290,6 +299,7 @@ def main():
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--warm", type=int, default=2)
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--in-turn", action="store_true")
     asked = parser.parse_args()
 
     use_threads(asked.threads)

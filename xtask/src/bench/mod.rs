@@ -41,7 +41,7 @@ alike:
   --record        adds the rows to bench-record/PROCESSOR/DATE.csv
 
 The others do the same work, from the same weights and inputs, with looksee and with other programs
-in turn, and check what comes out:
+in turn, one work at a time, and check what comes out:
 
   train           a training step of ResNet50, by Adam
   embed           decoded pictures to vectors
@@ -50,8 +50,8 @@ in turn, and check what comes out:
 
   --sizes NxPX,…  pictures at once and their pixels [what docs/performance.md shows]; gru: N,…
   --network NAME  resnet50 or efficientnet-lite2 (embed)
-  --runs R        how often each program has its turn, a process of its own [3]
-  --repeats N     how often it does the work in a turn, after a warm-up [5]
+  --runs R        rounds, in which each program is a new process [3]
+  --repeats N     how often each does the work in a round, in turn, after a warm-up [5]
   --threads N     for every program [as many as the machine has]
   --peers         other programs too: PyTorch, for embed also ONNX Runtime; about 5 GB are installed
                   below target/peers the first time

@@ -1,14 +1,17 @@
 //! `bench train`, `embed`, `gru` and `conv`: the same work by looksee and by others in turn.
 //!
-//! Each measurement is a process of its own (`examples/work.rs` or `xtask/peers/work_peer.py`) that
-//! warms up, works several times, and says what it came to. That is checked against
-//! `xtask/peers/work_answers.tsv`, which PyTorch computed in f64 from the same weights and inputs.
+//! In each round every program is a new process (`examples/work.rs` or `xtask/peers/work_peer.py`)
+//! that warms up, works several times, in turn with the others, and says what it came to. That is
+//! checked against `xtask/peers/work_answers.tsv`, which PyTorch computed in f64 from the same weights
+//! and inputs. Convolutions are many works in one process, which is why their programs follow each
+//! other.
 
 pub(super) mod arguments;
 mod cases;
 mod check;
 mod report;
 mod rows;
+mod turns;
 
 use std::path::{Path, PathBuf};
 
@@ -21,9 +24,10 @@ use super::python::{self, Needs};
 use super::record;
 use crate::steps::{Result, Step, target_folder};
 use arguments::Plan;
-use cases::{Case, LOOKSEE};
+use cases::{Case, Kind, LOOKSEE};
 use check::{Check, Recorded};
 use rows::{Row, Run};
+use turns::Worker;
 
 /// Where everything is.
 struct Place<'a> {
@@ -39,6 +43,34 @@ struct Entry {
     program: &'static str,
     runs: Vec<Run>,
     has_failed: bool,
+}
+
+impl Entry {
+    /// Takes what a round came to.
+    fn add(&mut self, run: Result<Run>) -> Result<()> {
+        match run {
+            Ok(run) => {
+                self.runs.push(run);
+                Ok(())
+            }
+            Err(error) => self.fail(error),
+        }
+    }
+
+    /// Without looksee there is nothing to show; another program is left out from now on.
+    fn fail(&mut self, error: String) -> Result<()> {
+        if self.program == LOOKSEE {
+            return Err(error);
+        }
+        eprintln!("warning: {} is left out: {error}", self.program);
+        self.has_failed = true;
+        Ok(())
+    }
+}
+
+/// Those that have not failed.
+fn present(entries: &mut [Entry]) -> impl Iterator<Item = &mut Entry> {
+    entries.iter_mut().filter(|entry| !entry.has_failed)
 }
 
 /// Measures, prints, and fails if an answer of looksee was wrong.
@@ -100,23 +132,49 @@ impl<'a> Place<'a> {
         let entry = |program| Entry { program, runs: Vec::new(), has_failed: false };
         let programs = std::iter::once(LOOKSEE).chain(plan.peers.iter().copied());
         let mut entries: Vec<Entry> = programs.map(entry).collect();
-        // Each in turn, so that a machine that is busy for a while is so for all.
         for round in 1..=plan.rounds {
-            for entry in entries.iter_mut().filter(|entry| !entry.has_failed) {
-                let program = entry.program;
-                eprintln!("# {case}, round {round} of {}: {program}", plan.rounds);
-                match self.run(program, case, plan) {
-                    Ok(run) => entry.runs.push(run),
-                    Err(error) if program == LOOKSEE => return Err(error),
-                    Err(error) => {
-                        eprintln!("warning: {program} is left out: {error}");
-                        entry.has_failed = true;
-                    }
+            let names: Vec<&str> = present(&mut entries).map(|entry| entry.program).collect();
+            eprintln!("# {case}, round {round} of {}: {}", plan.rounds, names.join(", "));
+            if case.kind == Kind::Conv {
+                for entry in present(&mut entries) {
+                    let run = self.run(entry.program, case, plan);
+                    entry.add(run)?;
                 }
+            } else {
+                self.work_in_turn(&mut entries, case, plan)?;
             }
         }
         entries.retain(|entry| !entry.has_failed);
         Ok(rows_of(case, &entries, recorded))
+    }
+
+    /// One round of programs that take turns after each work.
+    fn work_in_turn(&self, entries: &mut [Entry], case: &Case, plan: &Plan) -> Result<()> {
+        let mut workers = Vec::new();
+        for entry in present(entries) {
+            let mut words = self.command(entry.program, case, plan);
+            words.push("--in-turn".to_owned());
+            match Worker::start(&words, self.root) {
+                Ok(worker) => workers.push((entry, worker)),
+                Err(error) => entry.fail(error)?,
+            }
+        }
+        for _ in 0..plan.repeats {
+            let mut still = Vec::with_capacity(workers.len());
+            for (entry, mut worker) in workers {
+                match worker.work() {
+                    Ok(()) => still.push((entry, worker)),
+                    Err(error) => entry.fail(error)?,
+                }
+            }
+            workers = still;
+        }
+        for (entry, worker) in workers {
+            let said = worker.finish();
+            let run = said.and_then(|said| Run::read(&Answer::new(&said), entry.program));
+            entry.add(run)?;
+        }
+        Ok(())
     }
 
     fn run(&self, program: &str, case: &Case, plan: &Plan) -> Result<Run> {

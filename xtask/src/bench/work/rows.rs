@@ -20,11 +20,11 @@ pub(super) struct Part {
     pub(super) gflop: f64,
 }
 
-/// One turn: a process with several counted runs.
+/// One program in one round: a process that works several times.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Run {
-    /// The median of its runs for each part.
-    pub(super) parts: Vec<(Part, f64)>,
+    /// What each time took, for each part.
+    pub(super) parts: Vec<(Part, Vec<f64>)>,
     pub(super) gemm_gflops: Option<f64>,
     pub(super) peak_mb: Option<f64>,
     pub(super) imports_mb: Option<f64>,
@@ -40,7 +40,7 @@ impl Run {
         } else {
             let part =
                 Part { times: 1, gflop: answer.number("gflop").unwrap_or(0.0), ..Part::default() };
-            vec![(part, median(answer, "seconds.", who)?)]
+            vec![(part, times(answer, "seconds.", who)?)]
         };
         Ok(Self {
             parts,
@@ -53,40 +53,47 @@ impl Run {
         })
     }
 
-    /// The seconds of that part, as this program found it.
-    fn seconds(&self, part: &Part) -> Option<f64> {
+    /// What that part took, each time.
+    fn times(&self, part: &Part) -> Option<&[f64]> {
         let is_it = |other: &Part| other.pass == part.pass && other.layer == part.layer;
-        self.parts.iter().find(|(other, _)| is_it(other)).map(|(_, seconds)| *seconds)
+        self.parts.iter().find(|(other, _)| is_it(other)).map(|(_, times)| times.as_slice())
     }
 }
 
-fn median(answer: &Answer, prefix: &str, who: &str) -> Result<f64> {
-    let spread = Spread::of(answer.below(prefix).map(|(_, seconds)| seconds));
-    Ok(spread.ok_or_else(|| format!("{who} did not say `{prefix}1`"))?.median)
+/// NaN without times, which is no time of a [`Run`].
+fn median(times: &[f64]) -> f64 {
+    Spread::of(times.iter().copied()).map_or(f64::NAN, |spread| spread.median)
+}
+
+/// The seconds of that name, numbered from 1.
+fn times(answer: &Answer, prefix: &str, who: &str) -> Result<Vec<f64>> {
+    let time = |number: usize| answer.number(&format!("{prefix}{number}"));
+    let times: Vec<f64> = (1..).map_while(time).collect();
+    if times.is_empty() { Err(format!("{who} did not say `{prefix}1`")) } else { Ok(times) }
 }
 
 /// Every pass of all convolutions together, then of each.
-fn convolutions(answer: &Answer, who: &str) -> Result<Vec<(Part, f64)>> {
+fn convolutions(answer: &Answer, who: &str) -> Result<Vec<(Part, Vec<f64>)>> {
     let count = answer.needed("layers", who)? as usize;
     let mut layers = Vec::new();
     for number in 0..count {
         let place = format!("layer.{number}");
         let name = answer.text(&format!("{place}.name"));
         let name = name.ok_or_else(|| format!("{who} did not say `{place}.name`"))?;
-        let times = answer.needed(&format!("{place}.times"), who)? as usize;
+        let count = answer.needed(&format!("{place}.times"), who)? as usize;
         let gflop = answer.needed(&format!("{place}.gflop"), who)?;
         for pass in PASSES {
             // The pictures' gradient is nobody's.
-            let Ok(seconds) = median(answer, &format!("{place}.{pass}."), who) else { continue };
+            let Ok(seconds) = times(answer, &format!("{place}.{pass}."), who) else { continue };
             let layer = Some(name.to_owned());
-            layers.push((Part { pass: Some(pass), layer, times, gflop }, seconds));
+            layers.push((Part { pass: Some(pass), layer, times: count, gflop }, seconds));
         }
     }
     let totals = PASSES.map(|pass| {
         let of_pass = || layers.iter().filter(move |(part, _)| part.pass == Some(pass));
         let gflop = of_pass().map(|(part, _)| part.times as f64 * part.gflop).sum();
-        let seconds = of_pass().map(|(part, seconds)| part.times as f64 * seconds).sum();
-        (Part { pass: Some(pass), layer: None, times: 1, gflop }, seconds)
+        let seconds = of_pass().map(|(part, times)| part.times as f64 * median(times)).sum();
+        (Part { pass: Some(pass), layer: None, times: 1, gflop }, vec![seconds])
     });
     Ok(totals.into_iter().chain(layers).collect())
 }
@@ -103,9 +110,10 @@ pub(super) struct Row {
     pub(super) program: &'static str,
     pub(super) part: Part,
     pub(super) runs: usize,
-    /// Of a turn each its median.
+    /// The median of the rounds, of each its median.
     pub(super) seconds: Spread,
-    turns: Vec<f64>,
+    /// Of each round all times.
+    rounds: Vec<Vec<f64>>,
     /// How many times as long as looksee it took.
     pub(super) times_looksee: Option<Spread>,
     /// Looksee's rate beside that of the fastest of the others; greater is faster.
@@ -126,27 +134,28 @@ impl Row {
         looksee: &[Run],
         check: Check,
     ) -> Option<Self> {
-        let seconds = |runs: &[Run]| -> Vec<f64> {
-            runs.iter().filter_map(|run| run.seconds(part)).collect()
+        let rounds = |runs: &[Run]| -> Vec<Vec<f64>> {
+            runs.iter().filter_map(|run| run.times(part)).map(<[f64]>::to_vec).collect()
         };
-        let (turns, of_looksee) = (seconds(runs), seconds(looksee));
-        let shares =
-            runs.iter().filter_map(|run| Some(part.gflop / run.seconds(part)? / run.gemm_gflops?));
+        let (rounds, of_looksee) = (rounds(runs), rounds(looksee));
+        let shares = runs
+            .iter()
+            .filter_map(|run| Some(part.gflop / median(run.times(part)?) / run.gemm_gflops?));
         let of_all = |value: fn(&Run) -> Option<f64>| {
             Spread::of(runs.iter().filter_map(value)).map(|spread| spread.median)
         };
         Some(Self {
             program,
             part: part.clone(),
-            runs: turns.len(),
-            seconds: Spread::of(turns.iter().copied())?,
-            times_looksee: Spread::of_ratio(&turns, &of_looksee),
+            runs: rounds.len(),
+            seconds: Spread::of(rounds.iter().map(|times| median(times)))?,
+            times_looksee: ratio(&rounds, &of_looksee),
             ratio: None,
             share_of_peak: Spread::of(shares).map(|spread| spread.median),
             peak_mb: of_all(|run| run.peak_mb),
             imports_mb: of_all(|run| run.imports_mb),
             check,
-            turns,
+            rounds,
         })
     }
 
@@ -155,14 +164,25 @@ impl Row {
     }
 }
 
+/// How many times as long one program took as another that worked in turn with it: the median of
+/// the ratios of all neighbouring times; the ends are those of the rounds' medians.
+fn ratio(rounds: &[Vec<f64>], to: &[Vec<f64>]) -> Option<Spread> {
+    let ratios: Vec<Vec<f64>> = rounds
+        .iter()
+        .zip(to)
+        .map(|(times, to)| times.iter().zip(to).map(|(time, to)| time / to).collect())
+        .collect();
+    let rounds = Spread::of(ratios.iter().map(|ratios| median(ratios)))?;
+    Some(Spread { median: median(&ratios.concat()), ..rounds })
+}
+
 /// Tells looksee's row, of rows of one part, how it stands beside the fastest of the others.
 pub(super) fn add_ratio(rows: &mut [Row]) {
     let others = rows.iter().filter(|row| row.program != LOOKSEE);
     let best = others.min_by(|a, b| a.seconds.median.total_cmp(&b.seconds.median));
-    let Some((best, turns)) = best.map(|row| (row.program, row.turns.clone())) else { return };
+    let Some((best, rounds)) = best.map(|row| (row.program, row.rounds.clone())) else { return };
     if let Some(looksee) = rows.iter_mut().find(|row| row.program == LOOKSEE) {
-        let ratio = Spread::of_ratio(&turns, &looksee.turns);
-        looksee.ratio = ratio.map(|ratio| (best, ratio));
+        looksee.ratio = ratio(&rounds, &looksee.rounds).map(|ratio| (best, ratio));
     }
 }
 
@@ -170,10 +190,14 @@ pub(super) fn add_ratio(rows: &mut [Row]) {
 pub(super) mod tests {
     use super::*;
 
-    /// A turn of so many seconds.
+    /// A round of three times, in the middle so many seconds.
     pub(in super::super) fn run(seconds: f64) -> Run {
+        run_of([seconds, 2.0 * seconds, seconds / 2.0])
+    }
+
+    fn run_of([a, b, c]: [f64; 3]) -> Run {
         let text = format!(
-            "seconds.1\t{seconds}\nseconds.2\t9\nseconds.3\t0\ngflop\t100\ngemm_gflops\t200\n\
+            "seconds.1\t{a}\nseconds.2\t{b}\nseconds.3\t{c}\ngflop\t100\ngemm_gflops\t200\n\
              peak_mb\t600\nanswer.loss\t4\n"
         );
         Run::read(&Answer::new(&text), "it").unwrap()
@@ -195,7 +219,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_turn_counts_with_its_median_and_the_best_of_the_others_is_compared() {
+    fn a_round_counts_with_its_median_and_the_best_of_the_others_is_compared() {
         let rows = rows();
         assert_eq!(rows[0].seconds, Spread { median: 1.5, least: 1.0, most: 2.0 });
         // Both have a median of 3 s: the first of them is taken.
@@ -205,6 +229,19 @@ pub(super) mod tests {
         // 100 GFLOP in 1, 2 and 1.5 s, beside 200 a second.
         assert!((rows[0].share_of_peak.unwrap() - 1.0 / 3.0).abs() < 1e-12);
         assert!(rows[1].ratio.is_none());
+    }
+
+    #[test]
+    fn a_ratio_is_that_of_times_side_by_side() {
+        // The machine slows down to a half and to a third on the way; the other program needs twice
+        // as long as looksee throughout, but for one time.
+        let looksee = [run_of([1.0, 2.0, 3.0]), run_of([3.0, 2.0, 1.0])];
+        let other = [run_of([2.0, 4.0, 6.0]), run_of([6.0, 1.0, 2.0])];
+        let part = &parts(&looksee)[0];
+        let row = Row::new("other", part, &other, &looksee, Check::Unknown).unwrap();
+        let times = row.times_looksee.unwrap();
+        assert_eq!(times, Spread { median: 2.0, least: 2.0, most: 2.0 });
+        assert_eq!(row.seconds, Spread { median: 3.0, least: 2.0, most: 4.0 });
     }
 
     #[test]
@@ -219,7 +256,7 @@ pub(super) mod tests {
         let found = parts(std::slice::from_ref(&run));
         let totals: Vec<_> = found.iter().filter(|part| part.layer.is_none()).collect();
         assert_eq!(totals.iter().map(|part| part.gflop).collect::<Vec<_>>(), [7.0, 6.0, 7.0]);
-        let seconds: Vec<_> = totals.iter().map(|part| run.seconds(part).unwrap()).collect();
+        let seconds: Vec<_> = totals.iter().map(|part| median(run.times(part).unwrap())).collect();
         assert_eq!(seconds, [1.25, 1.5, 4.0]);
         assert_eq!(found.len(), 3 + 5);
     }
