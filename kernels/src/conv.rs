@@ -26,21 +26,19 @@ use crate::elementwise::relu;
 use crate::matmul::Write;
 use crate::norm::{Activation, Moments, MomentsOfBlocks, relu6};
 use crate::panels::{
-    Block, Left, Panels, grid, multiply, pack, pack_on_all, pack_transposed, panel_width,
-    panels_len,
+    Block, Epilogue, Left, Panels, grid, multiply, multiply_then, pack, pack_on_all,
+    pack_transposed, panel_width, panels_len, tile_height,
 };
 use crate::parallel::{TASK_VALUES, piece_len, pieces, threads};
 use crate::scratch::with_scratch;
-use crate::simd::multiversion;
-use patches::{add_patches, with_patches};
+use crate::simd::{multiversion, simd_level};
+use patches::{Along, add_patches, with_patches};
 use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::OnceLock;
 use winograd::few::{self, Kernels};
 
-/// Rows of a block: 14 of the largest tiles.
-const BLOCK_ROWS: usize = 168;
-/// Most of the depth that is worked off at a time: with [`BLOCK_ROWS`] rows 344 KB of patches.
+/// Most of the depth that is worked off at a time.
 const BLOCK_DEPTH: usize = 512;
 /// Values of patches that are added back onto a picture at a time.
 const SCATTER_VALUES: usize = 100_000;
@@ -239,6 +237,18 @@ pub struct Finish<'a> {
     pub activation: Activation,
 }
 
+impl<'a> Finish<'a> {
+    /// The same while values are in registers.
+    fn epilogue(&self) -> Epilogue<'a> {
+        let limits = match self.activation {
+            Activation::None => [f32::NEG_INFINITY, f32::INFINITY],
+            Activation::Relu => [0.0, f32::INFINITY],
+            Activation::Relu6 => [0.0, 6.0],
+        };
+        Epilogue { bias: self.bias, residual: self.residual, limits }
+    }
+}
+
 /// `y = activation(x * weights + bias + residual)`; `y` is overwritten.
 ///
 /// # Panics
@@ -259,7 +269,7 @@ pub fn forward_packed(
     match winograd::way(shape, true) {
         Way::Plain | Way::Positions => {
             let panels = Panels::new(&weights.panels, taps, outputs);
-            convolve(shape, x, &panels, y, Write::Overwrite, then);
+            convolve(shape, x, &panels, y, Write::Overwrite, Some(&finish.epilogue()), |_| {});
         }
         Way::ManyTiles => {
             let transformed = weights.transformed.get_or_init(|| {
@@ -324,7 +334,7 @@ fn convolve_panels(
 ) {
     if way == Way::Plain {
         let panels = Panels::new(panels, shape.taps(), shape.outputs);
-        convolve(shape, x, &panels, y, write, then);
+        convolve(shape, x, &panels, y, write, None, then);
         return;
     }
     with_scratch(winograd::weights_len(shape.inputs, shape.outputs), |transformed| {
@@ -333,13 +343,15 @@ fn convolve_panels(
     });
 }
 
-/// The convolution with weights in panels.
+/// The convolution with weights in panels; the epilogue on the way out of the registers, `then` for
+/// each block.
 fn convolve(
     shape: &ConvShape,
     x: &[f32],
     weights: &Panels,
     y: &mut [f32],
     write: Write,
+    epilogue: Option<&Epilogue>,
     then: impl Fn(&mut Block) + Sync,
 ) {
     let depth = piece_len(shape.taps(), shape.taps().div_ceil(BLOCK_DEPTH), 16);
@@ -347,8 +359,10 @@ fn convolve(
     grid(y, shape.outputs, rows, columns, |mut block| {
         let mut write = write;
         for taps in pieces(shape.taps(), depth) {
-            with_patches(shape, x, block.rows(), taps.clone(), |left| {
-                multiply(left, weights, taps, block.columns(), &mut block, write);
+            let epilogue = if taps.end == shape.taps() { epilogue } else { None };
+            with_patches(shape, x, block.rows(), taps.clone(), Along::Rows, |left| {
+                let columns = block.columns();
+                multiply_then(left, weights, taps, columns, &mut block, write, epilogue);
             });
             write = Write::Accumulate;
         }
@@ -356,11 +370,17 @@ fn convolve(
     });
 }
 
+/// Rows of a block, in whole tiles. With [`BLOCK_DEPTH`] their patches are 344 KB where the second
+/// cache is large, else 86 KB: what else a core does, or another program on the same core, has room.
+fn block_rows() -> usize {
+    if simd_level().has_large_cache() { 14 * tile_height() } else { 7 * tile_height() }
+}
+
 /// Rows and columns of a task's part of a result: all columns where the rows give every thread
 /// its share, else as many parts as it takes.
 fn block_sizes(rows: usize, columns: usize) -> (usize, usize) {
     let (threads, width) = (threads(), panel_width());
-    let down = rows.div_ceil(BLOCK_ROWS);
+    let down = rows.div_ceil(block_rows());
     let fair =
         |across: usize| down * across >= 4 * threads || (down * across).is_multiple_of(threads);
     let most = columns.div_ceil(width).max(1);
@@ -525,7 +545,7 @@ fn sum_over_rows(
             let right = Panels::new(packed, rows.len(), outputs.len());
             for part in pieces(all_taps.len(), WEIGHTS_BLOCK[1]) {
                 let taps = all_taps.start + part.start..all_taps.start + part.end;
-                with_patches(shape, x, rows.clone(), taps, |patches| {
+                with_patches(shape, x, rows.clone(), taps, Along::Columns, |patches| {
                     let mut target = block.part(part, outputs.clone());
                     let all = 0..outputs.len();
                     multiply(&patches.transposed(), &right, 0..rows.len(), all, &mut target, write);

@@ -19,7 +19,7 @@ use crate::lanes::{Lanes, on_lanes};
 use crate::matmul::Write;
 use crate::parallel::{piece_len, pieces, threads};
 use crate::simd::{SimdLevel, simd_level};
-use kernel::{Tile, tile_rows, turn_square};
+use kernel::{Finish, Tile, tile_rows, turn_square};
 use rayon::prelude::*;
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -29,6 +29,14 @@ pub(crate) fn panel_width() -> usize {
     match simd_level() {
         SimdLevel::Avx512 => 32,
         SimdLevel::Avx2 | SimdLevel::Neon | SimdLevel::Portable => 16,
+    }
+}
+
+/// Rows of the largest tile of a result at the level in use.
+pub(crate) fn tile_height() -> usize {
+    match simd_level() {
+        SimdLevel::Avx512 => 12,
+        SimdLevel::Avx2 | SimdLevel::Neon | SimdLevel::Portable => 6,
     }
 }
 
@@ -384,6 +392,17 @@ impl Origin {
 // SAFETY: only `grid` uses it, to give each task columns of its own.
 unsafe impl Sync for Origin {}
 
+/// What is done to the values of a result on their way out of the registers.
+#[derive(Clone, Copy)]
+pub(crate) struct Epilogue<'a> {
+    /// Added to each column, one for each of the whole matrix.
+    pub(crate) bias: &'a [f32],
+    /// Added, of the sizes of the whole matrix.
+    pub(crate) residual: Option<&'a [f32]>,
+    /// Then each value is brought within.
+    pub(crate) limits: [f32; 2],
+}
+
 /// `out (+)= left * right[depths, columns]`: `left` `[rows, depth]` is as long as the range of
 /// depths, `out` has its rows and as many columns as the range; the range of columns starts at a
 /// panel.
@@ -398,6 +417,23 @@ pub(crate) fn multiply(
     out: &mut Block,
     write: Write,
 ) {
+    multiply_then(left, right, depths, columns, out, write, None);
+}
+
+/// [`multiply`], and then the epilogue: `out` is a block of a matrix with as many columns as there
+/// are biases.
+///
+/// # Panics
+/// When sizes do not fit.
+pub(crate) fn multiply_then(
+    left: &Left,
+    right: &Panels,
+    depths: Range<usize>,
+    columns: Range<usize>,
+    out: &mut Block,
+    write: Write,
+    epilogue: Option<&Epilogue>,
+) {
     assert_eq!(left.rows, out.rows.len(), "rows of left matrix and result");
     assert_eq!(left.depth, depths.len(), "depth of left and right matrix");
     assert!(
@@ -406,10 +442,15 @@ pub(crate) fn multiply(
     );
     assert_eq!(columns.len(), out.columns.len(), "columns of right matrix and result");
     assert!(columns.start.is_multiple_of(panel_width()), "columns start at a panel");
-    run(simd_level(), Product { left, right, depths, columns, out, write });
+    if let Some(Epilogue { bias, residual, .. }) = epilogue {
+        assert!(out.columns.end <= bias.len(), "a bias for each column");
+        let needed = out.rows.end * bias.len();
+        assert!(residual.is_none_or(|r| r.len() >= needed), "a residual for each value");
+    }
+    run(simd_level(), Product { left, right, depths, columns, out, write, epilogue });
 }
 
-/// [`multiply`] with sizes that fit, for any vectors.
+/// [`multiply_then`] with sizes that fit, for any vectors.
 struct Product<'a, 'out> {
     left: &'a Left<'a>,
     right: &'a Panels<'a>,
@@ -417,6 +458,7 @@ struct Product<'a, 'out> {
     columns: Range<usize>,
     out: &'a mut Block<'out>,
     write: Write,
+    epilogue: Option<&'a Epilogue<'a>>,
 }
 
 on_lanes! {
@@ -429,7 +471,7 @@ impl Product<'_, '_> {
     /// All panels, and for each all rows in tiles.
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) {
-        let Self { left, right, depths, columns, out, write } = self;
+        let Self { left, right, depths, columns, out, write, epilogue } = self;
         let width = 2 * L::COUNT;
         assert_eq!(width, panel_width(), "vectors of the level in use");
         let tiles = left.rows.div_ceil(tile_rows::<L>()).max(1);
@@ -437,10 +479,15 @@ impl Product<'_, '_> {
             let panel = (first / width * right.depth + depths.start) * width;
             let panel = &right.values[panel..panel + depths.len() * width];
             let count = width.min(columns.end - first);
+            let column = first - columns.start;
             for tile in 0..tiles {
                 // Tiles of nearly equal height: a last one of a row or two would wait for itself.
                 let rows = tile * left.rows / tiles..(tile + 1) * left.rows / tiles;
-                let at = rows.start * out.stride + first - columns.start;
+                let at = rows.start * out.stride + column;
+                let finish = epilogue.map(|epilogue| {
+                    let (row, column) = (out.rows.start + rows.start, out.columns.start + column);
+                    Finish::of(epilogue, row, column)
+                });
                 let tile = Tile {
                     rows: rows.len(),
                     depth: depths.len(),
@@ -451,10 +498,11 @@ impl Product<'_, '_> {
                     c_stride: out.stride,
                     count,
                     accumulate: write == Write::Accumulate,
+                    finish,
                 };
-                // SAFETY: `rows` lies in `left` and in `out`, whose sizes `multiply` and their
-                // constructors check; `panel` is `depths.len()` rows of two vectors; `count`
-                // columns from `first` on lie in `out`.
+                // SAFETY: `rows` lies in `left` and in `out`, whose sizes `multiply_then` and their
+                // constructors check, and so do the biases and the residual; `panel` is
+                // `depths.len()` rows of two vectors; `count` columns from `first` on lie in `out`.
                 unsafe { tile.run(lanes) }
             }
         }

@@ -42,6 +42,12 @@ impl SimdLevel {
         }
     }
 
+    /// Whether processors with this level mostly have a megabyte of second cache for each core, and
+    /// not half of one. Loops that go over the same values again and again cut them accordingly.
+    pub(crate) fn has_large_cache(self) -> bool {
+        self == Self::Avx512
+    }
+
     /// Every level of this processor, the best first.
     pub fn available() -> impl Iterator<Item = Self> {
         [Self::Avx512, Self::Avx2, Self::Neon, Self::Portable]

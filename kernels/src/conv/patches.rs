@@ -4,7 +4,7 @@
 //! where the kernel reaches into the padding; so a patch is `kernel` copies, not one a tap.
 
 use super::ConvShape;
-use crate::panels::{Left, apart};
+use crate::panels::{Left, apart, tile_height};
 use crate::scratch::with_scratch;
 use crate::simd::multiversion;
 use std::ops::Range;
@@ -57,8 +57,27 @@ impl Corner {
 }
 
 /// Channels from which on the rows of a picture lie so far apart that they take each other's place
-/// in the first cache; they are copied closer together.
+/// in the first cache.
 const FAR_APART: usize = 512;
+/// Lines of one set of a first cache: more rows than these at a time take each other's place.
+const WAYS: usize = 8;
+
+/// How a product goes over its patches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Along {
+    /// A few rows at a time, from the first tap to the last.
+    Rows,
+    /// A few taps at a time, from the first row to the last.
+    Columns,
+}
+
+impl Along {
+    /// Whether the picture itself will do where it is the patch matrix; else its rows are copied
+    /// closer together.
+    fn in_place(self, shape: &ConvShape) -> bool {
+        shape.inputs < FAR_APART || (self == Self::Rows && tile_height() <= WAYS)
+    }
+}
 
 /// Calls `use_them` with the patch matrix `[rows, taps]` of these rows and taps.
 pub(super) fn with_patches<R>(
@@ -66,9 +85,10 @@ pub(super) fn with_patches<R>(
     x: &[f32],
     rows: Range<usize>,
     taps: Range<usize>,
+    along: Along,
     use_them: impl FnOnce(&Left) -> R,
 ) -> R {
-    if shape.is_product() && shape.inputs < FAR_APART {
+    if shape.is_product() && along.in_place(shape) {
         let x = &x[rows.start * shape.inputs + taps.start..];
         return use_them(&Left::rows(x, rows.len(), taps.len(), shape.inputs));
     }

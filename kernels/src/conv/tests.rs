@@ -235,7 +235,7 @@ fn errors(shape: &ConvShape) -> [f64; 2] {
     pack_on_all(&weights, shape.taps(), shape.outputs, &mut panels);
     let mut plain = vec![0.0; exact.len()];
     let right = Panels::new(&panels, shape.taps(), shape.outputs);
-    convolve(shape, &x, &right, &mut plain, Write::Overwrite, |_| {});
+    convolve(shape, &x, &right, &mut plain, Write::Overwrite, None, |_| {});
     let mut quick = vec![0.0; exact.len()];
     by_winograd(shape, &x, &weights, &mut quick, Write::Overwrite);
     let size = exact.iter().map(|y| y * y).sum::<f64>();

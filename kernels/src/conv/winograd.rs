@@ -19,6 +19,7 @@ use crate::matmul::Write;
 use crate::panels::{Block, Left, Panels, apart, multiply, panel_width, panels_len};
 use crate::parallel::{piece_len, pieces, threads};
 use crate::scratch::with_scratch;
+use crate::simd::simd_level;
 use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -32,8 +33,8 @@ const TILE: usize = 4;
 const SIDE: usize = 6;
 /// Products of a tile and a pair of channels.
 const PRODUCTS: usize = SIDE * SIDE;
-/// Values of transformed inputs of a task: most of the second cache of a small processor.
-const TASK_VALUES: usize = 150_000;
+/// Values of transformed inputs of a task: half of the second cache, or little more.
+const TASK_VALUES: usize = 75_000;
 /// Fewest and most tiles of a task.
 const TASK_TILES: [usize; 2] = [24, 64];
 
@@ -104,7 +105,8 @@ fn tiles(shape: &ConvShape) -> usize {
 }
 
 fn tiles_of_task(shape: &ConvShape) -> usize {
-    (TASK_VALUES / (PRODUCTS * shape.inputs)).clamp(TASK_TILES[0], TASK_TILES[1])
+    let values = if simd_level().has_large_cache() { 2 * TASK_VALUES } else { TASK_VALUES };
+    (values / (PRODUCTS * shape.inputs)).clamp(TASK_TILES[0], TASK_TILES[1])
 }
 
 /// Values of the transformed weights.

@@ -1,5 +1,6 @@
 //! The innermost loop of a product, for all vectors.
 
+use super::Epilogue;
 use crate::lanes::{Lanes, MOST_LANES};
 #[cfg(target_arch = "x86_64")]
 use crate::simd::SimdLevel;
@@ -30,6 +31,47 @@ pub(super) struct Tile {
     pub(super) c_stride: usize,
     pub(super) count: usize,
     pub(super) accumulate: bool,
+    pub(super) finish: Option<Finish>,
+}
+
+/// An [`Epilogue`] from the first value of a tile on.
+#[derive(Clone, Copy)]
+pub(super) struct Finish {
+    bias: *const f32,
+    /// Null without one.
+    residual: *const f32,
+    /// Values from a row of the residual to the next.
+    stride: usize,
+    limits: [f32; 2],
+}
+
+impl Finish {
+    /// That of the tile which begins at this place of the whole matrix.
+    pub(super) fn of(epilogue: &Epilogue, row: usize, column: usize) -> Self {
+        let &Epilogue { bias, residual, limits } = epilogue;
+        let stride = bias.len();
+        let residual = residual.map_or(std::ptr::null(), |residual| {
+            residual.as_ptr().wrapping_add(row * stride + column)
+        });
+        Self { bias: bias.as_ptr().wrapping_add(column), residual, stride, limits }
+    }
+
+    /// What is to be done to one sum.
+    ///
+    /// # Safety
+    /// The bias of `column`, and the residual in that row, can be read.
+    unsafe fn apply(self, sum: f32, row: usize, column: usize) -> f32 {
+        // SAFETY: the caller's.
+        let bias = unsafe { *self.bias.add(column) };
+        let mut sum = sum;
+        if !self.residual.is_null() {
+            // SAFETY: the caller's.
+            sum += unsafe { *self.residual.add(row * self.stride + column) };
+        }
+        let [low, high] = self.limits;
+        // NaN stays NaN.
+        (sum + bias).clamp(low, high)
+    }
 }
 
 impl Tile {
@@ -37,7 +79,8 @@ impl Tile {
     ///
     /// # Safety
     /// `a` can be read at all rows and depths, `b` holds `depth` rows of two vectors, and `count`
-    /// values (at most two vectors) of each of the rows can be written to `c`.
+    /// values (at most two vectors) of each of the rows can be written to `c`; `finish` has a bias and
+    /// a residual, if any, for each of these.
     #[inline(always)]
     pub(super) unsafe fn run<L: Lanes>(self, lanes: L) {
         macro_rules! by_rows {
@@ -88,9 +131,22 @@ impl Tile {
                 lanes.fetch_to_write(place);
             }
         }
+        let residual = self.finish.map_or(std::ptr::null(), |finish| finish.residual);
+        if !residual.is_null() {
+            for row in 0..R {
+                lanes.fetch(
+                    residual.wrapping_add(row * self.finish.map_or(0, |finish| finish.stride)),
+                );
+            }
+        }
         // SAFETY: the caller's.
         let sums = unsafe { self.sums::<L, R, W, ALONG>(lanes) };
         if self.count == W * L::COUNT {
+            if let Some(finish) = self.finish {
+                // SAFETY: the caller's.
+                unsafe { self.write_finished(lanes, finish, sums) };
+                return;
+            }
             for (row, sums) in sums.into_iter().enumerate() {
                 for (number, sum) in sums.into_iter().enumerate() {
                     // SAFETY: all `count` columns of the row can be written.
@@ -114,8 +170,43 @@ impl Tile {
                 // SAFETY: `count` columns of the row can be written.
                 unsafe {
                     let to = self.c.add(row * self.c_stride + column);
-                    *to = if self.accumulate { *to + value } else { value };
+                    let value = if self.accumulate { *to + value } else { value };
+                    *to = match self.finish {
+                        Some(finish) => finish.apply(value, row, column),
+                        None => value,
+                    };
                 }
+            }
+        }
+    }
+
+    /// Writes whole vectors of sums, and does before what is to be done at the end.
+    ///
+    /// # Safety
+    /// As [`Tile::run`].
+    #[inline(always)]
+    unsafe fn write_finished<L: Lanes, const R: usize, const W: usize>(
+        self,
+        lanes: L,
+        finish: Finish,
+        mut sums: [[L::Vector; W]; R],
+    ) {
+        if self.accumulate {
+            // SAFETY: the caller's.
+            unsafe { add_rows(lanes, &mut sums, self.c, self.c_stride) };
+        }
+        if !finish.residual.is_null() {
+            // SAFETY: the caller's.
+            unsafe { add_rows(lanes, &mut sums, finish.residual, finish.stride) };
+        }
+        let (low, high) = (lanes.splat(finish.limits[0]), lanes.splat(finish.limits[1]));
+        for number in 0..W {
+            // SAFETY: the caller's.
+            let bias = unsafe { lanes.load(finish.bias.add(number * L::COUNT)) };
+            for (row, sums) in sums.iter().enumerate() {
+                let value = lanes.clamp(lanes.add(sums[number], bias), low, high);
+                // SAFETY: the caller's.
+                unsafe { lanes.store(value, self.c.add(row * self.c_stride + number * L::COUNT)) };
             }
         }
     }
@@ -150,6 +241,26 @@ impl Tile {
             b = b.wrapping_add(2 * L::COUNT);
         }
         sums
+    }
+}
+
+/// Adds rows of `W` vectors that are `stride` values apart.
+///
+/// # Safety
+/// They can be read.
+#[inline(always)]
+unsafe fn add_rows<L: Lanes, const R: usize, const W: usize>(
+    lanes: L,
+    sums: &mut [[L::Vector; W]; R],
+    from: *const f32,
+    stride: usize,
+) {
+    for (row, sums) in sums.iter_mut().enumerate() {
+        for (number, sum) in sums.iter_mut().enumerate() {
+            // SAFETY: the caller's.
+            let more = unsafe { lanes.load(from.add(row * stride + number * L::COUNT)) };
+            *sum = lanes.add(*sum, more);
+        }
     }
 }
 

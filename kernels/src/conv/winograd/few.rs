@@ -17,13 +17,18 @@ use crate::panels::{
 };
 use crate::parallel::{piece_len, pieces, threads};
 use crate::scratch::with_scratch;
+use crate::simd::simd_level;
 use rayon::prelude::*;
 use std::ops::Range;
 
 /// Most tiles: with the sums of more, the second cache is too small.
 pub(in super::super) const MOST_TILES: usize = 160;
-/// Channels of the input whose weights are transformed at a time: 295 KB with AVX-512.
-const DEPTH: usize = 64;
+/// Channels of the input whose weights are transformed at a time. With AVX-512 they stay in the
+/// second cache, 295 KB. Half of such a cache has no room for weights and sums anyway: there long runs,
+/// and few passes over the sums, were measured to be faster.
+fn depth_at_a_time() -> usize {
+    if simd_level().has_large_cache() { 64 } else { 256 }
+}
 /// Most tiles whose products are taken together: four of the largest tiles of a product.
 const GROUP: usize = 48;
 /// Most inputs of a task of the gradient of the weights.
@@ -130,10 +135,11 @@ pub(in super::super) fn convolve(
         let count = columns.len();
         let sums_step = apart(group * width);
         let groups = all.len().div_ceil(group);
-        with_scratch(PRODUCTS * (apart(DEPTH * width) + groups * sums_step), |scratch| {
-            let (right, sums) = scratch.split_at_mut(PRODUCTS * apart(DEPTH * width));
+        let most = depth_at_a_time().min(inputs);
+        with_scratch(PRODUCTS * (apart(most * width) + groups * sums_step), |scratch| {
+            let (right, sums) = scratch.split_at_mut(PRODUCTS * apart(most * width));
             let mut write_sums = Write::Overwrite;
-            for channels in pieces(inputs, DEPTH) {
+            for channels in pieces(inputs, most) {
                 let depth = channels.len();
                 kernels.transform(shape, channels.clone(), columns.clone(), right);
                 let groups = spread.groups().zip(sums.chunks_exact_mut(PRODUCTS * sums_step));
