@@ -38,7 +38,9 @@ use std::ops::Range;
 use std::sync::OnceLock;
 use winograd::few::{self, Kernels};
 
-/// Most of the depth that is worked off at a time.
+/// Rows of a block, in the largest tiles.
+const BLOCK_TILES: usize = 14;
+/// Most of the depth that is worked off at a time: 344 KB of patches with AVX-512, 172 KB else.
 const BLOCK_DEPTH: usize = 512;
 /// Values of patches that are added back onto a picture at a time.
 const SCATTER_VALUES: usize = 100_000;
@@ -269,7 +271,14 @@ pub fn forward_packed(
     match winograd::way(shape, true) {
         Way::Plain | Way::Positions => {
             let panels = Panels::new(&weights.panels, taps, outputs);
-            convolve(shape, x, &panels, y, Write::Overwrite, Some(&finish.epilogue()), |_| {});
+            // A large cache still has the block, and reads the residual from end to end.
+            let later = simd_level().has_large_cache();
+            let epilogue = (!later).then(|| finish.epilogue());
+            convolve(shape, x, &panels, y, Write::Overwrite, epilogue.as_ref(), |block| {
+                if later {
+                    then(block);
+                }
+            });
         }
         Way::ManyTiles => {
             let transformed = weights.transformed.get_or_init(|| {
@@ -370,17 +379,11 @@ fn convolve(
     });
 }
 
-/// Rows of a block, in whole tiles. With [`BLOCK_DEPTH`] their patches are 344 KB where the second
-/// cache is large, else 86 KB: what else a core does, or another program on the same core, has room.
-fn block_rows() -> usize {
-    if simd_level().has_large_cache() { 14 * tile_height() } else { 7 * tile_height() }
-}
-
 /// Rows and columns of a task's part of a result: all columns where the rows give every thread
 /// its share, else as many parts as it takes.
 fn block_sizes(rows: usize, columns: usize) -> (usize, usize) {
     let (threads, width) = (threads(), panel_width());
-    let down = rows.div_ceil(block_rows());
+    let down = rows.div_ceil(BLOCK_TILES * tile_height());
     let fair =
         |across: usize| down * across >= 4 * threads || (down * across).is_multiple_of(threads);
     let most = columns.div_ceil(width).max(1);

@@ -131,12 +131,15 @@ impl Tile {
                 lanes.fetch_to_write(place);
             }
         }
-        let residual = self.finish.map_or(std::ptr::null(), |finish| finish.residual);
-        if !residual.is_null() {
+        if let Some(finish) = self.finish
+            && !finish.residual.is_null()
+        {
+            // Once a cache line.
             for row in 0..R {
-                lanes.fetch(
-                    residual.wrapping_add(row * self.finish.map_or(0, |finish| finish.stride)),
-                );
+                for number in (0..W).step_by((MOST_LANES / L::COUNT).max(1)) {
+                    let place = row * finish.stride + number * L::COUNT;
+                    lanes.fetch(finish.residual.wrapping_add(place));
+                }
             }
         }
         // SAFETY: the caller's.
