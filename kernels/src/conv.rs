@@ -233,25 +233,36 @@ impl Packed {
 pub struct Finish<'a> {
     /// Added to each channel, `[outputs]`.
     pub bias: &'a [f32],
-    /// Added to the result, of its shape.
-    pub residual: Option<&'a [f32]>,
+    /// Added to the result.
+    pub residual: Residual<'a>,
     /// Then applied.
     pub activation: Activation,
 }
 
+/// What is added to the result of a convolution.
+#[derive(Clone, Copy, Debug)]
+pub enum Residual<'a> {
+    /// Nothing.
+    None,
+    /// What was in its place before.
+    InPlace,
+    /// These values, of its shape.
+    Of(&'a [f32]),
+}
+
 impl<'a> Finish<'a> {
-    /// The same while values are in registers.
+    /// Bias and activation while values are in registers.
     fn epilogue(&self) -> Epilogue<'a> {
         let limits = match self.activation {
             Activation::None => [f32::NEG_INFINITY, f32::INFINITY],
             Activation::Relu => [0.0, f32::INFINITY],
             Activation::Relu6 => [0.0, 6.0],
         };
-        Epilogue { bias: self.bias, residual: self.residual, limits }
+        Epilogue { bias: self.bias, limits }
     }
 }
 
-/// `y = activation(x * weights + bias + residual)`; `y` is overwritten.
+/// `y = activation(x * weights + bias + residual)`; `y` is overwritten, or is itself the residual.
 ///
 /// # Panics
 /// When a length does not follow from the shape.
@@ -265,16 +276,23 @@ pub fn forward_packed(
     let (taps, outputs) = (shape.taps(), shape.outputs);
     assert_eq!((weights.taps, weights.outputs), (taps, outputs), "packed weights of {shape:?}");
     assert_eq!(finish.bias.len(), outputs, "biases of {shape:?}");
-    assert_eq!(finish.residual.map_or(y.len(), <[f32]>::len), y.len(), "values of the residual");
     shape.check_maps(x, y);
+    if let Residual::Of(residual) = finish.residual {
+        assert_eq!(residual.len(), y.len(), "values of the residual");
+    }
+    let write = match finish.residual {
+        Residual::InPlace => Write::Accumulate,
+        Residual::None | Residual::Of(_) => Write::Overwrite,
+    };
     let then = |block: &mut Block| finish_block(block, finish, outputs);
     match winograd::way(shape, true) {
         Way::Plain | Way::Positions => {
             let panels = Panels::new(&weights.panels, taps, outputs);
-            // A large cache still has the block, and reads the residual from end to end.
-            let later = simd_level().has_large_cache();
+            // A large cache still has the block later on, and reads a residual from end to end.
+            let later =
+                simd_level().has_large_cache() || matches!(finish.residual, Residual::Of(_));
             let epilogue = (!later).then(|| finish.epilogue());
-            convolve(shape, x, &panels, y, Write::Overwrite, epilogue.as_ref(), |block| {
+            convolve(shape, x, &panels, y, write, epilogue.as_ref(), |block| {
                 if later {
                     then(block);
                 }
@@ -286,11 +304,15 @@ pub fn forward_packed(
                 winograd::transform_weights(&weights.panels, shape.inputs, &mut values);
                 values
             });
-            winograd::convolve(shape, x, transformed, y, Write::Overwrite, then);
+            if winograd::tiles(shape) <= few::MOST_TILES {
+                few::convolve_ready(shape, x, transformed, y, write, then);
+            } else {
+                winograd::convolve(shape, x, transformed, y, write, then);
+            }
         }
         Way::FewTiles => {
             let kernels = Kernels::Packed(&weights.panels);
-            few::convolve(shape, x, kernels, y, Write::Overwrite, then);
+            few::convolve(shape, x, kernels, y, write, then);
         }
     }
 }
@@ -317,7 +339,7 @@ fn finish_rows(
     let bias = &finish.bias[columns.clone()];
     for number in 0..rows.len() {
         let row = block.row_mut(number);
-        let Some(residual) = finish.residual else {
+        let Residual::Of(residual) = finish.residual else {
             for (value, bias) in row.iter_mut().zip(bias) {
                 *value = activation(*value + bias);
             }

@@ -397,8 +397,6 @@ unsafe impl Sync for Origin {}
 pub(crate) struct Epilogue<'a> {
     /// Added to each column, one for each of the whole matrix.
     pub(crate) bias: &'a [f32],
-    /// Added, of the sizes of the whole matrix.
-    pub(crate) residual: Option<&'a [f32]>,
     /// Then each value is brought within.
     pub(crate) limits: [f32; 2],
 }
@@ -442,11 +440,8 @@ pub(crate) fn multiply_then(
     );
     assert_eq!(columns.len(), out.columns.len(), "columns of right matrix and result");
     assert!(columns.start.is_multiple_of(panel_width()), "columns start at a panel");
-    if let Some(Epilogue { bias, residual, .. }) = epilogue {
-        assert!(out.columns.end <= bias.len(), "a bias for each column");
-        let needed = out.rows.end * bias.len();
-        assert!(residual.is_none_or(|r| r.len() >= needed), "a residual for each value");
-    }
+    let biases = epilogue.map_or(out.columns.end, |epilogue| epilogue.bias.len());
+    assert!(out.columns.end <= biases, "a bias for each column");
     run(simd_level(), Product { left, right, depths, columns, out, write, epilogue });
 }
 
@@ -484,10 +479,8 @@ impl Product<'_, '_> {
                 // Tiles of nearly equal height: a last one of a row or two would wait for itself.
                 let rows = tile * left.rows / tiles..(tile + 1) * left.rows / tiles;
                 let at = rows.start * out.stride + column;
-                let finish = epilogue.map(|epilogue| {
-                    let (row, column) = (out.rows.start + rows.start, out.columns.start + column);
-                    Finish::of(epilogue, row, column)
-                });
+                let finish =
+                    epilogue.map(|epilogue| Finish::of(epilogue, out.columns.start + column));
                 let tile = Tile {
                     rows: rows.len(),
                     depth: depths.len(),
@@ -501,7 +494,7 @@ impl Product<'_, '_> {
                     finish,
                 };
                 // SAFETY: `rows` lies in `left` and in `out`, whose sizes `multiply_then` and their
-                // constructors check, and so do the biases and the residual; `panel` is
+                // constructors check, and so do the biases; `panel` is
                 // `depths.len()` rows of two vectors; `count` columns from `first` on lie in `out`.
                 unsafe { tile.run(lanes) }
             }

@@ -40,6 +40,15 @@ impl Corner {
         }
     }
 
+    /// Where the value under the corner is, if the whole kernel lies on the picture.
+    #[inline(always)]
+    fn inside(self, shape: &ConvShape) -> Option<usize> {
+        let (y, x) = (usize::try_from(self.y).ok()?, usize::try_from(self.x).ok()?);
+        let inside = y + shape.kernel <= shape.height && x + shape.kernel <= shape.width;
+        let row = self.picture * shape.height + y;
+        inside.then_some((row * shape.width + x) * shape.inputs)
+    }
+
     #[inline(always)]
     fn run(self, shape: &ConvShape, kernel_row: usize) -> Run {
         let tap = |column: usize| (kernel_row * shape.kernel + column) * shape.inputs;
@@ -108,8 +117,17 @@ fn copy_patches(
     patches: &mut [f32],
     stride: usize,
 ) {
+    let whole = *taps == (0..shape.taps());
     for (row, patch) in patches.chunks_exact_mut(stride).enumerate() {
         let corner = Corner::of_row(shape, first_row + row);
+        if let (true, Some(source)) = (whole, corner.inside(shape)) {
+            let run = shape.kernel * shape.inputs;
+            for (kernel_row, patch) in patch[..shape.taps()].chunks_exact_mut(run).enumerate() {
+                let source = source + kernel_row * shape.width * shape.inputs;
+                copy_values(&x[source..source + run], patch);
+            }
+            continue;
+        }
         for kernel_row in 0..shape.kernel {
             copy_run(&corner.run(shape, kernel_row), x, taps, patch);
         }

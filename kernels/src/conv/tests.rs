@@ -149,7 +149,51 @@ fn by_winograd(shape: &ConvShape, x: &[f32], weights: &[f32], y: &mut [f32], wri
     pack_on_all(weights, taps, outputs, &mut panels);
     let mut transformed = vec![f32::NAN; winograd::weights_len(shape.inputs, outputs)];
     winograd::transform_weights(&panels, shape.inputs, &mut transformed);
+    // Both ways to use them sum in the same order.
+    let mut ready = y.to_vec();
+    few::convolve_ready(shape, x, &transformed, &mut ready, write, |_| {});
     winograd::convolve(shape, x, &transformed, y, write, |_| {});
+    assert!(ready.iter().zip(&*y).all(|(a, b)| a.to_bits() == b.to_bits()), "{shape:?}");
+}
+
+#[test]
+fn packed_weights_add_a_residual_wherever_it_lies() {
+    for sizes in [
+        [2, 7, 5, 33, 50, 1, 1, 0],
+        [1, 9, 8, 520, 17, 1, 1, 0],
+        [2, 9, 6, 7, 40, 3, 2, 1],
+        [1, 11, 10, 3, 24, 7, 2, 3],
+        [1, 20, 24, 64, 64, 3, 1, 1],
+        [1, 4, 4, 128, 256, 3, 1, 1],
+    ] {
+        let shape = shape(sizes);
+        let x = random(shape.n * shape.image(), 1);
+        let weights = random(shape.taps() * shape.outputs, 2);
+        let (bias, residual) = (random(shape.outputs, 3), random(shape.rows() * shape.outputs, 4));
+        let packed = Packed::new(&weights, shape.kernel, shape.inputs, shape.outputs);
+        let mut sums = vec![f32::NAN; residual.len()];
+        forward(&shape, &x, &weights, &mut sums);
+        let activation = Activation::Relu;
+        in_pools(|| {
+            let run = |residual, mut y: Vec<f32>| {
+                let finish = Finish { bias: &bias, residual, activation };
+                forward_packed(&shape, &x, &packed, &finish, &mut y);
+                y
+            };
+            let nothing = || vec![f32::NAN; residual.len()];
+            let without = run(Residual::None, nothing());
+            let beside = run(Residual::Of(&residual), nothing());
+            let in_place = run(Residual::InPlace, residual.clone());
+            for (at, sum) in sums.iter().enumerate() {
+                let alone = sum + bias[at % shape.outputs];
+                let bound = 1e-5 * (shape.taps() as f32 + alone.abs() + 1.0);
+                let is_near = |found: f32, sum: f32| (found - sum.max(0.0)).abs() <= bound;
+                assert!(is_near(without[at], alone), "{shape:?} at {at}");
+                assert!(is_near(beside[at], alone + residual[at]), "{shape:?} at {at}");
+                assert!(is_near(in_place[at], alone + residual[at]), "{shape:?} at {at}");
+            }
+        });
+    }
 }
 
 /// Weights turned by half a turn, inputs and outputs exchanged.

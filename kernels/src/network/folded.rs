@@ -5,12 +5,13 @@ use super::{
     pooled,
 };
 use crate::buffers::Buffer;
-use crate::conv::{self, Finish, Packed};
+use crate::conv::{self, Finish, Packed, Residual};
 use crate::depthwise::{self, Epilogue};
 use crate::elementwise;
 use crate::norm::Activation;
 use crate::parallel::{in_pool, pieces};
 use crate::pool;
+use crate::simd::simd_level;
 use std::sync::Arc;
 
 /// Values of a stage's input and output that pictures which go through it together may have: they
@@ -88,17 +89,17 @@ impl Folded {
 }
 
 impl Step<'_> {
-    fn run(&self, map: &Map) -> Map {
+    fn run(&self, map: Map) -> Map {
         let mut layers = self.layers.iter();
         match self.stage {
-            Stage::Layer(layer) => run(layer, layers.next(), map, None, layer.activation),
+            Stage::Layer(layer) => run(layer, layers.next(), &map, None, layer.activation),
             &Stage::MaxPool { kernel, stride, padding } => {
                 let shape = pool_shape(map.0, kernel, stride, padding);
                 let mut out = Buffer::new(pooled(&shape).values());
                 pool::max_forward(&shape, &map.1, &mut out);
                 (pooled(&shape), Arc::new(out))
             }
-            Stage::Block(block) => run_block(block, &mut layers, map.clone()),
+            Stage::Block(block) => run_block(block, &mut layers, map),
         }
     }
 }
@@ -110,7 +111,7 @@ fn run_steps(steps: &[Step], input: MapShape, x: &[f32]) -> Map {
         let mut first = Buffer::new(x.len());
         first.copy_from_slice(x);
         let first = (input, Arc::new(first));
-        return steps.iter().fold(first, |map, step| step.run(&map));
+        return steps.iter().fold(first, |map, step| step.run(map));
     };
     let (apart, together) = steps.split_at(last + 1);
     let picture = x.len() / input.n;
@@ -124,7 +125,7 @@ fn run_steps(steps: &[Step], input: MapShape, x: &[f32]) -> Map {
         joined[start..start + part.len()].copy_from_slice(&part);
     }
     let (shape, joined) = joined.expect("at least one group");
-    together.iter().fold((shape, Arc::new(joined)), |map, step| step.run(&map))
+    together.iter().fold((shape, Arc::new(joined)), |map, step| step.run(map))
 }
 
 fn fold(layer: &Layer, source: &dyn LayerSource, number: usize) -> FoldedLayer {
@@ -163,14 +164,13 @@ fn run_block<'a>(
             Some(run(layer, layers.next(), &input, None, Activation::None))
         }
     };
+    let mut around = around.map(|(_, around)| around);
     let last = block.path.len() - 1;
     let mut map = input;
     for (number, (layer, folded)) in block.path.iter().zip(path).enumerate() {
-        map = match &around {
-            Some((_, around)) if number == last => {
-                run(layer, folded, &map, Some(around), block.activation)
-            }
-            _ => run(layer, folded, &map, None, layer.activation),
+        map = match around.take_if(|_| number == last) {
+            Some(around) => run(layer, folded, &map, Some(around), block.activation),
+            None => run(layer, folded, &map, None, layer.activation),
         };
     }
     map
@@ -181,25 +181,35 @@ fn run(
     layer: &Layer,
     folded: Option<&FoldedLayer>,
     (shape, x): &Map,
-    residual: Option<&Arc<Buffer>>,
+    residual: Option<Arc<Buffer>>,
     activation: Activation,
 ) -> Map {
     let folded = folded.expect("as many layers as the network has");
     let convolution = layer.convolution(*shape);
     let output = convolution.output();
-    let mut out = Buffer::new(output.values());
-    match (&folded.weights, convolution) {
+    let out = match (&folded.weights, convolution) {
         (Weights::Depthwise(weights), Convolution::Depthwise(shape)) => {
+            let mut out = Buffer::new(output.values());
             let alone = if residual.is_some() { Activation::None } else { activation };
             let epilogue = Epilogue { bias: Some(&folded.bias), activation: alone };
             depthwise::forward(&shape, x, weights, epilogue, &mut out);
             if let Some(residual) = residual {
-                elementwise::add_activate(&mut out, residual, activation);
+                elementwise::add_activate(&mut out, &residual, activation);
             }
+            out
         }
         (Weights::Full(packed), Convolution::Full(conv)) => {
-            let finish =
-                Finish { bias: &folded.bias, residual: residual.map(|r| &***r), activation };
+            let (mut out, shared) = match residual.map(take_over) {
+                Some(Ok(own)) => (own, Some(None)),
+                Some(Err(shared)) => (Buffer::new(output.values()), Some(Some(shared))),
+                None => (Buffer::new(output.values()), None),
+            };
+            let residual = match &shared {
+                Some(Some(shared)) => Residual::Of(shared),
+                Some(None) => Residual::InPlace,
+                None => Residual::None,
+            };
+            let finish = Finish { bias: &folded.bias, residual, activation };
             if let Some(zeros) = layer.uneven_zeros(*shape) {
                 let mut padded = Buffer::new(conv.n * conv.height * conv.width * conv.inputs);
                 pad(*shape, x, zeros, &mut padded);
@@ -207,8 +217,15 @@ fn run(
             } else {
                 conv::forward_packed(&conv, x, packed, &finish, &mut out);
             }
+            out
         }
         _ => unreachable!("a layer's weights are folded for its own convolution"),
-    }
+    };
     (output, Arc::new(out))
+}
+
+/// The values of a residual that nobody else needs, to be added to where they lie: half the memory
+/// goes through the cache. A large cache has room for both.
+fn take_over(residual: Arc<Buffer>) -> Result<Buffer, Arc<Buffer>> {
+    if simd_level().has_large_cache() { Err(residual) } else { Arc::try_unwrap(residual) }
 }

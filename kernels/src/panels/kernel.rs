@@ -34,43 +34,28 @@ pub(super) struct Tile {
     pub(super) finish: Option<Finish>,
 }
 
-/// An [`Epilogue`] from the first value of a tile on.
+/// An [`Epilogue`] from the first column of a tile on.
 #[derive(Clone, Copy)]
 pub(super) struct Finish {
     bias: *const f32,
-    /// Null without one.
-    residual: *const f32,
-    /// Values from a row of the residual to the next.
-    stride: usize,
     limits: [f32; 2],
 }
 
 impl Finish {
-    /// That of the tile which begins at this place of the whole matrix.
-    pub(super) fn of(epilogue: &Epilogue, row: usize, column: usize) -> Self {
-        let &Epilogue { bias, residual, limits } = epilogue;
-        let stride = bias.len();
-        let residual = residual.map_or(std::ptr::null(), |residual| {
-            residual.as_ptr().wrapping_add(row * stride + column)
-        });
-        Self { bias: bias.as_ptr().wrapping_add(column), residual, stride, limits }
+    /// That of the tile which begins at this column of the whole matrix.
+    pub(super) fn of(epilogue: &Epilogue, column: usize) -> Self {
+        Self { bias: epilogue.bias.as_ptr().wrapping_add(column), limits: epilogue.limits }
     }
 
     /// What is to be done to one sum.
     ///
     /// # Safety
-    /// The bias of `column`, and the residual in that row, can be read.
-    unsafe fn apply(self, sum: f32, row: usize, column: usize) -> f32 {
-        // SAFETY: the caller's.
-        let bias = unsafe { *self.bias.add(column) };
-        let mut sum = sum;
-        if !self.residual.is_null() {
-            // SAFETY: the caller's.
-            sum += unsafe { *self.residual.add(row * self.stride + column) };
-        }
+    /// The bias of `column` can be read.
+    unsafe fn apply(self, sum: f32, column: usize) -> f32 {
         let [low, high] = self.limits;
         // NaN stays NaN.
-        (sum + bias).clamp(low, high)
+        // SAFETY: the caller's.
+        (sum + unsafe { *self.bias.add(column) }).clamp(low, high)
     }
 }
 
@@ -79,8 +64,8 @@ impl Tile {
     ///
     /// # Safety
     /// `a` can be read at all rows and depths, `b` holds `depth` rows of two vectors, and `count`
-    /// values (at most two vectors) of each of the rows can be written to `c`; `finish` has a bias and
-    /// a residual, if any, for each of these.
+    /// values (at most two vectors) of each of the rows can be written to `c`; `finish` has a bias for
+    /// each of these.
     #[inline(always)]
     pub(super) unsafe fn run<L: Lanes>(self, lanes: L) {
         macro_rules! by_rows {
@@ -131,17 +116,6 @@ impl Tile {
                 lanes.fetch_to_write(place);
             }
         }
-        if let Some(finish) = self.finish
-            && !finish.residual.is_null()
-        {
-            // Once a cache line.
-            for row in 0..R {
-                for number in (0..W).step_by((MOST_LANES / L::COUNT).max(1)) {
-                    let place = row * finish.stride + number * L::COUNT;
-                    lanes.fetch(finish.residual.wrapping_add(place));
-                }
-            }
-        }
         // SAFETY: the caller's.
         let sums = unsafe { self.sums::<L, R, W, ALONG>(lanes) };
         if self.count == W * L::COUNT {
@@ -175,7 +149,7 @@ impl Tile {
                     let to = self.c.add(row * self.c_stride + column);
                     let value = if self.accumulate { *to + value } else { value };
                     *to = match self.finish {
-                        Some(finish) => finish.apply(value, row, column),
+                        Some(finish) => finish.apply(value, column),
                         None => value,
                     };
                 }
@@ -197,10 +171,6 @@ impl Tile {
         if self.accumulate {
             // SAFETY: the caller's.
             unsafe { add_rows(lanes, &mut sums, self.c, self.c_stride) };
-        }
-        if !finish.residual.is_null() {
-            // SAFETY: the caller's.
-            unsafe { add_rows(lanes, &mut sums, finish.residual, finish.stride) };
         }
         let (low, high) = (lanes.splat(finish.limits[0]), lanes.splat(finish.limits[1]));
         for number in 0..W {
