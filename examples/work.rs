@@ -8,10 +8,11 @@
 //! ```
 //!
 //! `cargo xtask bench` calls it, with `--in-turn`: after the warm-up it says `ready`, and then works
-//! once for each line of standard input, until its end. `seconds.1` and so on are the counted runs, `gflop` is the work of one, `peak_mb` is the most memory that the process had by the end of
-//! the last run, `gemm_gflops` is the machine's rate at a product of two 2048 x 2048 matrices,
-//! measured right after, and `answer.` begins what the work came to. Of convolutions each shape has
-//! its own lines.
+//! once for each line of standard input, until its end. `seconds.1` and so on are the counted runs,
+//! `gflop` is the work of one, `peak_mb` is the most memory that the process had by the end of the
+//! last run, `gemm_gflops` is the machine's rate at a product of two 2048 x 2048 matrices, measured
+//! right after, and `answer.` begins what the work came to. Of convolutions each shape has its own
+//! lines.
 
 #![expect(clippy::print_stdout, reason = "a program, not the library: its lines are its answer")]
 

@@ -5,11 +5,13 @@
 
 PROGRAM is `torch` (activations in the order n, channels, height, width), `torch-channels-last` or
 `onnxruntime` (embed alone). With --in-turn it says `ready` after the warm-up, and then works once for
-each line of standard input, until its end. A `name<TAB>value` a line, the names of looksee's examples/work.rs:
-`seconds.1` and so on are the counted runs, `peak_mb` is the most memory that the process had by the
-end of the last one, `imports_mb` what it had before there were weights and inputs, and `answer.`
-begins what the work came to. PROGRAM `exact` computes nothing but the answer, in f64, and takes its
-time; xtask/peers/work_answers.tsv was made with it.
+each line of standard input, until its end.
+
+A `name<TAB>value` a line, the names of looksee's examples/work.rs: `seconds.1` and so on are the
+counted runs, `peak_mb` is the most memory that the process had by the end of the last one,
+`imports_mb` what it had before there were weights and inputs, and `answer.` begins what the work came
+to. PROGRAM `exact` computes nothing but the answer, in f64, and takes its time;
+xtask/peers/work_answers.tsv was made with it.
 
 A training step is forward, the mean square of the outputs, backward and the fused Adam. Pictures are
 given normalised, so what comes before the network is not part of the time.
