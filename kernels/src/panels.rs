@@ -34,9 +34,12 @@ pub(crate) fn panel_width() -> usize {
 
 /// Rows of the largest tile of a result at the level in use.
 pub(crate) fn tile_height() -> usize {
-    match simd_level() {
-        SimdLevel::Avx512 => 12,
-        SimdLevel::Avx2 | SimdLevel::Neon | SimdLevel::Portable => 6,
+    rows_of_tile(simd_level())
+}
+
+on_lanes! {
+    fn rows_of_tile<L>(_lanes,) -> usize {
+        tile_rows::<L>()
     }
 }
 
@@ -494,8 +497,8 @@ impl Product<'_, '_> {
                     finish,
                 };
                 // SAFETY: `rows` lies in `left` and in `out`, whose sizes `multiply_then` and their
-                // constructors check, and so do the biases; `panel` is
-                // `depths.len()` rows of two vectors; `count` columns from `first` on lie in `out`.
+                // constructors check, as it does the biases; `panel` is `depths.len()` rows of two
+                // vectors; `count` columns from `first` on lie in `out`.
                 unsafe { tile.run(lanes) }
             }
         }

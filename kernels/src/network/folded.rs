@@ -199,15 +199,14 @@ fn run(
             out
         }
         (Weights::Full(packed), Convolution::Full(conv)) => {
-            let (mut out, shared) = match residual.map(take_over) {
-                Some(Ok(own)) => (own, Some(None)),
-                Some(Err(shared)) => (Buffer::new(output.values()), Some(Some(shared))),
-                None => (Buffer::new(output.values()), None),
-            };
-            let residual = match &shared {
-                Some(Some(shared)) => Residual::Of(shared),
-                Some(None) => Residual::InPlace,
-                None => Residual::None,
+            let shared;
+            let (mut out, residual) = match residual.map(take_over) {
+                None => (Buffer::new(output.values()), Residual::None),
+                Some(Ok(own)) => (own, Residual::InPlace),
+                Some(Err(values)) => {
+                    shared = values;
+                    (Buffer::new(output.values()), Residual::Of(&shared))
+                }
             };
             let finish = Finish { bias: &folded.bias, residual, activation };
             if let Some(zeros) = layer.uneven_zeros(*shape) {
