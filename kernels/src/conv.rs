@@ -405,9 +405,11 @@ fn convolve(
 /// its share, else as many parts as it takes.
 fn block_sizes(rows: usize, columns: usize) -> (usize, usize) {
     let (threads, width) = (threads(), panel_width());
-    let down = rows.div_ceil(BLOCK_TILES * tile_height());
-    let fair =
-        |across: usize| down * across >= 4 * threads || (down * across).is_multiple_of(threads);
+    let mut down = rows.div_ceil(BLOCK_TILES * tile_height());
+    if down >= 4 * threads {
+        down = down.next_multiple_of(threads);
+    }
+    let fair = |across: usize| (down * across).is_multiple_of(threads);
     let most = columns.div_ceil(width).max(1);
     let across = (1..=threads.min(most)).find(|&across| fair(across)).unwrap_or(most.min(threads));
     (piece_len(rows, down, 1), piece_len(columns, across, width))

@@ -107,13 +107,20 @@ pub(crate) struct Panels<'a> {
     values: &'a [f32],
     depth: usize,
     columns: usize,
+    next: Option<&'a [f32]>,
 }
 
 impl<'a> Panels<'a> {
     /// What one of the `pack` functions filled.
     pub(crate) fn new(values: &'a [f32], depth: usize, columns: usize) -> Self {
         assert_eq!(values.len(), panels_len(depth, columns), "values of panels");
-        Self { values, depth, columns }
+        Self { values, depth, columns, next: None }
+    }
+
+    /// The same, with the values which the product after this one begins with: they are asked for
+    /// ahead. Else it is taken to begin with the same panel.
+    pub(crate) fn then(self, next: Option<&'a [f32]>) -> Self {
+        Self { next: next.filter(|next| !next.is_empty()), ..self }
     }
 }
 
@@ -344,7 +351,8 @@ impl<'a> Block<'a> {
 }
 
 /// Cuts `out`, `[rows, columns]`, into blocks of `block_rows` by `block_columns` and runs `task`
-/// on each, on all threads.
+/// on each, on all threads. Blocks are handed out one by one, so that a thread which is held up
+/// leaves its own to the others.
 pub(crate) fn grid(
     out: &mut [f32],
     columns: usize,
@@ -358,7 +366,8 @@ pub(crate) fn grid(
     assert!(out.len().is_multiple_of(columns), "{} values in rows of {columns}", out.len());
     let (block_rows, block_columns) = (block_rows.max(1), block_columns.clamp(1, columns));
     let across = columns.div_ceil(block_columns);
-    out.par_chunks_mut(block_rows * columns).enumerate().for_each(|(number, out)| {
+    let chunks = out.par_chunks_mut(block_rows * columns).enumerate().with_max_len(1);
+    chunks.for_each(|(number, out)| {
         let first = number * block_rows;
         let rows = first..first + out.len() / columns;
         let origin = Origin(out.as_mut_ptr());
@@ -378,7 +387,7 @@ pub(crate) fn grid(
         if across == 1 {
             task(block(0));
         } else {
-            (0..across).into_par_iter().for_each(|number| task(block(number)));
+            (0..across).into_par_iter().with_max_len(1).for_each(|number| task(block(number)));
         }
     });
 }
@@ -472,15 +481,28 @@ impl Product<'_, '_> {
         let Self { left, right, depths, columns, out, write, epilogue } = self;
         let width = 2 * L::COUNT;
         assert_eq!(width, panel_width(), "vectors of the level in use");
+        // Tiles of nearly equal height: a last one of a row or two would wait for itself.
         let tiles = left.rows.div_ceil(tile_rows::<L>()).max(1);
+        let (height, higher) = (left.rows / tiles, left.rows % tiles);
+        // Each tile asks for its share of the next panel.
+        let share = depths.len() * width / tiles;
+        let panel_at = |first: usize| {
+            let start = (first / width * right.depth + depths.start) * width;
+            &right.values[start..start + depths.len() * width]
+        };
         for first in columns.clone().step_by(width) {
-            let panel = (first / width * right.depth + depths.start) * width;
-            let panel = &right.values[panel..panel + depths.len() * width];
+            let panel = panel_at(first);
+            let next = match right.next {
+                _ if first + width < columns.end => panel_at(first + width),
+                Some(next) => next,
+                None => panel_at(columns.start),
+            };
             let count = width.min(columns.end - first);
             let column = first - columns.start;
+            let mut end = 0;
             for tile in 0..tiles {
-                // Tiles of nearly equal height: a last one of a row or two would wait for itself.
-                let rows = tile * left.rows / tiles..(tile + 1) * left.rows / tiles;
+                let rows = end..end + height + usize::from(tile < higher);
+                end = rows.end;
                 let at = rows.start * out.stride + column;
                 let finish =
                     epilogue.map(|epilogue| Finish::of(epilogue, out.columns.start + column));
@@ -495,6 +517,8 @@ impl Product<'_, '_> {
                     count,
                     accumulate: write == Write::Accumulate,
                     finish,
+                    ahead: next.as_ptr().wrapping_add(tile * share),
+                    ahead_step: (4 * width).div_ceil(tiles),
                 };
                 // SAFETY: `rows` lies in `left` and in `out`, whose sizes `multiply_then` and their
                 // constructors check, as it does the biases; `panel` is `depths.len()` rows of two

@@ -144,21 +144,22 @@ pub(super) fn convolve(
     let across = shape.width.div_ceil(TILE);
     let strips = shape.n * high;
     let least = strips.div_ceil((tiles_of_task(shape) / across).max(1));
-    let each = piece_len(strips, least.next_multiple_of(threads()), 1);
+    let count = least.next_multiple_of(threads()).min(strips);
     // Rows of tiles, cut where the pictures end: each is a run of rows of the output.
     let first_row = |strip: usize| {
         (strip / high * shape.height + (strip % high * TILE).min(shape.height)) * shape.width
     };
     let mut tasks = Vec::new();
     let mut rest = y;
-    for start in (0..strips).step_by(each) {
-        let end = (start + each).min(strips);
+    for number in 0..count {
+        // Parts of nearly equal length: a short last one would leave a thread without work.
+        let (start, end) = (number * strips / count, (number + 1) * strips / count);
         let rows = first_row(start)..first_row(end);
         let (part, after) = rest.split_at_mut(rows.len() * shape.outputs);
         rest = after;
         tasks.push((start..end, rows, part));
     }
-    tasks.into_par_iter().for_each(|(strips, rows, part)| {
+    tasks.into_par_iter().with_max_len(1).for_each(|(strips, rows, part)| {
         let tiles: Vec<Tile> = strips
             .flat_map(|strip| {
                 let (picture, y) = (strip / high, strip % high * TILE);
@@ -245,14 +246,15 @@ fn run_tiles(
             .collect();
         let weights_step = apart(inputs * width);
         with_scratch(PRODUCTS * sums_step, |sums| {
-            for (number, weights) in weights.chunks_exact(PRODUCTS * weights_step).enumerate() {
-                let first = number * width;
+            for (number, first) in (0..outputs).step_by(width).enumerate() {
                 let columns = width.min(outputs - first);
-                let products = weights.chunks_exact(weights_step);
+                let weights = &weights[number * PRODUCTS * weights_step..];
+                let products = (0..PRODUCTS).map(|product| &weights[product * weights_step..]);
                 let sums_of = sums.chunks_exact_mut(sums_step);
                 for ((left, right), sums) in spread.chunks_exact(step).zip(products).zip(sums_of) {
                     let left = Left::rows(left, count, inputs, stride);
-                    let right = Panels::new(&right[..inputs * width], inputs, columns);
+                    let next = right.get(weights_step..);
+                    let right = Panels::new(&right[..inputs * width], inputs, columns).then(next);
                     let mut block = Block::new(sums, count, columns, width);
                     multiply(&left, &right, 0..inputs, 0..columns, &mut block, Write::Overwrite);
                 }

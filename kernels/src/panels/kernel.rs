@@ -9,6 +9,9 @@ use crate::simd::simd_level;
 /// Most rows of a tile, of any processor.
 const MOST_ROWS: usize = 12;
 
+/// Columns of the widest tile, of any processor.
+const WIDEST: usize = 2 * MOST_LANES;
+
 /// Rows of the largest tile: two sums a row leave registers for the two vectors of the right
 /// matrix, a value of the left one and one more.
 pub(super) const fn tile_rows<L: Lanes>() -> usize {
@@ -32,6 +35,9 @@ pub(super) struct Tile {
     pub(super) count: usize,
     pub(super) accumulate: bool,
     pub(super) finish: Option<Finish>,
+    /// What to bring into the second cache meanwhile, so many bytes further at each depth.
+    pub(super) ahead: *const f32,
+    pub(super) ahead_step: usize,
 }
 
 /// An [`Epilogue`] from the first column of a tile on.
@@ -137,12 +143,29 @@ impl Tile {
             }
             return;
         }
-        let mut values = [0.0f32; 2 * MOST_LANES];
+        let mut values = [0.0f32; MOST_ROWS * WIDEST];
         for (row, sums) in sums.into_iter().enumerate() {
             for (number, sum) in sums.into_iter().enumerate() {
-                // SAFETY: two vectors of the widest kind fit.
-                unsafe { lanes.store(sum, values.as_mut_ptr().add(number * L::COUNT)) };
+                // SAFETY: two vectors of the widest kind a row fit.
+                unsafe {
+                    lanes.store(sum, values.as_mut_ptr().add(row * WIDEST + number * L::COUNT))
+                };
             }
+        }
+        // SAFETY: the caller's.
+        unsafe { self.write_part(&values) };
+    }
+
+    /// Writes the columns that count of rows of sums, which are [`WIDEST`] values apart. A function
+    /// of its own: worked into each kind of tile, it had hundreds of addresses prepared for every
+    /// panel, most of them never used.
+    ///
+    /// # Safety
+    /// As [`Tile::run`].
+    #[cold]
+    #[inline(never)]
+    unsafe fn write_part(self, values: &[f32; MOST_ROWS * WIDEST]) {
+        for (row, values) in values.chunks_exact(WIDEST).take(self.rows).enumerate() {
             for (column, &value) in values[..self.count].iter().enumerate() {
                 // SAFETY: `count` columns of the row can be written.
                 unsafe {
@@ -195,8 +218,10 @@ impl Tile {
     ) -> [[L::Vector; W]; R] {
         let stride = if ALONG { self.strides.0 } else { self.strides.1 };
         let mut sums = [[lanes.splat(0.0); W]; R];
-        let (mut a, mut b) = (self.a, self.b);
+        let (mut a, mut b, mut ahead) = (self.a, self.b, self.ahead);
         for _ in 0..self.depth {
+            lanes.fetch(ahead);
+            ahead = ahead.wrapping_byte_add(self.ahead_step);
             let mut right = [lanes.splat(0.0); W];
             for (number, right) in right.iter_mut().enumerate() {
                 // SAFETY: inside the panel, by the caller's promise.

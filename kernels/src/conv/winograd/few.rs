@@ -204,7 +204,11 @@ pub(in super::super) fn convolve_ready(
                         let first = number * width;
                         let count = width.min(columns.len() - first);
                         let right = &panel[product * weights_step..][..inputs * width];
-                        let right = Panels::new(right, inputs, count);
+                        let next = match panels.get(number + 1) {
+                            Some(next) => next.get(product * weights_step..),
+                            None => panels[0].get((product + 1) * weights_step..),
+                        };
+                        let right = Panels::new(right, inputs, count).then(next);
                         let sums = &mut sums[tiles.start * stride + first..];
                         let mut block = Block::new(sums, tiles.len(), count, stride);
                         multiply(&left, &right, 0..inputs, 0..count, &mut block, Write::Overwrite);
