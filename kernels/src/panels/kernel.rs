@@ -19,6 +19,12 @@ pub(super) const fn tile_rows<L: Lanes>() -> usize {
     if rows < MOST_ROWS { rows } else { MOST_ROWS }
 }
 
+/// Whether a product asks for its next panel ahead. Where vectors are widest, caches are large, and
+/// it was measured to gain nothing.
+const fn asks_ahead<L: Lanes>() -> bool {
+    L::COUNT < MOST_LANES
+}
+
 /// `c[rows, count] (+)= a[rows, depth] b[depth, count]`.
 #[derive(Clone, Copy)]
 pub(super) struct Tile {
@@ -220,8 +226,10 @@ impl Tile {
         let mut sums = [[lanes.splat(0.0); W]; R];
         let (mut a, mut b, mut ahead) = (self.a, self.b, self.ahead);
         for _ in 0..self.depth {
-            lanes.fetch(ahead);
-            ahead = ahead.wrapping_byte_add(self.ahead_step);
+            if asks_ahead::<L>() {
+                lanes.fetch(ahead);
+                ahead = ahead.wrapping_byte_add(self.ahead_step);
+            }
             let mut right = [lanes.splat(0.0); W];
             for (number, right) in right.iter_mut().enumerate() {
                 // SAFETY: inside the panel, by the caller's promise.
