@@ -304,11 +304,7 @@ pub fn forward_packed(
                 winograd::transform_weights(&weights.panels, shape.inputs, &mut values);
                 values
             });
-            if winograd::tiles(shape) <= few::MOST_TILES {
-                few::convolve_ready(shape, x, transformed, y, write, then);
-            } else {
-                winograd::convolve(shape, x, transformed, y, write, then);
-            }
+            winograd::convolve(shape, x, transformed, y, write, then);
         }
         Way::FewTiles => {
             let kernels = Kernels::Packed(&weights.panels);

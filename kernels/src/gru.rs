@@ -33,6 +33,9 @@ use std::ops::Range;
 
 /// Rows whose gradients of weights are summed from one panel: it stays in the first cache.
 const CHUNK_ROWS: usize = 128;
+/// Columns of the weights whose gradients a task sums: for all but the first panel of them, the states
+/// of a chunk of rows come from the second cache.
+const WEIGHTS_COLUMNS: usize = 128;
 
 /// The order in which a sequence is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -455,16 +458,19 @@ impl Layer {
         let x = Left::rows(x, rows, inputs, inputs);
         let state = Left::rows(states, rows, hidden, hidden);
         let ([input_rz, input_n], [state_rz, state_n]) = (&self.input, &self.hidden);
-        for (left, right, fourth, write) in [
+        let products = [
             (&x, input_n, 0, Write::Overwrite),
             (&x, input_rz, 1, Write::Overwrite),
             (&state, state_rz, 1, Write::Accumulate),
             (&state, state_n, 3, Write::Overwrite),
-        ] {
+        ];
+        for (number, (left, right, fourth, write)) in products.into_iter().enumerate() {
+            let (_, next, ..) = products[(number + 1) % products.len()];
+            let panels = right.panels().then(Some(&next.panels));
             let (depths, columns) = (0..right.depth, 0..right.columns);
             let out = &mut gates[fourth * hidden..];
             let mut out = Block::new(out, rows, right.columns, 4 * hidden);
-            multiply(left, &right.panels(), depths, columns, &mut out, write);
+            multiply(left, &panels, depths, columns, &mut out, write);
         }
         for row in 0..rows {
             let position = team.position(direction, row, step);
@@ -573,8 +579,8 @@ impl Back<'_> {
     }
 }
 
-/// The sums over all rows for one panel of columns of the gates' gradients.
-struct PanelSums {
+/// The sums over all rows for some columns of the gates' gradients.
+struct ColumnSums {
     columns: Range<usize>,
     // [inputs, columns], [hidden, columns], [columns]
     input: Vec<f32>,
@@ -585,13 +591,13 @@ struct PanelSums {
 /// The gradients of all parameters, when `kept` holds those of the gates.
 fn sum_weights(shape: &GruShape, kept: &Kept, x: Vec<f32>) -> GruGradients {
     let GruShape { inputs, hidden, .. } = *shape;
-    let width = piece_len(hidden, hidden.div_ceil(panel_width()), 1);
-    let panels: Vec<Range<usize>> = (0..4)
+    let width = piece_len(hidden, hidden.div_ceil(WEIGHTS_COLUMNS), panel_width());
+    let parts: Vec<Range<usize>> = (0..4)
         .flat_map(|part| pieces(hidden, width).map(move |columns| (part, columns)))
         .map(|(part, columns)| part * hidden + columns.start..part * hidden + columns.end)
         .collect();
-    let sums: Vec<PanelSums> =
-        panels.into_par_iter().map(|columns| sum_panel(shape, kept, columns)).collect();
+    let sums: Vec<ColumnSums> =
+        parts.into_par_iter().map(|columns| sum_columns(shape, kept, columns)).collect();
     let gates = 3 * hidden;
     let mut total = GruGradients {
         x,
@@ -621,48 +627,51 @@ fn put_columns(from: &[f32], to: &mut [f32], per_row: usize, column: usize, coun
     }
 }
 
-fn sum_panel(shape: &GruShape, kept: &Kept, columns: Range<usize>) -> PanelSums {
+fn sum_columns(shape: &GruShape, kept: &Kept, columns: Range<usize>) -> ColumnSums {
     let GruShape { inputs, hidden, .. } = *shape;
     let (of_input, of_state) = SOURCES[columns.start / hidden];
     let count = columns.len();
-    let mut sums = PanelSums {
+    let mut sums = ColumnSums {
         columns,
         input: vec![0.0; of_input.map_or(0, |_| inputs * count)],
         hidden: vec![0.0; of_state.map_or(0, |_| hidden * count)],
         bias: vec![0.0; count],
     };
-    let mut panel = vec![0.0; panels_len(CHUNK_ROWS, count)];
+    let mut packed = vec![0.0; panels_len(CHUNK_ROWS, count)];
     for kept in &kept.teams {
         for (chunk, gates) in kept.gates.chunks(CHUNK_ROWS * 4 * hidden).enumerate() {
             let (start, rows) = (chunk * CHUNK_ROWS, gates.len() / (4 * hidden));
-            let panel = &mut panel[..panels_len(rows, count)];
-            pack(&gates[sums.columns.start..], rows, count, 4 * hidden, panel);
-            add_rows(panel, &mut sums.bias);
-            let panel = Panels::new(panel, rows, count);
-            add_to(&kept.x[start * inputs..], rows, &panel, count, &mut sums.input);
-            add_to(&kept.before[start * hidden..], rows, &panel, count, &mut sums.hidden);
+            let packed = &mut packed[..panels_len(rows, count)];
+            pack(&gates[sums.columns.start..], rows, count, 4 * hidden, packed);
+            add_rows(packed, rows, &mut sums.bias);
+            let panels = Panels::new(packed, rows, count);
+            add_to(&kept.x[start * inputs..], rows, &panels, count, &mut sums.input);
+            add_to(&kept.before[start * hidden..], rows, &panels, count, &mut sums.hidden);
         }
     }
     sums
 }
 
-/// Adds the rows of a panel to `sums` `[columns]`.
-fn add_rows(panel: &[f32], sums: &mut [f32]) {
-    for row in panel.chunks_exact(panel_width()) {
-        for (sum, &value) in sums.iter_mut().zip(row) {
-            *sum += value;
+/// Adds `rows` rows in panels to `sums` `[columns]`.
+fn add_rows(panels: &[f32], rows: usize, sums: &mut [f32]) {
+    let width = panel_width();
+    for (panel, sums) in panels.chunks_exact(rows * width).zip(sums.chunks_mut(width)) {
+        for row in panel.chunks_exact(width) {
+            for (sum, &value) in sums.iter_mut().zip(row) {
+                *sum += value;
+            }
         }
     }
 }
 
-/// `sums += values' panel`: `values` `[rows, size]`, `panel` `[rows, columns]`, `sums`
+/// `sums += values' panels`: `values` `[rows, size]`, `panels` `[rows, columns]`, `sums`
 /// `[size, columns]` or empty.
-fn add_to(values: &[f32], rows: usize, panel: &Panels, columns: usize, sums: &mut [f32]) {
+fn add_to(values: &[f32], rows: usize, panels: &Panels, columns: usize, sums: &mut [f32]) {
     if !sums.is_empty() {
         let size = sums.len() / columns;
         let left = Left::rows(values, rows, size, size).transposed();
         let mut out = Block::new(sums, size, columns, columns);
-        multiply(&left, panel, 0..rows, 0..columns, &mut out, Write::Accumulate);
+        multiply(&left, panels, 0..rows, 0..columns, &mut out, Write::Accumulate);
     }
 }
 

@@ -100,7 +100,7 @@ fn fastest(shape: &ConvShape, plain: f64, many: f64, few: f64) -> Way {
     }
 }
 
-pub(super) fn tiles(shape: &ConvShape) -> usize {
+fn tiles(shape: &ConvShape) -> usize {
     shape.n * shape.height.div_ceil(TILE) * shape.width.div_ceil(TILE)
 }
 

@@ -9,7 +9,7 @@ use super::super::ConvShape;
 use super::transforms::{
     LANES, Taps, gather_tile, gather_weights, spread_gradient_tile, spread_tile, transform_kernels,
 };
-use super::{OUTSIDE, PRODUCTS, SIDE, TILE, Tile, all_tiles, fits, weights_len};
+use super::{OUTSIDE, PRODUCTS, SIDE, TILE, Tile, all_tiles, fits};
 use crate::buffers::Buffer;
 use crate::matmul::Write;
 use crate::panels::{
@@ -22,7 +22,7 @@ use rayon::prelude::*;
 use std::ops::Range;
 
 /// Most tiles: with the sums of more, the second cache is too small.
-pub(in super::super) const MOST_TILES: usize = 160;
+pub(super) const MOST_TILES: usize = 160;
 /// Channels of the input whose weights are transformed at a time. With AVX-512 they stay in the
 /// second cache, 295 KB. Half of such a cache has no room for weights and sums anyway: there long runs,
 /// and few passes over the sums, were measured to be faster.
@@ -163,62 +163,6 @@ pub(in super::super) fn convolve(
                     let sums = &sums[number * width..];
                     gather_tile(sums, sums_step, count, &places, 0, &mut block, write);
                 }
-            }
-        });
-        then(&mut block);
-    });
-}
-
-/// Most columns of a task with transformed weights.
-const READY_COLUMNS: usize = 128;
-
-/// [`convolve`] with the transformed weights of [`super::transform_weights`]. A task has all tiles and
-/// some of the outputs, so that the weights are read once, a product after the other.
-pub(in super::super) fn convolve_ready(
-    shape: &ConvShape,
-    x: &[f32],
-    weights: &[f32],
-    y: &mut [f32],
-    write: Write,
-    then: impl Fn(&mut Block) + Sync,
-) {
-    assert!(fits(shape), "{shape:?} has no Winograd form here");
-    assert_eq!(weights.len(), weights_len(shape.inputs, shape.outputs), "transformed weights");
-    let (inputs, outputs, width) = (shape.inputs, shape.outputs, panel_width());
-    let all = all_tiles(shape);
-    let spread = Spread::of(shape, x, &all, piece_len(all.len(), threads(), 4).min(GROUP));
-    let weights_step = apart(inputs * width);
-    let panels: Vec<&[f32]> = weights.chunks_exact(PRODUCTS * weights_step).collect();
-    let columns = piece_len(outputs, threads(), width).min(READY_COLUMNS);
-    grid(y, outputs, shape.rows(), columns, |mut block| {
-        let columns = block.columns();
-        let panels = &panels[columns.start / width..columns.end.div_ceil(width)];
-        let stride = apart(panels.len() * width);
-        let sums_step = apart(all.len() * stride);
-        with_scratch(PRODUCTS * sums_step, |sums| {
-            for (product, sums) in sums.chunks_exact_mut(sums_step).enumerate() {
-                for (tiles, left) in spread.groups() {
-                    let left = &left[product * spread.step..];
-                    let left = Left::rows(left, tiles.len(), inputs, spread.stride);
-                    for (number, panel) in panels.iter().enumerate() {
-                        let first = number * width;
-                        let count = width.min(columns.len() - first);
-                        let right = &panel[product * weights_step..][..inputs * width];
-                        let next = match panels.get(number + 1) {
-                            Some(next) => next.get(product * weights_step..),
-                            None => panels[0].get((product + 1) * weights_step..),
-                        };
-                        let right = Panels::new(right, inputs, count).then(next);
-                        let sums = &mut sums[tiles.start * stride + first..];
-                        let mut block = Block::new(sums, tiles.len(), count, stride);
-                        multiply(&left, &right, 0..inputs, 0..count, &mut block, Write::Overwrite);
-                    }
-                }
-            }
-            for (number, tile) in all.iter().enumerate() {
-                let places = tile.places(shape, 1, TILE, 0);
-                let sums = &sums[number * stride..];
-                gather_tile(sums, sums_step, columns.len(), &places, 0, &mut block, write);
             }
         });
         then(&mut block);
