@@ -31,11 +31,13 @@ use crate::simd::multiversion;
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Rows whose gradients of weights are summed from one panel: it stays in the first cache.
-const CHUNK_ROWS: usize = 128;
-/// Columns of the weights whose gradients a task sums: for all but the first panel of them, the states
-/// of a chunk of rows come from the second cache.
-const WEIGHTS_COLUMNS: usize = 128;
+/// Values of a panel of gradients that a task sums over at a time: half of the first cache.
+const CHUNK_VALUES: usize = 4096;
+/// Rows whose gradients of the inputs are taken at a time: their gates stay in the second cache.
+const INPUT_ROWS: usize = 60;
+/// Most columns of the weights whose gradients a task sums: for all but the first panel of them, the
+/// states of a chunk of rows come from the second cache.
+const WEIGHTS_COLUMNS: usize = 256;
 
 /// The order in which a sequence is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -561,13 +563,17 @@ impl Back<'_> {
         }
         let mut products = vec![0.0; rows * inputs];
         let mut out = Block::new(&mut products, rows, inputs, inputs);
-        // Of the gates n comes first, of the weights last.
-        for (first, depths, write) in [
-            (hidden, 0..2 * hidden, Write::Overwrite),
-            (0, 2 * hidden..3 * hidden, Write::Accumulate),
-        ] {
-            let left = Left::rows(&gates[first..], rows, depths.len(), 4 * hidden);
-            multiply(&left, &self.input.panels(), depths, 0..inputs, &mut out, write);
+        for rows in pieces(rows, INPUT_ROWS) {
+            let mut out = out.part(rows.clone(), 0..inputs);
+            let gates = &gates[rows.start * 4 * hidden..];
+            // Of the gates n comes first, of the weights last.
+            for (first, depths, write) in [
+                (hidden, 0..2 * hidden, Write::Overwrite),
+                (0, 2 * hidden..3 * hidden, Write::Accumulate),
+            ] {
+                let left = Left::rows(&gates[first..], rows.len(), depths.len(), 4 * hidden);
+                multiply(&left, &self.input.panels(), depths, 0..inputs, &mut out, write);
+            }
         }
         for (step, rows) in steps.iter().enumerate() {
             for (row, at) in rows.clone().enumerate() {
@@ -591,7 +597,9 @@ struct ColumnSums {
 /// The gradients of all parameters, when `kept` holds those of the gates.
 fn sum_weights(shape: &GruShape, kept: &Kept, x: Vec<f32>) -> GruGradients {
     let GruShape { inputs, hidden, .. } = *shape;
-    let width = piece_len(hidden, hidden.div_ceil(WEIGHTS_COLUMNS), panel_width());
+    // Four parts, of uneven work, are to be shared by the threads.
+    let pieces_each = hidden.div_ceil(WEIGHTS_COLUMNS).max(threads().div_ceil(2));
+    let width = piece_len(hidden, pieces_each, panel_width());
     let parts: Vec<Range<usize>> = (0..4)
         .flat_map(|part| pieces(hidden, width).map(move |columns| (part, columns)))
         .map(|(part, columns)| part * hidden + columns.start..part * hidden + columns.end)
@@ -637,10 +645,11 @@ fn sum_columns(shape: &GruShape, kept: &Kept, columns: Range<usize>) -> ColumnSu
         hidden: vec![0.0; of_state.map_or(0, |_| hidden * count)],
         bias: vec![0.0; count],
     };
-    let mut packed = vec![0.0; panels_len(CHUNK_ROWS, count)];
+    let chunk_rows = CHUNK_VALUES / panel_width();
+    let mut packed = vec![0.0; panels_len(chunk_rows, count)];
     for kept in &kept.teams {
-        for (chunk, gates) in kept.gates.chunks(CHUNK_ROWS * 4 * hidden).enumerate() {
-            let (start, rows) = (chunk * CHUNK_ROWS, gates.len() / (4 * hidden));
+        for (chunk, gates) in kept.gates.chunks(chunk_rows * 4 * hidden).enumerate() {
+            let (start, rows) = (chunk * chunk_rows, gates.len() / (4 * hidden));
             let packed = &mut packed[..panels_len(rows, count)];
             pack(&gates[sums.columns.start..], rows, count, 4 * hidden, packed);
             add_rows(packed, rows, &mut sums.bias);

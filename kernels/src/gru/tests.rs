@@ -161,11 +161,18 @@ fn states_and_gradients_agree_with_f64_in_both_directions() {
 
 #[test]
 fn a_layer_of_many_panels_and_chunks_agrees_with_f64() {
-    // More rows than a chunk and more states than a panel; few values are compared by slopes.
-    let lengths: Vec<u32> = (0..23).map(|i| i % 12).collect();
-    let mut case = Case::new(&lengths, 11, 3, 37, Direction::Backward);
+    agrees_at_some_places(23, 37);
+    agrees_at_some_places(93, 37);
+    // More columns than a task has.
+    agrees_at_some_places(5, 270);
+}
+
+/// More rows than a chunk or more states than a panel; few values are compared by slopes.
+fn agrees_at_some_places(sequences: u32, hidden: usize) {
+    let lengths: Vec<u32> = (0..sequences).map(|i| i % 12).collect();
+    let mut case = Case::new(&lengths, 11, 3, hidden, Direction::Backward);
     for value in case.parameters.iter_mut().flatten() {
-        *value *= 0.2;
+        *value *= 1.2 / (hidden as f32).sqrt();
     }
     let expected: Vec<Sum> =
         case.oracle().out().into_iter().map(|value| Sum { value, bound: 2e-6 }).collect();
@@ -178,18 +185,21 @@ fn a_layer_of_many_panels_and_chunks_agrees_with_f64() {
         change(&mut below, -1e-5);
         (loss(&above) - loss(&below)) / 2e-5
     };
-    let places = [0, 36, 37, 73, 74, 110, 110 * 2, 111 * 3 - 1];
+    let row = 3 * hidden;
+    let last_rows = row * (hidden - 3);
+    let places =
+        [0, hidden - 1, hidden, 2 * hidden - 1, 2 * hidden, row - 1, 2 * row - 2, 3 * row - 1];
     let input = places.map(|at| slope(&|o, step| o.input[at] += step));
-    let hidden = places.map(|at| slope(&|o, step| o.hidden[at + 111 * 34] += step));
+    let states = places.map(|at| slope(&|o, step| o.hidden[at + last_rows] += step));
     in_pools(|| {
         let (out, found) = case.run();
         assert_close(&out, &expected);
-        for (at, (input, hidden)) in places.iter().zip(input.iter().zip(hidden)) {
+        for (at, (input, state)) in places.iter().zip(input.iter().zip(states)) {
             // Sums of some 120 terms of size 1.
             let near = |found: f32, value: f64| (f64::from(found) - value).abs() < 3e-5;
             assert!(near(found.input[*at], *input), "input {at}: {}, {input}", found.input[*at]);
-            let found = found.hidden[at + 111 * 34];
-            assert!(near(found, hidden), "hidden {at}: {found}, {hidden}");
+            let found = found.hidden[at + last_rows];
+            assert!(near(found, state), "hidden {at}: {found}, {state}");
         }
     });
 }

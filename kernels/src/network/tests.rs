@@ -214,6 +214,28 @@ fn training_and_embedding_agree_with_the_operations_one_by_one() {
 }
 
 /// `sum(features * dout)` in f64.
+#[test]
+fn pictures_in_groups_come_to_what_each_comes_to_by_itself() {
+    // Maps so large that five pictures do not go through the first stage together.
+    let stages = vec![
+        Stage::Layer(layer(3, 17, 1, 2)),
+        Stage::MaxPool { kernel: 7, stride: 7, padding: 0 },
+        Stage::Layer(layer(17, 5, 3, 1)),
+    ];
+    let network = Network { stages };
+    let mut numbers = Numbers::new(&network);
+    numbers.learning_from = usize::MAX;
+    let folded = Folded::new(&network, &numbers);
+    let input = MapShape { n: 5, height: 590, width: 610, channels: 3 };
+    let x = random(input.values(), 3);
+    let alone = MapShape { n: 1, ..input };
+    let expected: Vec<f32> =
+        x.chunks_exact(alone.values()).flat_map(|x| folded.run(alone, x).1).collect();
+    let (shape, found) = folded.run(input, &x);
+    assert_eq!(shape.n, 5);
+    assert_near(&found, &expected, "in groups");
+}
+
 fn loss(network: &Network, numbers: &Numbers, x: &[f32], dout: &[f32]) -> f64 {
     let tape = network.train(numbers, INPUT, x);
     tape.features().iter().zip(dout).map(|(&y, &d)| f64::from(y) * f64::from(d)).sum()
