@@ -25,7 +25,7 @@ use crate::matmul::Write;
 use crate::panels::{
     Block, Left, Panels, multiply, pack, pack_part_on_all, pack_transposed, panel_width, panels_len,
 };
-use crate::parallel::{piece_len, pieces, threads};
+use crate::parallel::{in_pool, piece_len, pieces, threads};
 use crate::pool;
 use crate::simd::multiversion;
 use rayon::prelude::*;
@@ -120,7 +120,7 @@ pub fn forward(
     weights: &GruWeights,
     out: &mut [f32],
 ) {
-    Layer::new(shape, lengths, x, weights).forward(lengths, x, out);
+    in_pool(|| Layer::new(shape, lengths, x, weights).forward(lengths, x, out));
 }
 
 /// Like [`forward`], and keeps what [`backward`] needs.
@@ -134,7 +134,7 @@ pub fn forward_keeping(
     weights: &GruWeights,
     out: &mut [f32],
 ) -> Kept {
-    Layer::new(shape, lengths, x, weights).forward_keeping(lengths, x, out)
+    in_pool(|| Layer::new(shape, lengths, x, weights).forward_keeping(lengths, x, out))
 }
 
 /// The gradients of [`forward_keeping`], from the gradient `dout` `[n, len, hidden]` of its result;
@@ -142,7 +142,11 @@ pub fn forward_keeping(
 ///
 /// # Panics
 /// When a length does not follow from the shape, or `kept` is of another shape.
-pub fn backward(
+pub fn backward(shape: &GruShape, weights: &GruWeights, kept: Kept, dout: &[f32]) -> GruGradients {
+    in_pool(|| backward_in_pool(shape, weights, kept, dout))
+}
+
+fn backward_in_pool(
     shape: &GruShape,
     weights: &GruWeights,
     mut kept: Kept,
@@ -597,15 +601,19 @@ struct ColumnSums {
 /// The gradients of all parameters, when `kept` holds those of the gates.
 fn sum_weights(shape: &GruShape, kept: &Kept, x: Vec<f32>) -> GruGradients {
     let GruShape { inputs, hidden, .. } = *shape;
-    // Four parts, of uneven work, are to be shared by the threads.
-    let pieces_each = hidden.div_ceil(WEIGHTS_COLUMNS).max(threads().div_ceil(2));
+    let pieces_each = hidden.div_ceil(WEIGHTS_COLUMNS).max(threads());
     let width = piece_len(hidden, pieces_each, panel_width());
-    let parts: Vec<Range<usize>> = (0..4)
+    // Those for r and z, which ask for the most work, first: what is left at the end is short.
+    let parts: Vec<Range<usize>> = [1, 2, 3, 0]
+        .into_iter()
         .flat_map(|part| pieces(hidden, width).map(move |columns| (part, columns)))
         .map(|(part, columns)| part * hidden + columns.start..part * hidden + columns.end)
         .collect();
-    let sums: Vec<ColumnSums> =
-        parts.into_par_iter().map(|columns| sum_columns(shape, kept, columns)).collect();
+    let sums: Vec<ColumnSums> = parts
+        .into_par_iter()
+        .with_max_len(1)
+        .map(|columns| sum_columns(shape, kept, columns))
+        .collect();
     let gates = 3 * hidden;
     let mut total = GruGradients {
         x,
