@@ -10,7 +10,8 @@
 //! How the work is dealt out: a task is a rectangle of the result. Where there are many rows, a
 //! task has all columns of some of them; where there are few (the late layers, a single picture),
 //! columns are shared out too. The gradient of the weights is cut the same way, and each task sums
-//! over all positions: no sum depends on the number of threads.
+//! over all positions: no value depends on the number of threads. Moments do, by rounding: they are
+//! joined from those of the blocks.
 //!
 //! The gradient of the input at stride 1 is itself a convolution, of the output's gradient with
 //! the mirrored kernel. Only larger strides add patches back onto the picture.
@@ -402,10 +403,12 @@ fn convolve(
 fn block_sizes(rows: usize, columns: usize) -> (usize, usize) {
     let (threads, width) = (threads(), panel_width());
     let mut down = rows.div_ceil(BLOCK_TILES * tile_height());
+    // With 19 blocks one of two threads would have ten, and the other wait.
     if down >= 4 * threads {
         down = down.next_multiple_of(threads);
     }
-    let fair = |across: usize| (down * across).is_multiple_of(threads);
+    let fair =
+        |across: usize| down * across >= 4 * threads || (down * across).is_multiple_of(threads);
     let most = columns.div_ceil(width).max(1);
     let across = (1..=threads.min(most)).find(|&across| fair(across)).unwrap_or(most.min(threads));
     (piece_len(rows, down, 1), piece_len(columns, across, width))

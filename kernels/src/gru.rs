@@ -603,7 +603,8 @@ fn sum_weights(shape: &GruShape, kept: &Kept, x: Vec<f32>) -> GruGradients {
     let GruShape { inputs, hidden, .. } = *shape;
     let pieces_each = hidden.div_ceil(WEIGHTS_COLUMNS).max(threads());
     let width = piece_len(hidden, pieces_each, panel_width());
-    // Those for r and z, which ask for the most work, first: what is left at the end is short.
+    // Those for r and z, which ask for the most work, first: a thread that begins with the second half
+    // is done early and takes some of them.
     let parts: Vec<Range<usize>> = [1, 2, 3, 0]
         .into_iter()
         .flat_map(|part| pieces(hidden, width).map(move |columns| (part, columns)))

@@ -118,7 +118,7 @@ impl<'a> Panels<'a> {
     }
 
     /// The same, with the values which the product after this one begins with: they are asked for
-    /// ahead. Else it is taken to begin with the same panel.
+    /// ahead. Without, or with none, this product's first panel is asked for again.
     pub(crate) fn then(self, next: Option<&'a [f32]>) -> Self {
         Self { next: next.filter(|next| !next.is_empty()), ..self }
     }

@@ -195,7 +195,7 @@ fn agrees_at_some_places(sequences: u32, hidden: usize) {
         let (out, found) = case.run();
         assert_close(&out, &expected);
         for (at, (input, state)) in places.iter().zip(input.iter().zip(states)) {
-            // Sums of some 120 terms of size 1.
+            // Sums of 120 to 500 terms of size 1.
             let near = |found: f32, value: f64| (f64::from(found) - value).abs() < 3e-5;
             assert!(near(found.input[*at], *input), "input {at}: {}, {input}", found.input[*at]);
             let found = found.hidden[at + last_rows];

@@ -213,7 +213,6 @@ fn training_and_embedding_agree_with_the_operations_one_by_one() {
     });
 }
 
-/// `sum(features * dout)` in f64.
 #[test]
 fn pictures_in_groups_come_to_what_each_comes_to_by_itself() {
     // Maps so large that five pictures do not go through the first stage together.
@@ -236,6 +235,7 @@ fn pictures_in_groups_come_to_what_each_comes_to_by_itself() {
     assert_near(&found, &expected, "in groups");
 }
 
+/// `sum(features * dout)` in f64.
 fn loss(network: &Network, numbers: &Numbers, x: &[f32], dout: &[f32]) -> f64 {
     let tape = network.train(numbers, INPUT, x);
     tape.features().iter().zip(dout).map(|(&y, &d)| f64::from(y) * f64::from(d)).sum()

@@ -149,29 +149,26 @@ impl Tile {
             }
             return;
         }
-        let mut values = [0.0f32; MOST_ROWS * WIDEST];
-        for (row, sums) in sums.into_iter().enumerate() {
+        let mut values = [[0.0f32; WIDEST]; R];
+        for (values, sums) in values.iter_mut().zip(sums) {
             for (number, sum) in sums.into_iter().enumerate() {
-                // SAFETY: two vectors of the widest kind a row fit.
-                unsafe {
-                    lanes.store(sum, values.as_mut_ptr().add(row * WIDEST + number * L::COUNT))
-                };
+                // SAFETY: two vectors of the widest kind fit.
+                unsafe { lanes.store(sum, values.as_mut_ptr().add(number * L::COUNT)) };
             }
         }
         // SAFETY: the caller's.
         unsafe { self.write_part(&values) };
     }
 
-    /// Writes the columns that count of rows of sums, which are [`WIDEST`] values apart. A function
-    /// of its own: worked into each kind of tile, it had hundreds of addresses prepared for every
-    /// panel, most of them never used.
+    /// Writes the columns that count of each row of sums. A function of its own: worked into each kind
+    /// of tile, it had hundreds of addresses prepared for every panel, most of them never used.
     ///
     /// # Safety
     /// As [`Tile::run`].
     #[cold]
     #[inline(never)]
-    unsafe fn write_part(self, values: &[f32; MOST_ROWS * WIDEST]) {
-        for (row, values) in values.chunks_exact(WIDEST).take(self.rows).enumerate() {
+    unsafe fn write_part(self, values: &[[f32; WIDEST]]) {
+        for (row, values) in values.iter().enumerate() {
             for (column, &value) in values[..self.count].iter().enumerate() {
                 // SAFETY: `count` columns of the row can be written.
                 unsafe {
