@@ -250,7 +250,7 @@ mod tests {
             let all: Vec<_> = groups(n, most).collect();
             assert_eq!(all.len(), n.div_ceil(most));
             assert!(all.iter().cloned().flatten().eq(0..n), "{all:?}");
-            let sizes = || all.iter().map(|group| group.len());
+            let sizes = || all.iter().map(ExactSizeIterator::len);
             assert!(sizes().max() <= Some(most) && sizes().max() <= sizes().min().map(|x| x + 1));
         }
     }
