@@ -39,15 +39,15 @@ pub struct Schedule {
 pub(super) struct Plateau {
     /// What the rate is multiplied by now.
     pub(super) scale: f32,
-    /// Best validation score so far.
-    pub(super) best: f64,
+    /// Best validation score so far, if there was one.
+    pub(super) best: Option<f64>,
     /// Validations since then.
     pub(super) waited: usize,
 }
 
 impl Default for Plateau {
     fn default() -> Self {
-        Self { scale: 1.0, best: f64::NEG_INFINITY, waited: 0 }
+        Self { scale: 1.0, best: None, waited: 0 }
     }
 }
 
@@ -72,8 +72,8 @@ impl Schedule {
 
     /// Takes note of a validation score (greater is better).
     pub(super) fn validated(&self, score: f64, plateau: &mut Plateau) {
-        if score > plateau.best {
-            plateau.best = score;
+        if plateau.best.is_none_or(|best| score > best) {
+            plateau.best = Some(score);
             plateau.waited = 0;
             return;
         }
@@ -111,6 +111,13 @@ mod tests {
         schedule.validated(0.4, &mut plateau);
         assert!((plateau.scale - schedule.factor).abs() < 1e-6);
         schedule.validated(0.6, &mut plateau);
-        assert!((plateau.best - 0.6).abs() < 1e-9);
+        assert_eq!(plateau.best, Some(0.6));
+    }
+
+    #[test]
+    fn what_is_remembered_before_any_validation_can_be_read_again() {
+        let plateau = Plateau::default();
+        let written = serde_json::to_string(&plateau).unwrap();
+        assert_eq!(serde_json::from_str::<Plateau>(&written).unwrap(), plateau);
     }
 }

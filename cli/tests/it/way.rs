@@ -244,21 +244,24 @@ fn a_run_that_was_interrupted_ends_with_the_same_bytes_as_one_that_was_not() {
         folder.program(words)
     };
     assert!(train("whole", &[]).output().unwrap().status.success());
-    let mut broken = train("broken", &[]);
-    let child = broken.stderr(std::process::Stdio::piped()).spawn().unwrap();
-    let log = folder.path().join("broken/log.jsonl");
-    wait_for(|| std::fs::read_to_string(&log).is_ok_and(|log| log.contains("validation")));
-    interrupt(&child);
-    let output = child.wait_with_output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(130), "{said}");
-    assert!(said.contains("--resume"), "{said}");
-    let resumed = train("broken", &["--resume"]).output().unwrap();
-    assert!(resumed.status.success(), "{}", String::from_utf8_lossy(&resumed.stderr));
-    for file in ["weights.safetensors", "vocabulary.json", "model.toml"] {
-        let [whole, broken] =
-            ["whole", "broken"].map(|m| std::fs::read(folder.path().join(m).join(file)).unwrap());
-        assert!(whole == broken, "{file} differs");
+    // Before the first validation, if it comes in time, and after it.
+    for (model, line) in [("early", "\"step\""), ("late", "validation")] {
+        let mut broken = train(model, &[]);
+        let child = broken.stderr(std::process::Stdio::piped()).spawn().unwrap();
+        let log = folder.path().join(model).join("log.jsonl");
+        wait_for(|| std::fs::read_to_string(&log).is_ok_and(|log| log.contains(line)));
+        interrupt(&child);
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(130), "{said}");
+        assert!(said.contains("--resume"), "{said}");
+        let resumed = train(model, &["--resume"]).output().unwrap();
+        assert!(resumed.status.success(), "{}", String::from_utf8_lossy(&resumed.stderr));
+        for file in ["weights.safetensors", "vocabulary.json", "model.toml"] {
+            let [whole, broken] =
+                ["whole", model].map(|m| std::fs::read(folder.path().join(m).join(file)).unwrap());
+            assert!(whole == broken, "{file} differs");
+        }
     }
     let steps = |model: &str| {
         let log = std::fs::read_to_string(folder.path().join(model).join("log.jsonl")).unwrap();
