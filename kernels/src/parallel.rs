@@ -27,6 +27,11 @@ pub(crate) fn pieces(count: usize, len: usize) -> impl Iterator<Item = Range<usi
     (0..count).step_by(len).map(move |start| start..(start + len).min(count))
 }
 
+/// `0..count` cut into so many ranges of nearly equal length, without a short last one.
+pub(crate) fn shares(count: usize, parts: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..parts).map(move |part| part * count / parts..(part + 1) * count / parts)
+}
+
 /// Values a task gets when rows of `channels` must stay whole, and at least `rows` rows.
 pub(crate) fn task_values(channels: usize, rows: usize) -> usize {
     (TASK_VALUES / channels.max(1)).max(rows) * channels.max(1)
@@ -35,6 +40,18 @@ pub(crate) fn task_values(channels: usize, rows: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn shares_cover_everything_once_and_are_of_nearly_equal_length() {
+        for (count, parts) in [(0, 1), (1, 1), (9, 1), (13, 4), (16, 6), (10, 3), (16, 16), (2, 3)]
+        {
+            let all: Vec<_> = shares(count, parts).collect();
+            assert_eq!(all.len(), parts);
+            assert!(all.iter().cloned().flatten().eq(0..count), "{all:?}");
+            let lens = || all.iter().map(ExactSizeIterator::len);
+            assert!(lens().max() <= lens().min().map(|least| least + 1), "{all:?}");
+        }
+    }
 
     #[test]
     fn pieces_cover_everything_once() {

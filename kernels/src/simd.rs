@@ -43,7 +43,8 @@ impl SimdLevel {
     }
 
     /// Whether processors with this level mostly have a megabyte of second cache for each core, and
-    /// not half of one, and a last cache to match. Loops that go over the same values again and again cut them accordingly.
+    /// not half of one, and a last cache to match. Loops that go over the same values again and again
+    /// cut them accordingly.
     pub(crate) fn has_large_cache(self) -> bool {
         self == Self::Avx512
     }

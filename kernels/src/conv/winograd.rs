@@ -17,7 +17,7 @@ use super::{ConvShape, Way};
 use crate::buffers::Buffer;
 use crate::matmul::Write;
 use crate::panels::{Block, Left, Panels, apart, multiply, panel_width, panels_len};
-use crate::parallel::{piece_len, pieces, threads};
+use crate::parallel::{piece_len, pieces, shares, threads};
 use crate::scratch::with_scratch;
 use crate::simd::simd_level;
 use rayon::prelude::*;
@@ -151,13 +151,12 @@ pub(super) fn convolve(
     };
     let mut tasks = Vec::new();
     let mut rest = y;
-    for number in 0..count {
-        // Parts of nearly equal length: a short last one would leave a thread without work.
-        let (start, end) = (number * strips / count, (number + 1) * strips / count);
-        let rows = first_row(start)..first_row(end);
+    // A short last task would leave a thread without work.
+    for strips in shares(strips, count) {
+        let rows = first_row(strips.start)..first_row(strips.end);
         let (part, after) = rest.split_at_mut(rows.len() * shape.outputs);
         rest = after;
-        tasks.push((start..end, rows, part));
+        tasks.push((strips, rows, part));
     }
     tasks.into_par_iter().with_max_len(1).for_each(|(strips, rows, part)| {
         let tiles: Vec<Tile> = strips

@@ -9,10 +9,9 @@ use crate::conv::{self, Finish, Packed, Residual};
 use crate::depthwise::{self, Epilogue};
 use crate::elementwise;
 use crate::norm::Activation;
-use crate::parallel::in_pool;
+use crate::parallel::{in_pool, shares};
 use crate::pool;
 use crate::simd::simd_level;
-use std::ops::Range;
 use std::sync::Arc;
 
 /// Values of a stage's input and output that pictures which go through it together may have. A large
@@ -120,7 +119,9 @@ fn run_steps(steps: &[Step], input: MapShape, x: &[f32]) -> Map {
     let (apart, together) = steps.split_at(last + 1);
     let picture = x.len() / input.n;
     let mut joined: Option<(MapShape, Buffer)> = None;
-    for pictures in groups(input.n, apart[last].group) {
+    // Of nearly equal size: for a last single picture all weights would be read as well.
+    let groups = input.n.div_ceil(apart[last].group);
+    for pictures in shares(input.n, groups) {
         let x = &x[pictures.start * picture..pictures.end * picture];
         let (shape, part) = run_steps(apart, MapShape { n: pictures.len(), ..input }, x);
         let whole = MapShape { n: input.n, ..shape };
@@ -130,13 +131,6 @@ fn run_steps(steps: &[Step], input: MapShape, x: &[f32]) -> Map {
     }
     let (shape, joined) = joined.expect("at least one group");
     together.iter().fold((shape, Arc::new(joined)), |map, step| step.run(map))
-}
-
-/// The pictures of each group, as few groups as `most` allows. They are of nearly equal size: for a last
-/// single picture all weights would be read as well.
-fn groups(n: usize, most: usize) -> impl Iterator<Item = Range<usize>> {
-    let count = n.div_ceil(most);
-    (0..count).map(move |number| number * n / count..(number + 1) * n / count)
 }
 
 fn fold(layer: &Layer, source: &dyn LayerSource, number: usize) -> FoldedLayer {
@@ -238,20 +232,4 @@ fn run(
 /// goes through the cache. A large cache has room for both.
 fn take_over(residual: Arc<Buffer>) -> Result<Buffer, Arc<Buffer>> {
     if simd_level().has_large_cache() { Err(residual) } else { Arc::try_unwrap(residual) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::groups;
-
-    #[test]
-    fn groups_are_few_and_of_nearly_equal_size() {
-        for (n, most) in [(1, 1), (4, 9), (9, 9), (13, 4), (16, 3), (10, 4), (16, 1)] {
-            let all: Vec<_> = groups(n, most).collect();
-            assert_eq!(all.len(), n.div_ceil(most));
-            assert!(all.iter().cloned().flatten().eq(0..n), "{all:?}");
-            let sizes = || all.iter().map(ExactSizeIterator::len);
-            assert!(sizes().max() <= Some(most) && sizes().max() <= sizes().min().map(|x| x + 1));
-        }
-    }
 }
