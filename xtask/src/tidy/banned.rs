@@ -64,7 +64,7 @@ const fn printing(name: &'static str) -> Rule {
 }
 
 const fn writing(module: &'static str, name: &'static str) -> Rule {
-    let applies = |path: &str| path.starts_with("src/") && path != "src/files.rs";
+    let applies = |path: &str| path.starts_with("src/") && !path.starts_with("src/files/");
     Rule { word: Word::Call(module, name), applies, tests: Tests::Free, message: WHOLE_OR_ABSENT }
 }
 
@@ -153,7 +153,7 @@ mod tests {
         assert_eq!(check("src/a.rs", "fn a() { fs_err::File::create(b) }").len(), 1);
         assert_eq!(check("src/a.rs", "fn a() { File::create(b) }").len(), 1);
         assert_eq!(check("src/a.rs", "fn a() { std::fs::read(b); out.write(c) }"), [""; 0]);
-        assert_eq!(check("src/files.rs", "fn a() { File::create(b) }"), [""; 0]);
+        assert_eq!(check("src/files/whole.rs", "fn a() { File::create(b) }"), [""; 0]);
         assert_eq!(check("src/a/tests/b.rs", "fn a() { std::fs::write(b, c) }"), [""; 0]);
     }
 

@@ -1,0 +1,21 @@
+//! How looksee touches the disk: whole files or none, one writer at a time, checked bytes, and
+//! nothing that is not its own.
+//!
+//! Every file that another program may read is written beside its place under a temporary name,
+//! flushed to the disk and renamed. A reader thus sees the old file or the new one, and a full
+//! disk or a killed process leaves the old one (`whole`).
+//!
+//! What lies in a folder is a claim of whoever sent it. A name is therefore opened only as what it
+//! must be: a regular file, never a pipe or a device that would block or never end (`regular`); and
+//! it is removed or written over only when it is a regular file of a name and a beginning that are
+//! ours, never through a link (`own`).
+
+mod own;
+mod regular;
+mod sums;
+mod whole;
+
+pub use own::{FolderLock, is_left_over, make_own_folder, refuse_link, remove_own, tidy};
+pub use regular::{FileKind, kind, open, read, read_at_most, read_text};
+pub use sums::{checksum, f32_bytes, f32_values, fingerprint};
+pub use whole::{flush_folder, make_folder, replace, replace_bytes};
