@@ -17,11 +17,11 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use rayon::prelude::*;
 
 use crate::catalogue::{Item, Items, Ledger, Reason, Skip, Source};
-use crate::encoder::Encoder;
+use crate::encoder::{self, Encoder, Model};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files;
 use crate::images::{self, Frame, Framed, ImageBatch, Limits};
-use crate::index::{Known, Record, Stamp, Writer};
+use crate::index::{Companion, Known, Record, Stamp, Writer};
 use crate::units::{Event, ItemId, Listener, Stop};
 use crate::vectors::Vectors;
 
@@ -69,6 +69,8 @@ pub struct Updated {
     pub unchanged: usize,
     /// Items taken out.
     pub removed: usize,
+    /// Items that were damaged in the index and embedded again.
+    pub mended: usize,
     /// What was used and what was not.
     pub ledger: Ledger,
 }
@@ -83,6 +85,9 @@ pub struct Updated {
 /// A file that only has another time is compared by its content, which is much faster than to
 /// embed it again. When not one picture can be used, that is an error and the index stays as it
 /// is: the likely cause is a disk that is not there.
+///
+/// First the whole index is compared with its checksums. Items that are damaged are embedded again
+/// and counted as mended; one that the catalogue no longer has is taken out.
 pub fn update(
     source: &Source,
     encoder: &dyn Encoder,
@@ -93,6 +98,7 @@ pub fn update(
 ) -> Result<Updated> {
     check_shard(options.shard)?;
     let mut items = source.open()?;
+    writer.look_for_damage()?;
     let mut update = Update {
         encoder,
         writer,
@@ -110,7 +116,7 @@ pub fn update(
     walked?;
     update.refuse_nothing()?;
     update.remove_gone()?;
-    update.writer.commit()?;
+    update.writer.finish()?;
     let mut ledger = items.into_ledger();
     ledger.used = update.used();
     ledger.skipped.append(&mut update.failed);
@@ -172,7 +178,7 @@ impl Update<'_> {
 
     /// Items that are in the index and right, so far.
     fn used(&self) -> usize {
-        self.done.added + self.done.changed + self.done.unchanged
+        self.done.added + self.done.changed + self.done.unchanged + self.done.mended
     }
 
     /// The next items whose pictures must be embedded, everything cheaper done on the way.
@@ -291,12 +297,14 @@ impl Update<'_> {
                     pictures.push(&framed.rgb);
                     self.truncated += usize::from(framed.truncated);
                     record.stamp.content = content;
-                    records.push(record);
-                    if known.is_some() {
-                        self.done.changed += 1;
+                    *if known.is_some() {
+                        &mut self.done.changed
+                    } else if self.writer.is_lost(&record.id) {
+                        &mut self.done.mended
                     } else {
-                        self.done.added += 1;
-                    }
+                        &mut self.done.added
+                    } += 1;
+                    records.push(record);
                 }
                 Err(error) => self.failed.push(skip(&item, &error)),
             }
@@ -359,7 +367,23 @@ impl Update<'_> {
         if !self.options.keep_missing && self.options.shard.is_none() {
             self.done.removed += self.writer.remove_unseen()?;
         }
+        self.done.removed += self.writer.drop_damaged()?;
         Ok(())
+    }
+}
+
+/// A model travels inside the index that it made.
+impl Companion for Model {
+    fn is_in(&self, folder: &Path) -> bool {
+        Self::is_in(self, folder)
+    }
+
+    fn write_to(&self, folder: &Path) -> Result<()> {
+        Self::write_to(self, folder)
+    }
+
+    fn clear(&self, folder: &Path) -> Result<()> {
+        encoder::clear(folder)
     }
 }
 

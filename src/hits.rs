@@ -2,6 +2,7 @@
 
 use looksee_kernels::scan::dot;
 
+use crate::error::Result;
 use crate::index::{Hit, Index};
 
 /// Groups hits that show the same picture (same file content, or cosine at least `alike`):
@@ -9,18 +10,31 @@ use crate::index::{Hit, Index};
 ///
 /// Hits are compared with the first of each group only, so that a chain of small changes does not
 /// pull different pictures together.
-pub fn fold_duplicates(index: &Index, hits: Vec<Hit>, alike: f32) -> Vec<(Hit, Vec<Hit>)> {
-    let same = |a: &Hit, b: &Hit| {
-        index.content(a.row) == index.content(b.row) || cosine(index, a, b) >= alike
-    };
+pub fn fold_duplicates(index: &Index, hits: Vec<Hit>, alike: f32) -> Result<Vec<(Hit, Vec<Hit>)>> {
     let mut groups: Vec<(Hit, Vec<Hit>)> = Vec::new();
     for hit in hits {
-        match groups.iter_mut().find(|(first, _)| same(first, &hit)) {
-            Some((_, others)) => others.push(hit),
+        match same_picture(index, &groups, &hit, alike)? {
+            Some(place) => groups[place].1.push(hit),
             None => groups.push((hit, Vec::new())),
         }
     }
-    groups
+    Ok(groups)
+}
+
+/// The first group whose first hit shows the same picture as `hit`.
+fn same_picture(
+    index: &Index,
+    groups: &[(Hit, Vec<Hit>)],
+    hit: &Hit,
+    alike: f32,
+) -> Result<Option<usize>> {
+    for (place, (first, _)) in groups.iter().enumerate() {
+        let same_file = index.content(first.row) == index.content(hit.row);
+        if same_file || cosine(index, first, hit)? >= alike {
+            return Ok(Some(place));
+        }
+    }
+    Ok(None)
 }
 
 /// Picks `top` hits that are close to the query but unlike each other: maximal marginal relevance
@@ -28,7 +42,7 @@ pub fn fold_duplicates(index: &Index, hits: Vec<Hit>, alike: f32) -> Vec<(Hit, V
 ///
 /// Each pick is the hit with the greatest `lambda * score - (1 - lambda) * s`, where `s` is its
 /// greatest cosine with a hit picked before; the earlier of equals. The first pick is the closest.
-pub fn diverse(index: &Index, hits: Vec<Hit>, top: usize, lambda: f32) -> Vec<Hit> {
+pub fn diverse(index: &Index, hits: Vec<Hit>, top: usize, lambda: f32) -> Result<Vec<Hit>> {
     // Each hit with its greatest cosine to what was picked.
     let mut left: Vec<(Hit, Option<f32>)> = hits.into_iter().map(|hit| (hit, None)).collect();
     let mut picked = Vec::new();
@@ -37,12 +51,12 @@ pub fn diverse(index: &Index, hits: Vec<Hit>, top: usize, lambda: f32) -> Vec<Hi
     {
         let (hit, _) = left.remove(best);
         for (other, nearest) in &mut left {
-            let cosine = cosine(index, &hit, other);
+            let cosine = cosine(index, &hit, other)?;
             *nearest = Some(nearest.map_or(cosine, |nearest| nearest.max(cosine)));
         }
         picked.push(hit);
     }
-    picked
+    Ok(picked)
 }
 
 fn best_place(left: &[(Hit, Option<f32>)], lambda: f32) -> Option<usize> {
@@ -54,22 +68,22 @@ fn best_place(left: &[(Hit, Option<f32>)], lambda: f32) -> Option<usize> {
     (0..left.len()).rev().max_by(|a, b| value(a).total_cmp(&value(b)))
 }
 
-fn cosine(index: &Index, a: &Hit, b: &Hit) -> f32 {
-    dot(index.picture(a.row), index.picture(b.row))
+fn cosine(index: &Index, a: &Hit, b: &Hit) -> Result<f32> {
+    Ok(dot(index.picture(a.row)?, index.picture(b.row)?))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::filter::Fields;
-    use crate::index::{Query, Record, Space, Stamp, Writer};
+    use crate::index::{NoModel, Query, Record, Space, Stamp, Writer};
     use crate::vectors::Vectors;
 
     /// Items in the plane: name, content of the file, angle in degrees.
     fn index(items: &[(&str, u64, f32)]) -> (tempfile::TempDir, Index) {
         let folder = tempfile::tempdir().unwrap();
         let space = Space { fingerprint: "f".to_owned(), dim: 2 };
-        let mut writer = Writer::open(folder.path(), &space, |_| Ok(())).unwrap();
+        let mut writer = Writer::open(folder.path(), &space, &NoModel).unwrap();
         let record = |&(id, content, _): &(&str, u64, f32)| Record {
             id: id.into(),
             image: id.into(),
@@ -103,7 +117,7 @@ mod tests {
     fn copies_and_near_copies_stand_behind_the_first_of_them() {
         let (_folder, index) =
             index(&[("a", 1, 0.0), ("b", 2, 10.0), ("c", 3, 11.0), ("d", 1, 60.0), ("e", 4, 80.0)]);
-        let groups = fold_duplicates(&index, hits(&index), 0.999);
+        let groups = fold_duplicates(&index, hits(&index), 0.999).unwrap();
         let found: Vec<_> =
             groups.iter().map(|(first, others)| (first.id.as_str(), names(others))).collect();
         assert_eq!(found, [("a", vec!["d"]), ("b", vec!["c"]), ("e", vec![])]);
@@ -112,7 +126,7 @@ mod tests {
     #[test]
     fn a_chain_of_small_changes_is_not_one_group() {
         let (_folder, index) = index(&[("a", 1, 0.0), ("b", 2, 20.0), ("c", 3, 40.0)]);
-        let groups = fold_duplicates(&index, hits(&index), 25f32.to_radians().cos());
+        let groups = fold_duplicates(&index, hits(&index), 25f32.to_radians().cos()).unwrap();
         assert_eq!(groups.len(), 2);
     }
 
@@ -120,9 +134,10 @@ mod tests {
     fn diverse_hits_begin_with_the_closest_and_leave_its_likes_for_later() {
         let (_folder, index) =
             index(&[("a", 1, 0.0), ("b", 2, 5.0), ("c", 3, -50.0), ("d", 4, 60.0)]);
-        assert_eq!(names(&diverse(&index, hits(&index), 3, 0.3)), ["a", "d", "c"]);
-        assert_eq!(names(&diverse(&index, hits(&index), 3, 1.0)), ["a", "b", "c"]);
-        assert_eq!(diverse(&index, hits(&index), 9, 0.5).len(), 4);
-        assert!(diverse(&index, Vec::new(), 9, 0.5).is_empty());
+        let picked = |top, lambda| diverse(&index, hits(&index), top, lambda).unwrap();
+        assert_eq!(names(&picked(3, 0.3)), ["a", "d", "c"]);
+        assert_eq!(names(&picked(3, 1.0)), ["a", "b", "c"]);
+        assert_eq!(picked(9, 0.5).len(), 4);
+        assert!(diverse(&index, Vec::new(), 9, 0.5).unwrap().is_empty());
     }
 }

@@ -114,7 +114,7 @@ impl Finder<'_> {
         row: usize,
         hits: Vec<Hit>,
     ) -> Result<Answer> {
-        let chosen = self.choose(self.enough(asked, vectors, row, hits)?);
+        let chosen = self.choose(self.enough(asked, vectors, row, hits)?)?;
         let best = chosen.first().map(|(hit, _)| self.encoder.probability(hit.score));
         let confident = asked.words_only.then(|| best.is_some_and(|chance| chance >= 0.5));
         let ranked = chosen.into_iter().enumerate().skip(self.choice.offset);
@@ -141,7 +141,7 @@ impl Finder<'_> {
         loop {
             let last_passes = hits.last().is_some_and(|hit| self.passes(asked, hit));
             let more = hits.len() == ask && ask < self.total && last_passes;
-            let folded = self.fold(asked, hits);
+            let folded = self.fold(asked, hits)?;
             if !more || folded.len() >= self.choice.wanted() {
                 return Ok(folded);
             }
@@ -163,31 +163,30 @@ impl Finder<'_> {
         }
     }
 
-    fn fold(&self, asked: &Asked, mut hits: Vec<Hit>) -> Vec<Folded> {
+    fn fold(&self, asked: &Asked, mut hits: Vec<Hit>) -> Result<Vec<Folded>> {
         hits.retain(|hit| self.passes(asked, hit));
         if self.choice.hide_duplicates {
             hits::fold_duplicates(self.index, hits, ALIKE)
         } else {
-            hits.into_iter().map(|hit| (hit, Vec::new())).collect()
+            Ok(hits.into_iter().map(|hit| (hit, Vec::new())).collect())
         }
     }
 
-    fn choose(&self, mut folded: Vec<Folded>) -> Vec<Folded> {
+    fn choose(&self, mut folded: Vec<Folded>) -> Result<Vec<Folded>> {
         let wanted = self.choice.wanted();
         if !self.choice.diverse {
             folded.truncate(wanted);
-            return folded;
+            return Ok(folded);
         }
         let heads = folded.iter().map(|(hit, _)| hit.clone()).collect();
         let mut behind: HashMap<usize, Vec<Hit>> =
             folded.into_iter().map(|(hit, others)| (hit.row, others)).collect();
-        hits::diverse(self.index, heads, wanted, CLOSENESS)
-            .into_iter()
-            .map(|hit| {
-                let others = behind.remove(&hit.row).unwrap_or_default();
-                (hit, others)
-            })
-            .collect()
+        let diverse = hits::diverse(self.index, heads, wanted, CLOSENESS)?;
+        let with_others = |hit: Hit| {
+            let others = behind.remove(&hit.row).unwrap_or_default();
+            (hit, others)
+        };
+        Ok(diverse.into_iter().map(with_others).collect())
     }
 
     fn show(&self, rank: usize, (hit, others): Folded, words_only: bool) -> Result<Shown> {
@@ -229,7 +228,7 @@ fn as_text<S: serde::Serializer>(path: &std::path::Path, to: S) -> Result<S::Ok,
 #[cfg(test)]
 mod tests {
     use looksee::images::{Fit, Frame, ImageBatch};
-    use looksee::index::{Record, Space, Stamp, Writer};
+    use looksee::index::{NoModel, Record, Space, Stamp, Writer};
 
     use super::*;
 
@@ -303,7 +302,7 @@ mod tests {
     /// Items at these angles (degrees) from the query, named by their place.
     fn index_of(folder: &std::path::Path, angles: &[f32]) -> Index {
         let space = Space { fingerprint: "cosine".to_owned(), dim: 2 };
-        let mut writer = Writer::open(folder, &space, |_| Ok(())).unwrap();
+        let mut writer = Writer::open(folder, &space, &NoModel).unwrap();
         let values = angles.iter().map(|angle| angle.to_radians()).flat_map(|a| [a.cos(), a.sin()]);
         let pictures = Vectors::normalised(2, values.collect()).unwrap();
         let records: Vec<_> = (0..angles.len()).map(record).collect();

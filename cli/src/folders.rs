@@ -6,9 +6,6 @@ use looksee::encoder::{Encoder, Model};
 use looksee::index::Index;
 use looksee::{Error, ErrorKind, Result};
 
-/// The files that make a model and travel inside an index.
-const MODEL_FILES: [&str; 3] = ["model.toml", "weights.safetensors", "vocabulary.json"];
-
 /// Whether `folder` holds a model.
 pub(crate) fn is_model(folder: &Path) -> bool {
     folder.join("model.toml").is_file()
@@ -36,9 +33,15 @@ pub(crate) fn model(folder: &Path) -> Result<Model> {
 
 /// Opens the index in `folder`.
 pub(crate) fn index(folder: &Path) -> Result<Index> {
+    expect_index(folder)?;
+    Index::open(folder)
+}
+
+/// Refuses a folder that is no index.
+pub(crate) fn expect_index(folder: &Path) -> Result<()> {
     expect_folder(folder)?;
     if is_index(folder) {
-        return Index::open(folder);
+        return Ok(());
     }
     let hint = if is_model(folder) {
         "; it is a model, `looksee index CATALOGUE -m MODEL -o INDEX` makes an index with it"
@@ -60,8 +63,8 @@ pub(crate) fn model_of(index: &Index) -> Result<Model> {
     Err(Error::new(
         ErrorKind::Mismatch,
         format!(
-            "the index was made by model {made_by} but the model inside it is {inside}; \
-             run `looksee index` again"
+            "the index was made by model {made_by} but the model inside it is {inside}; run \
+             `looksee index` again with the catalogue and --model, it puts the right one inside"
         ),
     )
     .at_file(folder))
@@ -73,16 +76,6 @@ pub(crate) fn expect_room_for(file: &Path) -> Result<()> {
         Some(folder) if !folder.as_os_str().is_empty() => expect_folder(folder),
         _ => Ok(()),
     }
-}
-
-/// Copies the model in `from` to the folder `to`, which is made.
-pub(crate) fn copy_model(from: &Path, to: &Path) -> Result<()> {
-    looksee::files::make_folder(to)?;
-    for name in MODEL_FILES {
-        let bytes = looksee::files::read(&from.join(name))?;
-        looksee::files::replace_bytes(&to.join(name), &bytes)?;
-    }
-    Ok(())
 }
 
 /// The model for `looksee index`: the one that was named, else the one inside the index.
@@ -121,18 +114,6 @@ mod tests {
         std::fs::write(folder.path().join("index.sqlite"), "").unwrap();
         let error = model(folder.path()).unwrap_err().to_string();
         assert!(error.contains("it is an index, its model is in the folder `model`"), "{error}");
-    }
-
-    #[test]
-    fn a_model_travels_with_its_three_files_and_without_its_checkpoints() {
-        let folder = tempfile::tempdir().unwrap();
-        for name in MODEL_FILES.iter().chain(&["log.jsonl"]) {
-            std::fs::write(folder.path().join(name), name).unwrap();
-        }
-        let copy = folder.path().join("index/model");
-        copy_model(folder.path(), &copy).unwrap();
-        assert_eq!(std::fs::read_dir(&copy).unwrap().count(), 3);
-        assert_eq!(std::fs::read_to_string(copy.join("model.toml")).unwrap(), "model.toml");
     }
 
     #[test]

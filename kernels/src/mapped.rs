@@ -7,7 +7,8 @@ use std::path::Path;
 /// A file mapped for reading; as fast as memory once the operating system has read it.
 ///
 /// looksee never changes a file in place (files are written anew and renamed), so a mapping keeps
-/// its content for as long as it lives, even after the name was given to a newer file.
+/// its content for as long as it lives, even after the name was given to a newer file. Another
+/// program may still cut the file short in place; reading what is gone then ends the process.
 #[derive(Debug)]
 pub struct Mapped {
     // `None` for an empty file, which cannot be mapped.
@@ -20,13 +21,20 @@ impl Mapped {
     /// # Errors
     /// Whatever the operating system says about opening or mapping the file.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
+        Self::of(&File::open(path)?)
+    }
+
+    /// Maps the whole of an open file.
+    ///
+    /// # Errors
+    /// Whatever the operating system says about mapping the file.
+    pub fn of(file: &File) -> io::Result<Self> {
         if file.metadata()?.len() == 0 {
             return Ok(Self { map: None });
         }
         // SAFETY: the file is one of looksee's own, which are replaced by rename and never
         // written in place; the mapping is read-only.
-        let map = unsafe { memmap2::Mmap::map(&file)? };
+        let map = unsafe { memmap2::Mmap::map(file)? };
         Ok(Self { map: Some(map) })
     }
 

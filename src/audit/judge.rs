@@ -8,7 +8,7 @@ use super::measure::Measured;
 use super::texts::Texts;
 use super::{Finding, Found, Kind, Options, Partner};
 use crate::error::Result;
-use crate::index::Index;
+use crate::index::{AllVectors, Index};
 
 /// Rows that it takes for one to stand out.
 pub(super) const FEWEST: usize = 20;
@@ -69,11 +69,12 @@ enum Why {
 /// How many rows of each kind stand out, and the worst of each kind that are to be listed.
 pub(super) fn choose(
     index: &Index,
+    vectors: AllVectors<'_>,
     measured: &[Measured],
     texts: &Texts,
     options: &Options,
 ) -> (Found, Vec<Suspect>) {
-    let judge = Judge::new(index, measured, texts);
+    let judge = Judge::new(index, vectors, measured, texts);
     let mut found = Found::default();
     let mut chosen = Vec::new();
     for kind in Kind::ALL {
@@ -102,6 +103,7 @@ pub(super) fn choose(
 /// What is usual in this index.
 struct Judge<'a> {
     index: &'a Index,
+    vectors: AllVectors<'a>,
     measured: &'a [Measured],
     texts: &'a Texts,
     disagreement: Usual,
@@ -113,12 +115,18 @@ struct Judge<'a> {
 }
 
 impl<'a> Judge<'a> {
-    fn new(index: &'a Index, measured: &'a [Measured], texts: &'a Texts) -> Self {
+    fn new(
+        index: &'a Index,
+        vectors: AllVectors<'a>,
+        measured: &'a [Measured],
+        texts: &'a Texts,
+    ) -> Self {
         let of = |value: &dyn Fn(&Measured) -> f32| Usual::of(measured.iter().map(value).collect());
-        let picture = |one: &Measured| index.picture(one.row as usize);
-        let text = |one: &Measured| index.text(one.row as usize).unwrap_or_default();
+        let picture = |one: &Measured| vectors.picture(one.row as usize);
+        let text = |one: &Measured| vectors.text(one.row as usize).unwrap_or_default();
         let mut judge = Self {
             index,
+            vectors,
             measured,
             texts,
             disagreement: of(&Measured::disagreement),
@@ -211,7 +219,7 @@ impl<'a> Judge<'a> {
         let measured = !self.measured.is_empty();
         let groups = self.texts.shared.iter().filter(move |_| measured);
         let with_spread = groups.map(|rows| {
-            let pictures = rows.iter().map(|&row| self.index.picture(row as usize));
+            let pictures = rows.iter().map(|&row| self.vectors.picture(row as usize));
             (&rows[..], 1.0 - self.pictures.share(mean_cosine(pictures)))
         });
         with_spread.filter(|&(_, unlike)| unlike > UNLIKE)
@@ -241,8 +249,8 @@ impl<'a> Judge<'a> {
     }
 
     fn under_different_texts(&self, row: u32, twins: &BTreeSet<u32>) -> Option<Suspect> {
-        let text = self.index.text(row as usize)?;
-        let cosine = |other: u32| Some(dot(text, self.index.text(other as usize)?));
+        let text = self.vectors.text(row as usize)?;
+        let cosine = |other: u32| Some(dot(text, self.vectors.text(other as usize)?));
         let cosines = twins.iter().filter_map(|&other| Some((other, cosine(other)?)));
         let different: Vec<(u32, f32)> =
             cosines.filter(|&(_, cosine)| self.alike_texts.share(cosine) < 0.5).collect();
@@ -262,11 +270,12 @@ impl<'a> Judge<'a> {
         if !matches!(suspect.why, Why::Disagrees) {
             return;
         }
-        let (Some(one), Some(text)) = (self.of(suspect.row), self.index.text(suspect.row as usize))
+        let (Some(one), Some(text)) =
+            (self.of(suspect.row), self.vectors.text(suspect.row as usize))
         else {
             return;
         };
-        let cosine = |row: u32| dot(text, self.index.picture(row as usize));
+        let cosine = |row: u32| dot(text, self.vectors.picture(row as usize));
         let others = self.measured.iter().filter(|other| other.row != one.row);
         let others = others.filter(|other| self.disagrees(other));
         let fitting = others.filter(|other| one.fits(cosine(other.row)));
@@ -292,8 +301,8 @@ impl<'a> Judge<'a> {
 
     /// Whether the text of `other` fits the picture of `one`, too.
     fn fits_back(&self, other: &Measured, one: &Measured) -> bool {
-        let text = self.index.text(other.row as usize);
-        text.is_some_and(|text| other.fits(dot(text, self.index.picture(one.row as usize))))
+        let text = self.vectors.text(other.row as usize);
+        text.is_some_and(|text| other.fits(dot(text, self.vectors.picture(one.row as usize))))
     }
 }
 

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::Options;
 use crate::error::Result;
-use crate::index::Index;
+use crate::index::AllVectors;
 use crate::units::{Event, Listener, Seed, Stop};
 
 /// Rows that go through the scans together.
@@ -57,18 +57,18 @@ impl Measured {
 
 /// Measures `rows` of the index, which have texts.
 pub(super) fn rows(
-    index: &Index,
+    vectors: AllVectors<'_>,
     rows: &[u32],
     options: &Options,
     stop: &Stop,
     listener: Listener<'_>,
 ) -> Result<Vec<Measured>> {
-    let reference = Reference::of(index, rows, options);
+    let reference = Reference::of(vectors, rows, options);
     let mut measured = Vec::with_capacity(rows.len());
     for block in rows.chunks(ROWS_A_BLOCK) {
         stop.check()?;
         listener(Event::Progress { what: "comparing", done: measured.len(), total: rows.len() });
-        measured.extend(reference.measure(index, block));
+        measured.extend(reference.measure(vectors, block));
     }
     Ok(measured)
 }
@@ -84,19 +84,19 @@ struct Reference {
 }
 
 impl Reference {
-    fn of(index: &Index, rows: &[u32], options: &Options) -> Self {
+    fn of(vectors: AllVectors<'_>, rows: &[u32], options: &Options) -> Self {
         let rows = sample(rows, options.reference.max(super::judge::FEWEST), options.seed);
         Self {
-            dim: index.space().dim,
+            dim: vectors.dim(),
             neighbours: options.neighbours.clamp(1, rows.len() - 1),
-            pictures: pictures(index, &rows),
-            texts: texts(index, &rows),
+            pictures: pictures(vectors, &rows),
+            texts: texts(vectors, &rows),
             rows,
         }
     }
 
-    fn measure(&self, index: &Index, rows: &[u32]) -> Vec<Measured> {
-        let (pictures, texts) = (pictures(index, rows), texts(index, rows));
+    fn measure(&self, vectors: AllVectors<'_>, rows: &[u32]) -> Vec<Measured> {
+        let (pictures, texts) = (pictures(vectors, rows), texts(vectors, rows));
         let near = |side: &[f32], queries: &[f32]| {
             // One more, because a row that is its own neighbour does not count.
             let found = top_k(side, self.dim, None, queries, self.neighbours + 1);
@@ -162,10 +162,10 @@ fn sample(rows: &[u32], most: usize, seed: Seed) -> Vec<u32> {
     chosen
 }
 
-fn pictures(index: &Index, rows: &[u32]) -> Vec<f32> {
-    rows.iter().flat_map(|&row| index.picture(row as usize)).copied().collect()
+fn pictures(vectors: AllVectors<'_>, rows: &[u32]) -> Vec<f32> {
+    rows.iter().flat_map(|&row| vectors.picture(row as usize)).copied().collect()
 }
 
-fn texts(index: &Index, rows: &[u32]) -> Vec<f32> {
-    rows.iter().filter_map(|&row| index.text(row as usize)).flatten().copied().collect()
+fn texts(vectors: AllVectors<'_>, rows: &[u32]) -> Vec<f32> {
+    rows.iter().filter_map(|&row| vectors.text(row as usize)).flatten().copied().collect()
 }

@@ -207,8 +207,9 @@ pub fn run(
     stop: &Stop,
     listener: Listener<'_>,
 ) -> Result<Report> {
+    let vectors = index.all_vectors()?;
     let rows: Vec<u32> =
-        (0..index.len()).filter(|&r| index.text(r).is_some()).map(|r| r as u32).collect();
+        (0..index.len()).filter(|&r| vectors.text(r).is_some()).map(|r| r as u32).collect();
     if rows.is_empty() {
         return Err(no_texts(index));
     }
@@ -217,9 +218,9 @@ pub fn run(
         listener(Event::Warning(&too_few(rows.len())));
         Vec::new()
     } else {
-        measure::rows(index, &rows, options, stop, listener)?
+        measure::rows(vectors, &rows, options, stop, listener)?
     };
-    let (found, chosen) = judge::choose(index, &measured, &texts, options);
+    let (found, chosen) = judge::choose(index, vectors, &measured, &texts, options);
     let findings = chosen.iter().map(|suspect| suspect.finding(index));
     Ok(Report {
         items: index.len(),

@@ -6,7 +6,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::error::ErrorKind;
 use crate::filter::Fields;
-use crate::index::{Record, Space, Stamp, Writer};
+use crate::index::{NoModel, Record, Space, Stamp, Writer};
 use crate::vectors::Vectors;
 
 const DIM: usize = 32;
@@ -44,7 +44,7 @@ impl Catalogue {
     fn index(&self) -> (TempDir, Index) {
         let folder = tempfile::tempdir().unwrap();
         let space = Space { fingerprint: "f".to_owned(), dim: DIM };
-        let mut writer = Writer::open(folder.path(), &space, |_| Ok(())).unwrap();
+        let mut writer = Writer::open(folder.path(), &space, &NoModel).unwrap();
         let pictures = Vectors::normalised(DIM, self.pictures.concat()).unwrap();
         writer.add(&self.records, &pictures, &self.texts).unwrap();
         writer.commit().unwrap();

@@ -1,6 +1,6 @@
 //! An encoder that a person can follow: a picture is its mean colour, a text the colours it names.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::catalogue::Source;
@@ -8,7 +8,7 @@ use crate::encoder::Encoder;
 use crate::error::Result;
 use crate::files;
 use crate::images::{Fit, Frame, ImageBatch};
-use crate::index::{Space, Writer};
+use crate::index::{NoModel, Space, Writer};
 use crate::units::Stop;
 use crate::vectors::Vectors;
 
@@ -117,7 +117,6 @@ impl Shop {
 
     pub(crate) fn writer(&self, index: &str) -> Writer {
         let space = Space { fingerprint: "colours".to_owned(), dim: 3 };
-        let nothing = |_: &Path| Ok(());
-        Writer::open(&self.path(index), &space, nothing).unwrap()
+        Writer::open(&self.path(index), &space, &NoModel).unwrap()
     }
 }

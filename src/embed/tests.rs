@@ -65,7 +65,7 @@ fn an_index_holds_the_pictures_texts_and_fields_of_the_catalogue() {
     let red = index.record(2).unwrap();
     assert_eq!((&red.texts[..], &red.fields["price"]), (&["red hat".to_owned()][..], &json!(3)));
     assert_eq!(red.image, std::path::absolute(shop.path("r.png")).unwrap());
-    assert!(index.text(0).is_none() && index.text(2).unwrap()[0] > 0.9);
+    assert!(index.text(0).unwrap().is_none() && index.text(2).unwrap().unwrap()[0] > 0.9);
     assert!(index.check().unwrap().problems.is_empty());
 }
 
@@ -99,7 +99,7 @@ fn each_change_costs_what_it_must() {
     assert_eq!((counts(&updated), encoder.counted()), ([1, 3, 0, 0], (2, 1)));
     let index = open(&shop);
     assert_eq!(index.record(3).unwrap().fields["price"], 4);
-    assert!(index.text(1).unwrap()[2] > 0.9 && index.picture(1)[1] > 0.9);
+    assert!(index.text(1).unwrap().unwrap()[2] > 0.9 && index.picture(1).unwrap()[1] > 0.9);
     assert!(index.check().unwrap().problems.is_empty());
 }
 
@@ -110,7 +110,7 @@ fn a_text_that_is_gone_leaves_no_vector() {
     shop.rows(&[json!({"id": "r", "image": "r.png"})]);
     run(&shop, &encoder, &UpdateOptions::default()).unwrap();
     let index = open(&shop);
-    assert_eq!((names(&index), index.text(0)), (vec!["r".to_owned()], None));
+    assert_eq!((names(&index), index.text(0).unwrap()), (vec!["r".to_owned()], None));
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn verify_finds_another_content_of_the_same_size_and_time() {
     assert_eq!(counts(&unseen), [0, 0, 3, 0]);
     let verify = UpdateOptions { verify: true, ..UpdateOptions::default() };
     assert_eq!(counts(&run(&shop, &encoder, &verify).unwrap()), [0, 1, 2, 0]);
-    assert!(open(&shop).picture(2)[1] > 0.9);
+    assert!(open(&shop).picture(2).unwrap()[1] > 0.9);
 }
 
 fn set_time(path: &Path, time: std::time::SystemTime) {

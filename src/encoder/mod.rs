@@ -296,6 +296,45 @@ fn read_parameters(folder: &Path, card: &Card, vocabulary: &Vocabulary) -> Resul
     Ok(parameters)
 }
 
+impl Model {
+    /// Reads everything again and compares it with what was written.
+    pub fn verify(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Whether `folder` holds exactly this model, whole and undamaged.
+    pub fn is_in(&self, folder: &Path) -> bool {
+        let weights = files::read(&folder.join(WEIGHTS));
+        let words = Vocabulary::load(&folder.join(VOCABULARY));
+        files::read(&folder.join(CARD)).is_ok_and(|card| card == self.text.as_bytes())
+            && weights.is_ok_and(|weights| {
+                format!("{:016x}", files::checksum(&weights)) == self.card.weights_checksum
+            })
+            && words.is_ok_and(|words| words.len() == self.vocabulary.len())
+    }
+
+    /// Writes this model into `folder`, which is there.
+    pub fn write_to(&self, folder: &Path) -> Result<()> {
+        let weights = self.pass().parameters().to_weights();
+        weights::write(&folder.join(WEIGHTS), &weights, &BTreeMap::new())?;
+        self.vocabulary.save(&folder.join(VOCABULARY))?;
+        files::replace_bytes(&folder.join(CARD), self.text.as_bytes())
+    }
+}
+
+/// Takes a model out of `folder`; an error, and nothing is taken out, when there is anything else.
+pub fn clear(folder: &Path) -> Result<()> {
+    let list = || std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = [CARD, WEIGHTS, VOCABULARY];
+    if let Some(other) = list().find(|entry| !names.iter().any(|name| entry.file_name() == *name)) {
+        return Err(Error::invalid("this is no part of a model").at_file(other.path()));
+    }
+    for entry in list() {
+        files::remove_own(&entry.path(), b"");
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

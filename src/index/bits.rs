@@ -1,4 +1,6 @@
-//! A set of small numbers, one bit each: which rows live, which items pass, which were seen.
+//! Sets of numbers, one bit each: which rows live, which items pass, which records were seen.
+
+use std::collections::HashMap;
 
 /// Bit `i` is bit `i % 64` of word `i / 64`, the layout that the scan takes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,9 +39,41 @@ impl Bits {
     }
 }
 
+/// A set of keys of the database, whatever their size: it takes memory for the keys that are in,
+/// not for the largest, which is what a stranger wrote.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Keys {
+    words: HashMap<i64, u64>,
+}
+
+impl Keys {
+    /// Puts `key` in.
+    pub(super) fn insert(&mut self, key: i64) {
+        *self.words.entry(key.div_euclid(64)).or_default() |= 1 << key.rem_euclid(64);
+    }
+
+    /// Whether `key` is in.
+    pub(super) fn contains(&self, key: i64) -> bool {
+        let word = self.words.get(&key.div_euclid(64));
+        word.is_some_and(|word| word >> key.rem_euclid(64) & 1 == 1)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_of_any_size_take_little_memory() {
+        let mut keys = Keys::default();
+        for key in [i64::MIN, -65, -64, -1, 0, 63, 64, 1 << 62, i64::MAX] {
+            assert!(!keys.contains(key));
+            keys.insert(key);
+            assert!(keys.contains(key));
+        }
+        assert!(!keys.contains(1) && !keys.contains(-2));
+        assert!(keys.words.len() <= 9);
+    }
 
     #[test]
     fn a_set_holds_what_was_put_in_and_grows() {

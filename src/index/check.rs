@@ -1,12 +1,16 @@
 //! Reads a whole index and says what is wrong with it.
 
-use rusqlite::params;
+use std::borrow::Borrow;
+use std::path::Path;
+
 use serde::Serialize;
 
+use super::examine::{self, Findings, Part};
 use super::reader::Index;
-use super::record::json;
-use super::store::{self, failed};
-use crate::error::Result;
+use super::segment::Segment;
+use super::store::{self, Format};
+use crate::error::{ErrorKind, Result};
+use crate::files;
 
 /// The result of [`Index::check`].
 #[derive(Clone, Debug, Default, Serialize)]
@@ -15,65 +19,100 @@ pub struct Check {
     pub items: usize,
     /// Segments.
     pub segments: usize,
+    /// Fingerprint of the model that made it.
+    pub model: String,
     /// A sentence for everything that is wrong.
     pub problems: Vec<String>,
+    /// What mends it.
+    pub remedy: Remedy,
+}
+
+/// What mends a damaged index.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Remedy {
+    /// Nothing has to be mended.
+    #[default]
+    None,
+    /// `looksee index` with the catalogue: it embeds again what was lost.
+    Update,
+    /// `looksee index` with the catalogue and the model, which is put inside once more.
+    UpdateWithModel,
+    /// Making the index anew in a new folder: no command can mend this one.
+    NewFolder,
+}
+
+impl Check {
+    /// Checks the index in `folder`, also where it is too damaged to be opened for a search.
+    pub fn of(folder: &Path) -> Result<Self> {
+        match Index::open(folder) {
+            Ok(index) => index.check(),
+            Err(error) if error.kind() == ErrorKind::Corrupt => of_damaged(folder),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Compares everything.
+    fn look<S: Borrow<Segment>>(
+        mut self,
+        folder: &Path,
+        connection: &rusqlite::Connection,
+        format: Format,
+        parts: &[Part<S>],
+    ) -> Result<Self> {
+        for problem in store::structure_problems(connection).map_err(|e| e.at_file(folder))? {
+            self.add(problem, Remedy::NewFolder);
+        }
+        let findings: Findings =
+            examine::examine(connection, format, parts).map_err(|e| e.at_file(folder))?;
+        self.items = findings.items - findings.lost.len();
+        for sentence in findings.sentences() {
+            self.add(sentence, Remedy::Update);
+        }
+        let model = folder.join(super::folder::MODEL);
+        if files::kind(&model)? != files::FileKind::Folder {
+            let problem = "the folder \"model\" is missing: words cannot be searched".to_owned();
+            self.add(problem, Remedy::UpdateWithModel);
+        }
+        Ok(self)
+    }
+
+    /// Adds a problem and what mends it.
+    pub fn add(&mut self, problem: String, remedy: Remedy) {
+        self.problems.push(problem);
+        self.remedy = self.remedy.max(remedy);
+    }
 }
 
 impl Index {
     /// Reads everything and compares every checksum and count.
-    ///
-    /// That each vector's place exists and belongs to one item was seen when the index was opened.
     pub fn check(&self) -> Result<Check> {
-        let mut problems = self.database_problems()?;
-        for segment in self.segments() {
-            problems.extend(segment.problems());
-        }
-        if !self.model_folder().is_dir() {
-            problems.push("the folder \"model\" is missing: words cannot be searched".to_owned());
-        }
-        let mut items = 0;
-        for row in 0..self.len() {
-            let found = self.item_problems(row)?;
-            items += usize::from(found.is_empty());
-            problems.extend(found);
-        }
-        Ok(Check { items, segments: self.segments().len(), problems })
+        let segments = self.segments().iter();
+        let parts: Vec<Part<&Segment>> =
+            segments.map(|segment| Part { entry: segment.entry(), segment: Ok(segment) }).collect();
+        let made_by = self.space().fingerprint.clone();
+        let check = Check { segments: parts.len(), model: made_by, ..Check::default() };
+        check.look(self.folder(), &self.connection(), self.format(), &parts)
     }
+}
 
-    fn database_problems(&self) -> Result<Vec<String>> {
-        let connection = self.connection();
-        let mut check = connection.prepare("PRAGMA integrity_check").map_err(failed)?;
-        let lines = check.query_map([], |row| row.get(0)).map_err(failed)?;
-        let mut problems: Vec<String> = lines.collect::<rusqlite::Result<_>>().map_err(failed)?;
-        problems.retain(|line| line != "ok");
-        let records: i64 = connection
-            .query_row("SELECT count(*) FROM records", params![], |row| row.get(0))
-            .map_err(failed)?;
-        if records != self.len() as i64 {
-            problems.push(format!("there are {} items but {records} records", self.len()));
-        }
-        Ok(problems)
-    }
+fn of_damaged(folder: &Path) -> Result<Check> {
+    let store::Opened { connection, space, format } = store::for_reading(folder)?;
+    let parts = open_all(folder, &connection, space.dim).map_err(|e| e.at_file(folder))?;
+    let check = Check { segments: parts.len(), model: space.fingerprint, ..Check::default() };
+    check.look(folder, &connection, format, &parts)
+}
 
-    fn item_problems(&self, row: usize) -> Result<Vec<String>> {
-        let id = self.id(row);
-        let Some(item) = store::item(&self.connection(), &id)? else {
-            return Ok(vec![format!("item {id}: the database does not find it by its name")]);
-        };
-        let Ok(stored) = self.stored(row) else {
-            return Ok(vec![format!("item {id}: its record is missing")]);
-        };
-        let mut problems = Vec::new();
-        if stored.checksum() != item.known.record {
-            problems.push(format!("item {id}: its record is not the one that was written"));
-        }
-        if stored.texts_checksum() != item.known.texts {
-            problems.push(format!("item {id}: its texts are not those that were written"));
-        }
-        let texts = json::<Vec<String>>(&id, "texts", &stored.texts);
-        if item.text.is_some() && texts.is_ok_and(|texts| texts.is_empty()) {
-            problems.push(format!("item {id}: it has a text vector but no text"));
-        }
-        Ok(problems)
-    }
+/// The segments that the database names, those included that are damaged. What only the system
+/// refuses to read is no damage, but an error.
+pub(super) fn open_all(
+    folder: &Path,
+    connection: &rusqlite::Connection,
+    dim: usize,
+) -> Result<Vec<Part<Segment>>> {
+    let open = |entry| match Segment::open(folder, entry, dim) {
+        Err(error) if error.kind() == ErrorKind::Io => Err(error),
+        segment => Ok(Part { entry, segment }),
+    };
+    store::segments(connection)?.into_iter().map(open).collect()
 }

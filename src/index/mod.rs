@@ -9,12 +9,18 @@
 //!
 //! A [`Writer`] (one at a time) puts new vectors into new segments and names them in one SQLite
 //! transaction; a segment that no transaction names is a left-over of a killed writer and is
-//! deleted by the next. An [`Index`] is a snapshot: it maps the segments, reads the small table of
+//! deleted by the next, if it is a regular file that begins as ours do. An [`Index`] is a snapshot: it maps the segments, reads the small table of
 //! items and holds a read transaction, so that nothing a writer does later shows in it.
 //!
 //! We scan every vector because approximate indices lose most on queries by text, and a million
 //! rows take some tens of milliseconds. Vectors are outside SQLite because a scan wants them
 //! aligned and in one piece; records are inside because they want transactions.
+//!
+//! Nothing that is read is taken on trust. A page of a segment, a row of the table of items and a
+//! record each have a checksum, and each is compared when it is read: a search compares what it
+//! reads, [`Check::of`] all there is. Rows are copied only after they were compared, so that
+//! damage never gets a checksum of its own; [`Writer::look_for_damage`] lets an update embed again
+//! what was lost.
 //!
 //! **Invariants.** The rows of a segment ascend by item id, so that a tie broken by row is a tie
 //! broken by id. Segment numbers are never used again, so that a name means one content. Vectors
@@ -22,6 +28,9 @@
 
 mod bits;
 mod check;
+mod companion;
+mod examine;
+mod folder;
 mod paths;
 mod reader;
 mod record;
@@ -32,8 +41,9 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use check::Check;
-pub use reader::{Hit, Index, Query};
+pub use check::{Check, Remedy};
+pub use companion::{Companion, NoModel};
+pub use reader::{AllVectors, Hit, Index, Query};
 pub use record::{Known, Record, Stamp};
 pub use writer::Writer;
 

@@ -1,6 +1,6 @@
 //! A snapshot of an index, and the search in it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -8,13 +8,14 @@ use looksee_kernels::scan::{Scored, top_k, top_k_of};
 use rayon::prelude::*;
 use rusqlite::Connection;
 use serde::Serialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::Space;
 use super::bits::Bits;
-use super::record::{Record, Stored, json};
+use super::record::{Record, Stamp, Stored, json};
 use super::segment::{self, Kind, Segment};
-use super::store::{self, Location, failed};
+use super::store::{self, Format, Location, Opened, Raw, damaged};
 use crate::error::{Error, ErrorKind, Result};
 use crate::filter::{Fields, Filter};
 use crate::units::ItemId;
@@ -40,6 +41,7 @@ pub struct Index {
     folder: PathBuf,
     space: Space,
     connection: Mutex<Connection>,
+    format: Format,
     generation: i64,
     items: Items,
     segments: Vec<Segment>,
@@ -54,6 +56,8 @@ pub struct Index {
 struct Items {
     names: Names,
     keys: Vec<i64>,
+    /// Checksums of the records.
+    records: Vec<u64>,
     contents: Vec<u64>,
     /// `segment` is a place in [`Index::segments`].
     pictures: Vec<Location>,
@@ -80,6 +84,10 @@ impl Names {
 
     fn len(&self) -> usize {
         self.ends.len()
+    }
+
+    fn last(&self) -> Option<&str> {
+        self.len().checked_sub(1).map(|last| self.get(last))
     }
 
     /// The place of `name`; names must ascend.
@@ -144,8 +152,10 @@ impl std::fmt::Debug for Index {
 impl Index {
     /// Opens a snapshot.
     ///
-    /// Fails when there is no index, when a newer looksee made it, and when a file is missing or
-    /// has another length than the database says; [`Index::check`] looks at the contents, too.
+    /// Fails when there is no index, when a newer looksee made it, when a row of its database is not
+    /// the one that was written, and when a file is missing or has another length than the database
+    /// says. Vectors and records are compared with their checksums when they are read; use
+    /// [`Check::of`](super::Check::of) to look at all of them.
     pub fn open(folder: &Path) -> Result<Self> {
         let mut tries = 1;
         loop {
@@ -153,8 +163,8 @@ impl Index {
                 // A compaction ended between the look at the database and the look at the files.
                 Err(error) if lost_segment(&error) && tries < OPEN_TRIES => tries += 1,
                 Err(error) if lost_segment(&error) => {
-                    let message =
-                        "a file with vectors is gone; copy the index again or make it anew";
+                    let message = "a file with vectors is gone; run `looksee index` with the \
+                                   catalogue again, it embeds these items again";
                     return Err(Error::new(ErrorKind::Corrupt, message)
                         .at_file(error.file().unwrap_or(folder)));
                 }
@@ -164,19 +174,19 @@ impl Index {
     }
 
     fn open_once(folder: &Path) -> Result<Self> {
-        let (connection, space) = store::open_for_reading(folder)?;
+        let Opened { connection, space, format } = store::for_reading(folder)?;
         let entries = store::segments(&connection)?;
-        let places: BTreeMap<u32, usize> =
-            entries.iter().enumerate().map(|(place, entry)| (entry.number, place)).collect();
+        let places = (0..).zip(&entries).map(|(place, entry)| (entry.number, place)).collect();
         let open = |entry| Segment::open(folder, entry, space.dim);
         let segments = entries.into_iter().map(open).collect::<Result<Vec<_>>>()?;
-        let items = read_items(&connection, &segments, &places)?;
+        let items = read_items(&connection, format, &segments, &places)?;
         Ok(Self {
             folder: folder.to_path_buf(),
             generation: store::meta(&connection, "generation")?,
             pictures: owned_rows(&segments, &items)?,
             space,
             connection: Mutex::new(connection),
+            format,
             items,
             segments,
             field_names: OnceLock::new(),
@@ -211,15 +221,15 @@ impl Index {
 
     /// Whether nothing was committed since this snapshot was taken.
     pub fn is_current(&self) -> Result<bool> {
-        let (connection, _) = store::open_for_reading(&self.folder)?;
-        let generation: i64 = store::meta(&connection, "generation")?;
+        let opened = store::for_reading(&self.folder)?;
+        let generation: i64 = store::meta(&opened.connection, "generation")?;
         Ok(generation == self.generation)
     }
 
     /// The `top` closest pictures of each query, closest first, ties by id; exact.
     ///
-    /// Fails when the queries have another size than the index, and when a filter names a field
-    /// that no item has.
+    /// Fails when the queries have another size than the index, when a filter names a field that no
+    /// item has, and, as [`ErrorKind::Corrupt`], when what it has to read is damaged.
     pub fn search(&self, query: &Query<'_>) -> Result<Vec<Vec<Hit>>> {
         if query.vectors.dim() != self.space.dim {
             let message = format!(
@@ -234,7 +244,7 @@ impl Index {
         let queries = segment::pad(query.vectors.rows(), self.space.dim);
         let mut found = vec![Vec::new(); query.vectors.len()];
         for owned in &self.pictures {
-            let scored = self.scan(owned, passing.as_deref(), &queries, query.top);
+            let scored = self.scan(owned, passing.as_deref(), &queries, query.top)?;
             for (found, scored) in found.iter_mut().zip(scored) {
                 found.extend(scored.iter().map(|s| (s.score, owned.owners[s.row] as usize)));
             }
@@ -260,12 +270,16 @@ impl Index {
     }
 
     fn read_field_names(&self) -> Result<Vec<String>> {
-        let connection = self.connection();
-        let mut select = connection
-            .prepare("SELECT DISTINCT key FROM records, json_each(fields) ORDER BY key")
-            .map_err(failed)?;
-        let names = select.query_map([], |row| row.get(0)).map_err(failed)?;
-        names.collect::<rusqlite::Result<_>>().map_err(|e| failed(e).at_file(&self.folder))
+        let mut names = BTreeSet::new();
+        self.each_record(
+            |id, stored| {
+                let fields: BTreeMap<String, IgnoredAny> = json(id, "fields", &stored.fields)?;
+                Ok(fields.into_keys().collect::<Vec<_>>())
+            },
+            |_, fields| names.extend(fields),
+        )
+        .map_err(|e| e.at_file(&self.folder))?;
+        Ok(names.into_iter().collect())
     }
 
     /// The row of the item with this name.
@@ -289,25 +303,38 @@ impl Index {
     }
 
     pub(super) fn stored(&self, row: usize) -> Result<Stored> {
-        store::record(&self.connection(), &self.id(row)).map_err(|e| e.at_file(&self.folder))
+        store::record(&self.connection(), self.format, &self.id(row))
+            .map_err(|e| e.at_file(&self.folder))
     }
 
-    /// The picture vector of `row`, `[dim]`.
-    pub fn picture(&self, row: usize) -> &[f32] {
-        self.vector(self.items.pictures[row])
+    /// The picture vector of `row`, `[dim]`; fails when it is damaged.
+    pub fn picture(&self, row: usize) -> Result<&[f32]> {
+        let place = self.items.pictures[row];
+        self.segments[place.segment as usize].row(place.row as usize)
     }
 
-    /// The text vector of `row`, `[dim]`, if the item has texts.
-    pub fn text(&self, row: usize) -> Option<&[f32]> {
-        self.items.texts[row].map(|place| self.vector(place))
+    /// The text vector of `row`, `[dim]`, if the item has texts; fails when it is damaged.
+    pub fn text(&self, row: usize) -> Result<Option<&[f32]>> {
+        let Some(place) = self.items.texts[row] else { return Ok(None) };
+        self.segments[place.segment as usize].row(place.row as usize).map(Some)
+    }
+
+    /// All vectors at once, for those who read most of them; fails when one is damaged.
+    pub fn all_vectors(&self) -> Result<AllVectors<'_>> {
+        self.segments.iter().try_for_each(|segment| segment.rows().map(drop))?;
+        Ok(AllVectors { index: self })
     }
 
     /// Bytes on disk, and rows that removed items still take up.
     pub fn size(&self) -> Result<(u64, usize)> {
         let bytes = folder_bytes(&self.folder)?;
-        let rows: usize = self.segments.iter().map(|segment| segment.entry.rows).sum();
+        let rows: usize = self.segments.iter().map(|segment| segment.entry().rows).sum();
         let used = self.len() + self.items.texts.iter().flatten().count();
         Ok((bytes, rows - used))
+    }
+
+    pub(super) fn format(&self) -> Format {
+        self.format
     }
 
     pub(super) fn segments(&self) -> &[Segment] {
@@ -319,10 +346,6 @@ impl Index {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn vector(&self, place: Location) -> &[f32] {
-        self.segments[place.segment as usize].row(place.row as usize)
-    }
-
     /// The closest rows of one segment among those that live and pass.
     fn scan(
         &self,
@@ -330,10 +353,11 @@ impl Index {
         passing: Option<&Bits>,
         queries: &[f32],
         top: usize,
-    ) -> Vec<Vec<Scored>> {
-        let (rows, dim) = (self.segments[owned.segment].rows(), segment::padded(self.space.dim));
+    ) -> Result<Vec<Vec<Scored>>> {
+        let (segment, dim) = (&self.segments[owned.segment], segment::padded(self.space.dim));
         let Some(passing) = passing else {
-            return top_k(rows, dim, owned.live.as_ref().map(Bits::words), queries, top);
+            let live = owned.live.as_ref().map(Bits::words);
+            return Ok(top_k(segment.rows()?, dim, live, queries, top));
         };
         let passes = |&owner: &u32| owner != NOBODY && passing.contains(owner as usize);
         let rows_that_pass: Vec<u32> = (0..)
@@ -341,14 +365,15 @@ impl Index {
             .filter(|(_, owner)| passes(owner))
             .map(|(row, _)| row)
             .collect();
+        let rows = segment.rows_for(&rows_that_pass)?;
         if rows_that_pass.len() < owned.owners.len() / FEW {
-            return top_k_of(rows, dim, &rows_that_pass, queries, top);
+            return Ok(top_k_of(rows, dim, &rows_that_pass, queries, top));
         }
         let mut bits = Bits::with_room(owned.owners.len());
         for row in rows_that_pass {
             bits.insert(row as usize);
         }
-        top_k(rows, dim, Some(bits.words()), queries, top)
+        Ok(top_k(rows, dim, Some(bits.words()), queries, top))
     }
 
     /// The best of what the segments gave. Rows of the snapshot ascend by name, and so do those
@@ -380,42 +405,69 @@ impl Index {
 
     fn look_at_fields(&self, filter: &Filter) -> Result<Bits> {
         self.refuse_unknown_fields(filter)?;
-        let names = filter.field_names();
-        let title = names.contains(&"title");
+        let wants_title = filter.field_names().contains(&"title");
+        let mut bits = Bits::with_room(self.len());
+        self.each_record(
+            |_, stored| Ok(filter.matches(&described(stored, wants_title)?)),
+            |row, passes| {
+                if passes {
+                    bits.insert(row);
+                }
+            },
+        )?;
+        Ok(bits)
+    }
+
+    /// Reads all records, compares them with their checksums and looks at each: `look` on all
+    /// cores, `take` with the row and what was seen, one after the other.
+    fn each_record<T: Send>(
+        &self,
+        look: impl Fn(&ItemId, &Stored) -> Result<T> + Sync,
+        mut take: impl FnMut(usize, T),
+    ) -> Result<()> {
         let mut by_key: Vec<u32> = (0..self.len() as u32).collect();
         by_key.par_sort_unstable_by_key(|&row| self.items.keys[row as usize]);
         let row_of = |key: i64| {
             let place = by_key.binary_search_by_key(&key, |&row| self.items.keys[row as usize]);
             place.ok().map(|place| by_key[place] as usize)
         };
-        let connection = self.connection();
-        let texts = if title { "texts" } else { "'[]'" };
-        let mut select = connection
-            .prepare(&format!("SELECT item, fields, item_group, {texts} FROM records"))
-            .map_err(failed)?;
-        let mut records = select.query([]).map_err(failed)?;
-        let mut bits = Bits::with_room(self.len());
-        loop {
-            let mut block = Vec::with_capacity(RECORDS_A_BLOCK);
-            while block.len() < RECORDS_A_BLOCK
-                && let Some(record) = records.next().map_err(failed)?
-            {
-                if let Some(row) = row_of(record.get(0).map_err(failed)?) {
-                    block.push(Described::read(row, record).map_err(failed)?);
-                }
-            }
-            if block.is_empty() {
-                return Ok(bits);
-            }
-            let passing: Vec<Option<usize>> = block
-                .into_par_iter()
-                .map(|item| {
-                    let (row, id) = (item.row, self.id(item.row));
-                    Ok(filter.matches(&item.fields(&id)?).then_some(row))
-                })
-                .collect::<Result<_>>()?;
-            passing.into_iter().flatten().for_each(|row| bits.insert(row));
+        let look = |(row, raw): (usize, Option<Raw>)| {
+            let stored = self.compared(row, raw)?;
+            Ok((row, look(&stored.id, &stored)?))
+        };
+        let (mut block, mut count) = (Vec::with_capacity(RECORDS_A_BLOCK), 0);
+        let mut look_at_block = |block: &mut Vec<(usize, Option<Raw>)>| -> Result<()> {
+            let seen: Vec<(usize, T)> =
+                std::mem::take(block).into_par_iter().map(look).collect::<Result<_>>()?;
+            count += seen.len();
+            seen.into_iter().for_each(|(row, seen)| take(row, seen));
+            Ok(())
+        };
+        store::each_record(&self.connection(), |key, raw| {
+            block.extend(row_of(key).map(|row| (row, raw)));
+            if block.len() == RECORDS_A_BLOCK { look_at_block(&mut block) } else { Ok(()) }
+        })?;
+        look_at_block(&mut block)?;
+        if count == self.len() {
+            return Ok(());
         }
+        let message = format!(
+            "there are {} items but {count} records of them; run `looksee index` with the \
+             catalogue again",
+            self.len()
+        );
+        Err(Error::new(ErrorKind::Corrupt, message))
+    }
+
+    /// The record of `row` if it is the one that was written.
+    fn compared(&self, row: usize, raw: Option<Raw>) -> Result<Stored> {
+        let stamp = Stamp { size: 0, modified_ns: 0, content: self.items.contents[row] };
+        raw.map(|raw| raw.into_stored(self.id(row), stamp))
+            .filter(|stored| stored.checksum() == self.items.records[row])
+            .ok_or_else(|| {
+                let what = "its record is not the one that was written";
+                damaged(self.items.names.get(row), what)
+            })
     }
 
     fn refuse_unknown_fields(&self, filter: &Filter) -> Result<()> {
@@ -435,32 +487,47 @@ impl Index {
     }
 }
 
-/// What a filter sees of an item, as text.
-struct Described {
-    row: usize,
-    fields: String,
-    group: Option<String>,
-    texts: String,
+/// What a filter sees of an item: its fields, and `id`, `group` and `title` (the first text) as
+/// well, unless the catalogue has a field of that name. The texts are read only where the title is
+/// wanted.
+fn described(stored: &Stored, wants_title: bool) -> Result<Fields> {
+    let mut fields: Fields = json(&stored.id, "fields", &stored.fields)?;
+    let texts: Vec<String> =
+        if wants_title { json(&stored.id, "texts", &stored.texts)? } else { Vec::new() };
+    fields.entry("id").or_insert_with(|| Value::from(stored.id.as_str()));
+    if let Some(group) = &stored.group {
+        fields.entry("group").or_insert(Value::from(&**group));
+    }
+    if let Some(title) = texts.into_iter().next() {
+        fields.entry("title").or_insert(Value::from(title));
+    }
+    Ok(fields)
 }
 
-impl Described {
-    fn read(row: usize, record: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self { row, fields: record.get(1)?, group: record.get(2)?, texts: record.get(3)? })
+/// All vectors of an index, compared with their checksums.
+#[derive(Clone, Copy, Debug)]
+pub struct AllVectors<'a> {
+    index: &'a Index,
+}
+
+impl<'a> AllVectors<'a> {
+    /// Values a vector.
+    pub fn dim(&self) -> usize {
+        self.index.space.dim
     }
 
-    /// The item's fields; `id`, `group` and `title` (the first text) are there as well, unless
-    /// the catalogue has a field of that name.
-    fn fields(self, id: &ItemId) -> Result<Fields> {
-        let mut fields: Fields = json(id, "fields", &self.fields)?;
-        let texts: Vec<String> = json(id, "texts", &self.texts)?;
-        fields.entry("id").or_insert_with(|| Value::from(id.as_str()));
-        if let Some(group) = self.group {
-            fields.entry("group").or_insert(Value::from(group));
-        }
-        if let Some(title) = texts.into_iter().next() {
-            fields.entry("title").or_insert(Value::from(title));
-        }
-        Ok(fields)
+    /// The picture vector of `row`, `[dim]`.
+    pub fn picture(&self, row: usize) -> &'a [f32] {
+        self.vector(self.index.items.pictures[row])
+    }
+
+    /// The text vector of `row`, `[dim]`, if the item has texts.
+    pub fn text(&self, row: usize) -> Option<&'a [f32]> {
+        self.index.items.texts[row].map(|place| self.vector(place))
+    }
+
+    fn vector(&self, place: Location) -> &'a [f32] {
+        self.index.segments[place.segment as usize].uncompared_row(place.row as usize)
     }
 }
 
@@ -469,14 +536,10 @@ fn lost_segment(error: &Error) -> bool {
         && error.file().is_some_and(|file| file.extension().is_some_and(|end| end == "vectors"))
 }
 
-fn damaged(id: &str, what: &str) -> Error {
-    let message = format!("{what}; the index is damaged, copy it again or make it anew");
-    Error::new(ErrorKind::Corrupt, message).at_item(id)
-}
-
 /// Reads the small table; every place must be one that a segment of its kind has.
 fn read_items(
     connection: &Connection,
+    format: Format,
     segments: &[Segment],
     places: &BTreeMap<u32, usize>,
 ) -> Result<Items> {
@@ -487,7 +550,7 @@ fn read_items(
                 &format!("its vector is in segment {}, which is not there", at.segment),
             ));
         };
-        let entry = segments[place].entry;
+        let entry = segments[place].entry();
         if entry.kind != kind || at.row as usize >= entry.rows {
             return Err(damaged(
                 id,
@@ -497,9 +560,13 @@ fn read_items(
         Ok(Location { segment: place as u32, row: at.row })
     };
     let mut items = Items::default();
-    store::each_item(connection, |id, item| {
+    store::each_item(connection, format, |id, item| {
+        if items.names.last().is_some_and(|last| last >= id) {
+            return Err(store::beyond_use("the items in the database are out of order").at_item(id));
+        }
         items.names.push(id);
         items.keys.push(item.key);
+        items.records.push(item.known.record);
         items.contents.push(item.known.stamp.content);
         items.pictures.push(place_of(id, item.picture, Kind::Pictures)?);
         items.texts.push(item.text.map(|text| place_of(id, text, Kind::Texts)).transpose()?);
@@ -511,7 +578,7 @@ fn read_items(
 /// Whose rows the segments with pictures hold.
 fn owned_rows(segments: &[Segment], items: &Items) -> Result<Vec<Owned>> {
     let mut owners: Vec<Vec<u32>> =
-        segments.iter().map(|segment| vec![NOBODY; segment.entry.rows]).collect();
+        segments.iter().map(|segment| vec![NOBODY; segment.entry().rows]).collect();
     let mut last: Vec<Option<u32>> = vec![None; segments.len()];
     for (row, place) in items.pictures.iter().enumerate() {
         let segment = place.segment as usize;
@@ -522,7 +589,7 @@ fn owned_rows(segments: &[Segment], items: &Items) -> Result<Vec<Owned>> {
         last[segment] = Some(place.row);
         owners[segment][place.row as usize] = row as u32;
     }
-    let pictures = |place: &usize| segments[*place].entry.kind == Kind::Pictures;
+    let pictures = |place: &usize| segments[*place].entry().kind == Kind::Pictures;
     Ok((0..segments.len())
         .filter(pictures)
         .map(|place| owned(place, std::mem::take(&mut owners[place])))

@@ -130,7 +130,7 @@ pub(super) fn json<T: serde::de::DeserializeOwned>(
     text: &str,
 ) -> Result<T> {
     serde_json::from_str(text).map_err(|e| {
-        let message = format!("its {column} are not the JSON that was written; the index is damaged, copy it again or make it anew");
+        let message = format!("its {column} are not the JSON that was written; run `looksee index` with the catalogue again, it embeds the item again");
         Error::new(ErrorKind::Corrupt, message).at_item(id.as_str()).with_source(e)
     })
 }

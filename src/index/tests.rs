@@ -1,12 +1,14 @@
 //! Whole indexes in temporary folders: what a writer does and what readers see of it.
 
+mod damage;
+
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use tempfile::TempDir;
 
 use super::*;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Result};
 use crate::files;
 use crate::filter::Filter;
 use crate::units::{ItemId, Seed};
@@ -18,9 +20,37 @@ fn space() -> Space {
     Space { fingerprint: "3fa9c1".to_owned(), dim: DIM }
 }
 
+/// A model of one file, whose content is its name.
+#[derive(Clone, Copy, Debug)]
+struct Toy(&'static str);
+
+impl Companion for Toy {
+    fn is_in(&self, folder: &Path) -> bool {
+        files::read(&folder.join("model.toml")).is_ok_and(|found| found == self.0.as_bytes())
+    }
+
+    fn write_to(&self, folder: &Path) -> Result<()> {
+        files::replace_bytes(&folder.join("model.toml"), self.0.as_bytes())
+    }
+
+    fn clear(&self, folder: &Path) -> Result<()> {
+        let list = || std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        if let Some(other) = list().find(|path| !path.ends_with("model.toml")) {
+            return Err(Error::invalid("no part of a model").at_file(other));
+        }
+        list().for_each(|path| std::fs::remove_file(path).unwrap());
+        Ok(())
+    }
+}
+
+const MODEL: Toy = Toy("x");
+
+fn open(folder: &Path) -> Result<Writer> {
+    Writer::open(folder, &space(), &MODEL)
+}
+
 fn writer(folder: &Path) -> Writer {
-    Writer::open(folder, &space(), |model| files::replace_bytes(&model.join("model.toml"), b"x"))
-        .unwrap()
+    open(folder).unwrap()
 }
 
 fn record(id: &str, texts: &[&str]) -> Record {
@@ -97,10 +127,10 @@ fn what_was_added_comes_back() {
     assert_eq!(back.checksum(), shoe.checksum());
     assert_eq!((back.image, back.stamp), (shoe.image, shoe.stamp));
     assert_eq!(
-        (index.picture(row), index.text(row)),
+        (index.picture(row).unwrap(), index.text(row).unwrap()),
         (X.as_slice(), Some([0.0, 0.6, 0.8].as_slice()))
     );
-    assert_eq!(index.text(0), None);
+    assert_eq!(index.text(0).unwrap(), None);
     assert_eq!(index.find(&"scarf".into()).unwrap(), None);
     assert_eq!(index.model_folder().join("model.toml").metadata().unwrap().len(), 1);
     assert_whole(&index);
@@ -116,7 +146,7 @@ fn search_agrees_with_comparing_every_pair() {
     let (pictures, queries) = (draw(count), draw(4));
     let folder = tempfile::tempdir().unwrap();
     let space = Space { dim, ..space() };
-    let mut writer = Writer::open(folder.path(), &space, |_| Ok(())).unwrap();
+    let mut writer = Writer::open(folder.path(), &space, &MODEL).unwrap();
     for numbers in (0..count).collect::<Vec<_>>().chunks(70) {
         let records: Vec<Record> =
             numbers.iter().map(|number| record(&format!("{:03}", count - number), &[])).collect();
@@ -194,7 +224,7 @@ fn what_was_not_committed_is_gone_with_its_files() {
     killed.remove(&["a".into()]).unwrap();
     drop(killed);
     assert_eq!(segment_files(folder.path()), 4);
-    files::replace_bytes(&segment::folder(folder.path()).join(".000009.vectors.1.tmp"), b"half")
+    files::replace_bytes(&segment::folder(folder.path()).join(".000009.vectors.1.tmp"), b"LOOKS")
         .unwrap();
 
     drop(writer(folder.path()));
@@ -204,18 +234,34 @@ fn what_was_not_committed_is_gone_with_its_files() {
     assert_whole(&index);
 }
 
+/// A model that is never written to its end.
+#[derive(Debug)]
+struct Failing;
+
+impl Companion for Failing {
+    fn is_in(&self, _: &Path) -> bool {
+        false
+    }
+
+    fn write_to(&self, folder: &Path) -> Result<()> {
+        files::replace_bytes(&folder.join("model.toml"), b"half")?;
+        Err(Error::invalid("stopped"))
+    }
+
+    fn clear(&self, folder: &Path) -> Result<()> {
+        MODEL.clear(folder)
+    }
+}
+
 #[test]
 fn an_index_that_was_killed_while_it_was_made_is_made_whole() {
     let folder = tempfile::tempdir().unwrap();
-    let failed = Writer::open(folder.path(), &space(), |model| {
-        files::replace_bytes(&model.join("half"), b"")?;
-        Err(Error::invalid("stopped"))
-    });
+    let failed = Writer::open(folder.path(), &space(), &Failing);
     assert!(failed.is_err());
     assert!(Index::open(folder.path()).is_err());
     drop(writer(folder.path()));
     let index = Index::open(folder.path()).unwrap();
-    assert!(index.is_empty() && !index.model_folder().join("half").exists());
+    assert!(index.is_empty() && MODEL.is_in(&index.model_folder()));
     assert_eq!(find(&index, X, 3), Vec::<String>::new());
     assert_whole(&index);
 }
@@ -224,7 +270,7 @@ fn an_index_that_was_killed_while_it_was_made_is_made_whole() {
 fn a_second_writer_is_refused() {
     let folder = index_of(&[("a", X)]);
     let _first = writer(folder.path());
-    let error = Writer::open(folder.path(), &space(), |_| Ok(())).unwrap_err();
+    let error = open(folder.path()).unwrap_err();
     assert!(error.message().contains("another looksee is writing"), "{error}");
 }
 
@@ -232,7 +278,7 @@ fn a_second_writer_is_refused() {
 fn an_index_of_another_model_is_refused_with_both_models() {
     let folder = index_of(&[("a", X)]);
     let other = Space { fingerprint: "b7702e".to_owned(), dim: 128 };
-    let error = Writer::open(folder.path(), &other, |_| Ok(())).unwrap_err();
+    let error = Writer::open(folder.path(), &other, &MODEL).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Mismatch);
     let message = error.to_string();
     let expected = "was made by model 3fa9c1 (3-d) but this is from model b7702e (128-d)";
@@ -255,7 +301,7 @@ fn what_is_no_index_says_so() {
     files::replace_bytes(&folder.path().join("photo.jpg"), b"").unwrap();
     let error = Index::open(folder.path()).unwrap_err();
     assert!(error.message().contains("not an index"), "{error}");
-    let error = Writer::open(folder.path(), &space(), |_| Ok(())).unwrap_err();
+    let error = open(folder.path()).unwrap_err();
     assert!(error.message().contains("photo.jpg"), "{error}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 
@@ -272,14 +318,14 @@ fn what_is_no_index_says_so() {
 fn a_newer_format_asks_for_an_update() {
     let folder = index_of(&[("a", X)]);
     let connection = rusqlite::Connection::open(store::path(folder.path())).unwrap();
-    connection.execute("UPDATE meta SET value = 2 WHERE name = 'format'", []).unwrap();
+    connection.execute("UPDATE meta SET value = 3 WHERE name = 'format'", []).unwrap();
     let error = Index::open(folder.path()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert_eq!(
         error.message(),
-        "made by a newer looksee (format 2, this build reads 1): update looksee"
+        "made by a newer looksee (format 3, this build reads 2): update looksee"
     );
-    let error = Writer::open(folder.path(), &space(), |_| Ok(())).unwrap_err();
+    let error = open(folder.path()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
 }
 
@@ -298,29 +344,38 @@ fn a_truncated_or_lost_segment_is_found_when_the_index_is_opened() {
 
 #[test]
 fn check_finds_a_changed_vector_and_a_changed_record() {
-    let folder = index_of(&[("a", X), ("b", Y)]);
-    let path = segment::path(folder.path(), 1);
-    let mut bytes = files::read(&path).unwrap();
-    *bytes.last_mut().unwrap() = 1;
-    files::replace_bytes(&path, &bytes).unwrap();
+    let folder = index_of(&[("a", X)]);
+    let mut writer = writer(folder.path());
+    add(&mut writer, &[("b", Y)]);
+    writer.commit().unwrap();
+    drop(writer);
+    damage::flip(&segment::path(folder.path(), 1), 64);
     let connection = rusqlite::Connection::open(store::path(folder.path())).unwrap();
     connection.execute("UPDATE records SET fields = '{\"x\":1}' WHERE item = 2", []).unwrap();
     let check = Index::open(folder.path()).unwrap().check().unwrap();
-    assert_eq!((check.items, check.segments), (1, 2));
+    assert_eq!((check.items, check.segments, check.remedy), (0, 4, Remedy::Update));
     assert_eq!(check.problems.len(), 2, "{:?}", check.problems);
-    assert!(check.problems[0].contains("checksum"));
-    assert!(check.problems[1].contains("item b"));
+    assert!(
+        check.problems[0]
+            .ends_with("1 page is not what was written, the vectors of 1 item are lost")
+    );
+    assert!(check.problems[1].starts_with("item b: its record"));
 }
 
 #[test]
 fn an_item_that_points_nowhere_or_at_another_item_is_damage() {
     for damage in ["picture_segment = 9", "picture_row = 7", "picture_row = 0", "text_segment = 1"]
     {
-        let folder = index_of(&[("a", X), ("b", Y)]);
-        let connection = rusqlite::Connection::open(store::path(folder.path())).unwrap();
-        connection.execute(&format!("UPDATE items SET {damage} WHERE id = 'b'"), []).unwrap();
-        let error = Index::open(folder.path()).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Corrupt, "{damage}: {error}");
+        for format in [1, 2] {
+            let folder = index_of(&[("a", X), ("b", Y)]);
+            let connection = rusqlite::Connection::open(store::path(folder.path())).unwrap();
+            connection.execute(&format!("UPDATE items SET {damage} WHERE id = 'b'"), []).unwrap();
+            connection
+                .execute("UPDATE meta SET value = ?1 WHERE name = 'format'", [format])
+                .unwrap();
+            let error = Index::open(folder.path()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "{damage}: {error}");
+        }
     }
 }
 
@@ -353,9 +408,9 @@ fn renewed_items_keep_their_picture_and_lose_or_change_their_text() {
     writer.commit().unwrap();
 
     let index = Index::open(folder.path()).unwrap();
-    let texts: Vec<_> = (0..3).map(|row| index.text(row)).collect();
+    let texts: Vec<_> = (0..3).map(|row| index.text(row).unwrap()).collect();
     assert_eq!(texts, [Some(Y.as_slice()), Some(Z.as_slice()), None]);
-    assert!((0..3).all(|row| index.picture(row) == X));
+    assert!((0..3).all(|row| index.picture(row).unwrap() == X));
     assert_eq!(index.record(0).unwrap().fields["color"], "red");
     assert_eq!(index.field_names().unwrap(), ["color"]);
     assert_whole(&index);
@@ -374,7 +429,7 @@ fn an_item_that_waits_can_be_renewed_and_removed() {
     writer.commit().unwrap();
     let index = Index::open(folder.path()).unwrap();
     assert_eq!(
-        (names(&index), index.picture(0), index.text(0)),
+        (names(&index), index.picture(0).unwrap(), index.text(0).unwrap()),
         (vec!["a".to_owned()], X.as_slice(), Some(Y.as_slice()))
     );
     assert_eq!(index.record(0).unwrap().group.as_deref(), Some("g"));
@@ -416,7 +471,7 @@ fn compaction_gives_back_the_space_of_removed_rows() {
         (names(&index), find(&index, Z, 1)),
         (vec!["b".to_owned(), "c".to_owned()], vec!["c".to_owned()])
     );
-    assert_eq!(index.text(0), Some(Y.as_slice()));
+    assert_eq!(index.text(0).unwrap(), Some(Y.as_slice()));
     assert_whole(&index);
 }
 
@@ -440,14 +495,17 @@ fn merging_takes_over_vectors_and_records_and_the_other_wins() {
     writer.commit().unwrap();
     let index = Index::open(folder.path()).unwrap();
     assert_eq!(names(&index), ["a", "b", "c"]);
-    assert_eq!(index.picture(1), Y);
-    assert_eq!((index.picture(2), index.text(2)), (other.picture(1), other.text(1)));
+    assert_eq!(index.picture(1).unwrap(), Y);
+    assert_eq!(
+        (index.picture(2).unwrap(), index.text(2).unwrap()),
+        (other.picture(1).unwrap(), other.text(1).unwrap())
+    );
     assert_eq!(index.record(2).unwrap().checksum(), other.record(1).unwrap().checksum());
     assert_whole(&index);
 
     let stranger = tempfile::tempdir().unwrap();
     let strange = Space { fingerprint: "b7702e".to_owned(), ..space() };
-    drop(Writer::open(stranger.path(), &strange, |_| Ok(())).unwrap());
+    drop(Writer::open(stranger.path(), &strange, &MODEL).unwrap());
     let error = writer.merge(&Index::open(stranger.path()).unwrap()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Mismatch);
 }

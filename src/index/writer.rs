@@ -1,25 +1,28 @@
 //! The one process that changes an index.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
 use super::Space;
-use super::bits::Bits;
+use super::bits::Keys;
+use super::check;
+use super::companion::Companion;
+use super::examine::{self, Part};
+use super::folder;
 use super::reader::Index;
 use super::record::{Known, Record, Stored};
-use super::segment::{self, Entry, Kind, Segment};
-use super::store::{self, Change, Location, failed};
+use super::segment::{self, Kind, Segment};
+use super::store::{self, Change, Format, Item, Location, failed};
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::{self, FolderLock};
+use crate::files::{self, FileKind, FolderLock};
 use crate::units::ItemId;
 use crate::vectors::Vectors;
 
 /// Items held in memory before their vectors are written to a segment.
 const PENDING_ITEMS: usize = 16_384;
-/// Rows of the largest segment that a compaction writes: 1 GiB at 256 values.
-const SEGMENT_ROWS: usize = 1 << 20;
+
 /// The one process that changes an index. Nothing is visible to readers before [`Writer::commit`].
 ///
 /// After an error nothing since the last commit is kept: drop the writer and begin again.
@@ -31,8 +34,20 @@ pub struct Writer {
     /// What was added since the last segment was written, by name: the order of a segment's rows.
     pending: BTreeMap<ItemId, Pending>,
     /// Keys of the records that this writer kept, renewed or added.
-    seen: Bits,
+    seen: Keys,
+    damage: Damage,
     _lock: FolderLock,
+}
+
+/// What [`Writer::look_for_damage`] found, as far as it is not mended.
+#[derive(Debug, Default)]
+struct Damage {
+    /// Items that must be embedded again.
+    lost: BTreeSet<ItemId>,
+    /// Segments that are damaged; those of which some rows are sound.
+    segments: BTreeMap<u32, Option<Segment>>,
+    /// Whether there is a record that no item names.
+    orphans: bool,
 }
 
 /// An item whose vectors are not in a segment yet.
@@ -43,41 +58,50 @@ struct Pending {
     text: Change<Option<Vec<f32>>>,
 }
 
-/// An item with the places of its vectors.
-struct Placed {
-    id: String,
-    picture: Location,
-    text: Option<Location>,
-}
-
 impl Writer {
-    /// Opens or makes the index folder. `copy_model` fills the `model` folder of a new index.
+    /// Opens or makes the index folder, with the model that travels in it.
     ///
-    /// Fails when another writer is at work, when the folder holds something else, and, as
-    /// [`ErrorKind::Mismatch`], when the index was made by another model.
-    pub fn open(
-        folder: &Path,
-        space: &Space,
-        copy_model: impl FnOnce(&Path) -> Result<()>,
-    ) -> Result<Self> {
+    /// Fails when another writer is at work, when the folder holds something else, when a link
+    /// stands where looksee writes, and, as [`ErrorKind::Mismatch`], when the index was made by
+    /// another model. Nothing is taken away then but what a killed run left.
+    pub fn open(folder: &Path, space: &Space, companion: &dyn Companion) -> Result<Self> {
         files::make_folder(folder)?;
-        refuse_other_content(folder)?;
+        folder::expect_ours(folder)?;
+        has_database(folder)?;
+        let lock_file = folder.join(".lock");
+        let is_new = files::kind(&lock_file)? == FileKind::Absent;
         let lock = FolderLock::take(folder)?;
-        if store::path(folder).exists() {
-            let (_, found) = store::open_for_writing(folder)?;
-            if found != *space {
-                return Err(mismatch(folder, &found, space));
+        prepare(folder, space, companion).inspect_err(|_| {
+            // A folder that is refused stays as it was.
+            if is_new && !store::path(folder).exists() {
+                files::remove_own(&lock_file, b"");
             }
-        }
-        take_model(folder, copy_model)?;
-        files::make_folder(&segment::folder(folder))?;
-        if !store::path(folder).exists() {
-            store::create(folder, space)?;
-        }
-        let (connection, space) = store::open_for_writing(folder)?;
-        let folder = folder.to_path_buf();
-        let (pending, seen) = (BTreeMap::new(), Bits::default());
-        let writer = Self { folder, space, connection, pending, seen, _lock: lock };
+        })?;
+        Self::locked(folder, lock)
+    }
+
+    /// Opens an index that is there, whichever model made it.
+    pub fn open_existing(folder: &Path) -> Result<Self> {
+        folder::expect_ours(folder)?;
+        // Before a lock is left in a folder that is none of ours.
+        drop(store::for_reading(folder)?);
+        let lock = FolderLock::take(folder)?;
+        files::make_own_folder(&segment::folder(folder))?;
+        Self::locked(folder, lock)
+    }
+
+    fn locked(folder: &Path, lock: FolderLock) -> Result<Self> {
+        let mut opened = store::for_writing(folder)?;
+        opened.upgrade().map_err(|e| e.at_file(folder))?;
+        let writer = Self {
+            folder: folder.to_path_buf(),
+            space: opened.space,
+            connection: opened.connection,
+            pending: BTreeMap::new(),
+            seen: Keys::default(),
+            damage: Damage::default(),
+            _lock: lock,
+        };
         writer.delete_left_overs()?;
         Ok(writer)
     }
@@ -87,10 +111,63 @@ impl Writer {
         &self.space
     }
 
+    /// Compares everything in the index with its checksums. From now on items that are damaged are
+    /// unknown, so that they are added again; [`Writer::drop_damaged`] ends the mending. The number
+    /// of such items.
+    ///
+    /// Fails as [`ErrorKind::Corrupt`] when the database itself is beyond mending.
+    pub fn look_for_damage(&mut self) -> Result<usize> {
+        self.find_damage().map_err(|e| self.here(e))?;
+        Ok(self.damage.lost.len())
+    }
+
+    /// Whether an item was damaged and was not added again yet.
+    pub fn is_lost(&self, id: &ItemId) -> bool {
+        self.damage.lost.contains(id)
+    }
+
+    /// Takes out the items that are damaged and were not added again, and the damaged segments:
+    /// what is sound in these is written anew. The number of items taken out. To be committed.
+    pub fn drop_damaged(&mut self) -> Result<usize> {
+        self.whole(|writer| {
+            writer.flush()?;
+            let Damage { lost, segments, orphans } = std::mem::take(&mut writer.damage);
+            if lost.is_empty() && segments.is_empty() && !orphans {
+                return Ok(0);
+            }
+            writer.begin()?;
+            lost.iter()
+                .try_for_each(|id| store::forget(&writer.connection, id.as_str()).map(drop))?;
+            store::remove_orphans(&writer.connection)?;
+            writer.move_rows(&segments)?;
+            Ok(lost.len())
+        })
+    }
+
+    fn find_damage(&mut self) -> Result<()> {
+        let problems = store::structure_problems(&self.connection)?;
+        if let Some(first) = problems.first() {
+            return Err(store::beyond_use(&format!("the index's database is damaged ({first})")));
+        }
+        let parts = check::open_all(&self.folder, &self.connection, self.space.dim)?;
+        let findings = examine::examine(&self.connection, Format::Two, &parts)?;
+        let damaged = |part: &Part<Segment>| findings.segments.contains_key(&part.entry.number);
+        let segments = parts.into_iter().filter(damaged);
+        self.damage = Damage {
+            segments: segments.map(|part| (part.entry.number, part.segment.ok())).collect(),
+            orphans: !findings.others.is_empty(),
+            lost: findings.lost.into_keys().collect(),
+        };
+        Ok(())
+    }
+
     /// What is known of `id`, committed or not.
     pub fn known(&self, id: &ItemId) -> Result<Option<Known>> {
         if let Some(pending) = self.pending.get(id) {
             return Ok(Some(pending.stored.known()));
+        }
+        if self.is_lost(id) {
+            return Ok(None);
         }
         Ok(self.item(id)?.map(|item| item.known))
     }
@@ -99,7 +176,7 @@ impl Writer {
     pub fn keep(&mut self, id: &ItemId) -> Result<()> {
         if !self.pending.contains_key(id) {
             let item = self.item(id)?.ok_or_else(|| self.here(store::unknown(id)))?;
-            self.seen.insert(item.key as usize);
+            self.seen.insert(item.key);
         }
         Ok(())
     }
@@ -154,19 +231,31 @@ impl Writer {
                 return Ok(());
             }
             let generation: i64 = store::meta(&writer.connection, "generation")?;
-            store::set_meta(&writer.connection, "generation", generation + 1)?;
+            store::set_meta(&writer.connection, "generation", generation.wrapping_add(1))?;
             writer.connection.execute_batch("COMMIT").map_err(failed)
         })
     }
 
+    /// Like [`Writer::commit`]; also deletes the segments that are no longer named.
+    pub fn finish(&mut self) -> Result<()> {
+        self.commit()?;
+        self.delete_left_overs()
+    }
+
     /// Takes out all items that were neither kept, renewed nor added by this writer; the number.
+    /// Lost ones stay for [`Writer::drop_damaged`].
     pub fn remove_unseen(&mut self) -> Result<usize> {
         self.whole(|writer| {
             writer.flush()?;
             let mut unseen = Vec::new();
-            store::each_item(&writer.connection, |id, item| {
-                if !writer.seen.contains(item.key as usize) {
-                    unseen.push(ItemId::from(id));
+            store::each_row(&writer.connection, Format::Two, |id, item| {
+                let id = ItemId::from(id);
+                if writer.is_lost(&id) {
+                    return Ok(());
+                }
+                match item {
+                    Some(item) if writer.seen.contains(item.key) => {}
+                    _ => unseen.push(id),
                 }
                 Ok(())
             })?;
@@ -184,12 +273,14 @@ impl Writer {
 
     /// Rewrites segments so that no removed row takes up space. Commits first. Readers that are
     /// open keep the old files until they close.
+    ///
+    /// Fails as [`ErrorKind::Corrupt`], and nothing is changed, when a vector or a row of the
+    /// database is not the one that was written.
     pub fn compact(&mut self) -> Result<()> {
         self.commit()?;
         if self.wastes_space()? {
             self.whole(Self::rewrite)?;
-            self.commit()?;
-            self.delete_left_overs()?;
+            self.finish()?;
         }
         self.shrink_database();
         Ok(())
@@ -197,17 +288,23 @@ impl Writer {
 
     /// Takes over everything of another index of the same model (`looksee merge`); the number of
     /// items. Where both have an item, the other's wins.
+    ///
+    /// Fails as [`ErrorKind::Corrupt`], and nothing is taken over, when a vector or a record of the
+    /// other is not the one that was written.
     pub fn merge(&mut self, other: &Index) -> Result<usize> {
         if *other.space() != self.space {
             return Err(mismatch(&self.folder, &self.space, other.space()));
         }
-        for row in 0..other.len() {
-            let stored = other.stored(row)?;
-            let picture = Change::Set(other.picture(row).to_vec());
-            let text = Change::Set(other.text(row).map(<[f32]>::to_vec));
-            self.put(Pending { stored, picture, text })?;
-        }
-        Ok(other.len())
+        let vectors = other.all_vectors()?;
+        self.whole(|writer| {
+            for row in 0..other.len() {
+                let stored = other.stored(row)?;
+                let picture = Change::Set(vectors.picture(row).to_vec());
+                let text = Change::Set(vectors.text(row).map(<[f32]>::to_vec));
+                writer.put(Pending { stored, picture, text })?;
+            }
+            Ok(other.len())
+        })
     }
 
     /// Gives back what the database does not need. A reader that is open may keep this from
@@ -221,8 +318,8 @@ impl Writer {
         let _ = patience(store::PATIENCE);
     }
 
-    fn item(&self, id: &ItemId) -> Result<Option<store::Item>> {
-        store::item(&self.connection, id).map_err(|e| self.here(e))
+    fn item(&self, id: &ItemId) -> Result<Option<Item>> {
+        store::item(&self.connection, Format::Two, id).map_err(|e| self.here(e))
     }
 
     fn here(&self, error: Error) -> Error {
@@ -300,8 +397,12 @@ impl Writer {
                 Change::Set(None) => Change::Set(None),
                 Change::Keep => Change::Keep,
             };
+            if self.damage.lost.remove(&item.stored.id) {
+                store::forget(&self.connection, item.stored.id.as_str())?;
+                self.damage.orphans = true;
+            }
             let key = store::put(&self.connection, &item.stored, picture, text)?;
-            self.seen.insert(key as usize);
+            self.seen.insert(key);
         }
         Ok(())
     }
@@ -314,25 +415,25 @@ impl Writer {
     ) -> Result<Vec<Location>> {
         let mut places = Vec::new();
         while rows.clone().next().is_some() {
-            let number: u32 = store::meta(&self.connection, "next_segment")?;
-            store::set_meta(&self.connection, "next_segment", i64::from(number) + 1)?;
+            let number = store::next_segment(&self.connection)?;
+            folder::expect_room_for_segment(&self.folder, number)?;
             let entry = segment::write(
                 &self.folder,
                 number,
                 kind,
                 self.space.dim,
-                rows.clone().take(SEGMENT_ROWS),
+                rows.clone().take(segment::MOST_ROWS),
             )?;
             store::insert_segment(&self.connection, &entry)?;
             places.extend((0..entry.rows as u32).map(|row| Location { segment: number, row }));
-            rows.by_ref().take(SEGMENT_ROWS).for_each(drop);
+            rows.by_ref().take(segment::MOST_ROWS).for_each(drop);
         }
         Ok(places)
     }
 
     fn delete(&mut self, ids: &[ItemId]) -> Result<usize> {
         let mut removed = 0;
-        for id in ids {
+        for id in ids.iter().filter(|id| !self.damage.lost.contains(id)) {
             self.begin()?;
             removed += usize::from(store::delete(&self.connection, id)?);
         }
@@ -343,121 +444,113 @@ impl Writer {
     fn wastes_space(&self) -> Result<bool> {
         let entries = store::segments(&self.connection)?;
         let (mut pictures, mut texts) = (0, 0);
-        store::each_item(&self.connection, |_, item| {
+        store::each_item(&self.connection, Format::Two, |_, item| {
             pictures += 1;
             texts += usize::from(item.text.is_some());
             Ok(())
         })?;
         let rows: usize = entries.iter().map(|entry| entry.rows).sum();
-        let needed = usize::div_ceil(pictures, SEGMENT_ROWS) + texts.div_ceil(SEGMENT_ROWS);
+        let needed =
+            usize::div_ceil(pictures, segment::MOST_ROWS) + texts.div_ceil(segment::MOST_ROWS);
         Ok(rows > pictures + texts || entries.len() > needed)
     }
 
-    /// Copies all living rows into new segments, in the open transaction.
+    /// Copies all living rows into new segments, in the open transaction, once every row was
+    /// compared with its checksum.
     fn rewrite(&mut self) -> Result<()> {
-        self.begin()?;
         let entries = store::segments(&self.connection)?;
-        let segments = self.map(&entries)?;
-        let mut items = self.placed()?;
-        let row = |place: Location| segments[&place.segment].row(place.row as usize);
-        let pictures = items.iter().map(|item| row(item.picture));
-        let texts = items.iter().filter_map(|item| item.text.map(row));
-        let picture_places = self.write_rows(Kind::Pictures, pictures)?;
-        let mut text_places = self.write_rows(Kind::Texts, texts)?.into_iter();
-        for (item, picture) in items.iter_mut().zip(picture_places) {
-            let text = item.text.and_then(|_| text_places.next());
-            store::relocate(&self.connection, &item.id, picture, text)?;
-        }
-        for entry in entries {
-            self.connection
-                .execute("DELETE FROM segments WHERE number = ?1", [entry.number])
-                .map_err(failed)?;
-        }
-        Ok(())
-    }
-
-    fn map(&self, entries: &[Entry]) -> Result<BTreeMap<u32, Segment>> {
-        let open = |entry: &Entry| {
+        let open = |entry: &segment::Entry| {
             let segment = Segment::open(&self.folder, *entry, self.space.dim)?;
-            Ok((entry.number, segment))
+            segment.rows()?;
+            Ok((entry.number, Some(segment)))
         };
-        entries.iter().map(open).collect()
+        let segments = entries.iter().map(open).collect::<Result<_>>()?;
+        self.move_rows(&segments)
     }
 
-    /// All items ascending by name; each place is one that a segment has.
-    fn placed(&self) -> Result<Vec<Placed>> {
-        let rows: BTreeMap<u32, usize> = store::segments(&self.connection)?
-            .iter()
-            .map(|entry| (entry.number, entry.rows))
-            .collect();
-        let exists = |place: Location| {
-            rows.get(&place.segment).is_some_and(|&rows| (place.row as usize) < rows)
-        };
+    /// Copies the living rows of these segments, which must be sound, into new ones and takes the
+    /// names of the old ones away, in the open transaction.
+    fn move_rows(&mut self, segments: &BTreeMap<u32, Option<Segment>>) -> Result<()> {
+        self.begin()?;
         let mut items = Vec::new();
-        store::each_item(&self.connection, |id, item| {
-            if ![Some(item.picture), item.text].into_iter().flatten().all(exists) {
-                let message =
-                    "its vector is in no segment; the index is damaged, see `looksee check`";
-                return Err(Error::new(ErrorKind::Corrupt, message).at_item(id));
+        store::each_item(&self.connection, Format::Two, |id, item| {
+            let moves = [Some(item.picture), item.text].into_iter().flatten();
+            if moves.into_iter().any(|place| segments.contains_key(&place.segment)) {
+                items.push((id.to_owned(), item));
             }
-            items.push(Placed { id: id.to_owned(), picture: item.picture, text: item.text });
             Ok(())
         })?;
-        Ok(items)
+        let pictures = rows_in(segments, items.iter().map(|(id, item)| (id, Some(item.picture))))?;
+        let texts = rows_in(segments, items.iter().map(|(id, item)| (id, item.text)))?;
+        let pictures = self.write_rows(Kind::Pictures, pictures.into_iter().flatten())?;
+        let texts = self.write_rows(Kind::Texts, texts.into_iter().flatten())?;
+        let (mut pictures, mut texts) = (pictures.into_iter(), texts.into_iter());
+        for (id, item) in &items {
+            let moved = |place: Location, new: &mut dyn Iterator<Item = Location>| {
+                let moves = segments.contains_key(&place.segment);
+                if moves { new.next().unwrap_or(place) } else { place }
+            };
+            let picture = moved(item.picture, &mut pictures);
+            let text = item.text.map(|text| moved(text, &mut texts));
+            store::move_item(&self.connection, id, item, picture, text)?;
+        }
+        segments.keys().try_for_each(|&number| store::delete_segment(&self.connection, number))
     }
 
-    /// Deletes the files in `segments` that the committed state does not name. One that cannot be
-    /// deleted, because a reader of this system still holds it, stays for the next writer.
+    /// Deletes the segments that the committed state does not name.
     fn delete_left_overs(&self) -> Result<()> {
         let named = store::segments(&self.connection)?;
-        let named: Vec<PathBuf> =
-            named.iter().map(|entry| segment::path(&self.folder, entry.number)).collect();
-        let folder = segment::folder(&self.folder);
-        let entries = fs_err::read_dir(&folder)
-            .map_err(|e| Error::io("cannot list the segments", e).at_file(&folder))?;
-        for entry in entries.flatten() {
-            if named.binary_search(&entry.path()).is_err() {
-                let _ = fs_err::remove_file(entry.path());
-            }
-        }
-        Ok(())
+        folder::delete_left_overs(&self.folder, &named.iter().map(|entry| entry.number).collect())
     }
 }
 
-/// A folder that is no index and not empty was probably named by mistake. What a killed
-/// [`Writer::open`] left does not count.
-fn refuse_other_content(folder: &Path) -> Result<()> {
-    if store::path(folder).exists() {
-        return Ok(());
-    }
-    let entries = fs_err::read_dir(folder)
-        .map_err(|e| Error::io("cannot list the folder", e).at_file(folder))?;
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let hidden = name.as_encoded_bytes().starts_with(b".");
-        if !hidden && name != "model" && name != "segments" {
-            let message = format!(
-                "the folder is not an index and holds other files ({}); name a new folder",
-                name.display()
-            );
-            return Err(Error::invalid(message).at_file(folder));
+/// The rows of those of these places that lie in `segments`; `None` for the others. Each row must
+/// be there and sound.
+fn rows_in<'s>(
+    segments: &'s BTreeMap<u32, Option<Segment>>,
+    places: impl Iterator<Item = (impl AsRef<str>, Option<Location>)>,
+) -> Result<Vec<Option<&'s [f32]>>> {
+    let row = |(id, place): (_, Option<Location>)| {
+        let Some(place) = place else { return Ok(None) };
+        let Some(segment) = segments.get(&place.segment) else { return Ok(None) };
+        let there = segment.as_ref().filter(|it| (place.row as usize) < it.entry().rows);
+        match there {
+            Some(segment) => segment.row(place.row as usize).map(Some),
+            None => Err(store::damaged(AsRef::as_ref(&id), "its vector is in no segment")),
         }
-    }
-    Ok(())
+    };
+    places.map(row).collect()
 }
 
-/// Fills `model`, whole or not at all, unless it is there.
-fn take_model(folder: &Path, copy_model: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-    let model = folder.join("model");
-    if model.exists() {
+/// Brings the folder to where its database can be opened.
+fn prepare(folder: &Path, space: &Space, companion: &dyn Companion) -> Result<()> {
+    let has_database = has_database(folder)?;
+    if has_database {
+        let found = store::for_writing(folder)?.space;
+        if found != *space {
+            return Err(mismatch(folder, &found, space));
+        }
+    }
+    folder::take_model(folder, companion)?;
+    files::make_own_folder(&segment::folder(folder))?;
+    if has_database {
         return Ok(());
     }
-    let temporary = folder.join(".model.tmp");
-    let _ = std::fs::remove_dir_all(&temporary);
-    files::make_folder(&temporary)?;
-    copy_model(&temporary)?;
-    fs_err::rename(&temporary, &model)
-        .map_err(|e| Error::io("cannot put the model in place", e).at_file(folder))
+    folder::remove_database(&store::path(folder))?;
+    store::create(folder, space)
+}
+
+/// Whether there is a database of ours with something in it. What a run left that could not write
+/// its tables counts as none, if everything else in the folder is ours.
+fn has_database(folder: &Path) -> Result<bool> {
+    match files::kind(&store::path(folder))? {
+        FileKind::Absent => Ok(false),
+        FileKind::File if store::is_unfinished(folder)? => {
+            folder::expect_nothing_else(folder)?;
+            Ok(false)
+        }
+        _ => store::expect_file(folder).map(|()| true).map_err(|e| e.at_file(folder)),
+    }
 }
 
 fn mismatch(folder: &Path, index: &Space, given: &Space) -> Error {

@@ -16,8 +16,7 @@ pub(crate) fn run(args: &IndexArgs, console: &mut Console) -> Outcome {
     let source = args.catalogue.source(&args.paths, args.format.format.as_deref(), console.seed)?;
     let folder = folders::model_for_index(args.model.as_deref(), &args.output)?;
     let model = folders::model(&folder)?;
-    let mut writer =
-        Writer::open(&args.output, &space(&model), |to| folders::copy_model(&folder, to))?;
+    let mut writer = Writer::open(&args.output, &space(&model), &model)?;
     let options = options(args);
     let updated = console.watch(|stop, listener| {
         embed::update(&source, &model, &mut writer, &options, stop, listener)
@@ -48,6 +47,7 @@ fn report(args: &IndexArgs, updated: &Updated, console: &mut Console) -> Outcome
             "changed": updated.changed,
             "unchanged": updated.unchanged,
             "removed": updated.removed,
+            "mended": updated.mended,
             "ledger": ledger_json(&updated.ledger),
         }))?;
     } else {
@@ -57,11 +57,15 @@ fn report(args: &IndexArgs, updated: &Updated, console: &mut Console) -> Outcome
 }
 
 fn counts(updated: &Updated) -> String {
-    format!(
+    let counts = format!(
         "{} added, {} changed, {} unchanged, {} removed",
         figures::thousands(updated.added),
         figures::thousands(updated.changed),
         figures::thousands(updated.unchanged),
         figures::thousands(updated.removed)
-    )
+    );
+    match updated.mended {
+        0 => counts,
+        mended => format!("{counts}, {} were damaged and are mended", figures::thousands(mended)),
+    }
 }

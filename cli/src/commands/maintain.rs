@@ -3,7 +3,8 @@
 use std::io::BufRead;
 use std::path::Path;
 
-use looksee::index::{Check, Index, Writer};
+use looksee::encoder::{Encoder, Model};
+use looksee::index::{Check, Index, Remedy, Writer};
 use looksee::units::ItemId;
 use looksee::{Error, ErrorKind, Result};
 use serde_json::json;
@@ -15,7 +16,8 @@ use crate::{figures, folders, output};
 
 pub(crate) fn remove(args: &RemoveArgs, console: &mut Console) -> Outcome {
     let ids = ids(&args.ids)?;
-    let mut writer = open_existing(&args.index)?;
+    folders::expect_index(&args.index)?;
+    let mut writer = Writer::open_existing(&args.index)?;
     for id in &ids {
         if writer.known(id)?.is_none() {
             console.warn(&format!("no item {:?} in the index", id.as_str()));
@@ -46,7 +48,7 @@ fn ids(typed: &[String]) -> Result<Vec<ItemId>> {
 
 pub(crate) fn compact(args: &CompactArgs, console: &mut Console) -> Outcome {
     let (before, _) = folders::index(&args.index)?.size()?;
-    let mut writer = open_existing(&args.index)?;
+    let mut writer = Writer::open_existing(&args.index)?;
     writer.compact()?;
     drop(writer);
     let (after, _) = folders::index(&args.index)?.size()?;
@@ -61,9 +63,9 @@ pub(crate) fn compact(args: &CompactArgs, console: &mut Console) -> Outcome {
 pub(crate) fn merge(args: &MergeArgs, console: &mut Console) -> Outcome {
     let parts = args.parts.iter().map(|part| folders::index(part)).collect::<Result<Vec<_>>>()?;
     let Some(first) = parts.first() else { return Ok(Status::NothingFound) };
-    let mut writer = Writer::open(&args.output, first.space(), |to| {
-        folders::copy_model(&first.model_folder(), to)
-    })?;
+    expect_one_model(&parts)?;
+    let model = folders::model_of(first)?;
+    let mut writer = Writer::open(&args.output, first.space(), &model)?;
     let mut taken = 0;
     for (part, name) in parts.iter().zip(&args.parts) {
         let items = writer.merge(part).map_err(|e| e.at_file(name))?;
@@ -81,8 +83,28 @@ pub(crate) fn merge(args: &MergeArgs, console: &mut Console) -> Outcome {
     Ok(Status::Done)
 }
 
+/// Refuses parts of different models before anything is written.
+fn expect_one_model(parts: &[Index]) -> Result<()> {
+    let Some(first) = parts.first() else { return Ok(()) };
+    match parts.iter().find(|part| part.space() != first.space()) {
+        None => Ok(()),
+        Some(other) => Err(Error::new(
+            ErrorKind::Mismatch,
+            format!(
+                "made by model {}, but {} by model {}; parts that are merged need one model",
+                other.space(),
+                first.folder().display(),
+                first.space()
+            ),
+        )
+        .at_file(other.folder())),
+    }
+}
+
 pub(crate) fn check(args: &CheckArgs, console: &mut Console) -> Outcome {
-    let check = folders::index(&args.index)?.check()?;
+    folders::expect_index(&args.index)?;
+    let mut check = Check::of(&args.index)?;
+    check_model(&args.index, &mut check);
     if console.json {
         output::document(&check)?;
     } else {
@@ -91,8 +113,46 @@ pub(crate) fn check(args: &CheckArgs, console: &mut Console) -> Outcome {
     if check.problems.is_empty() {
         return Ok(Status::Done);
     }
-    let what = "the index is damaged; make it again with `looksee index`, or restore a copy";
-    Err(Error::new(ErrorKind::Corrupt, what).at_file(&args.index).into())
+    Err(Error::new(ErrorKind::Corrupt, advice(check.remedy)).at_file(&args.index).into())
+}
+
+/// Compares the model inside an index with what was written, and with the index.
+fn check_model(folder: &Path, check: &mut Check) {
+    let inside = folder.join("model");
+    if !inside.is_dir() {
+        return;
+    }
+    let verified = Model::load(&inside).and_then(|model| model.verify().map(|()| model));
+    match verified {
+        Err(error) => check.add(format!("the model inside: {error}"), Remedy::UpdateWithModel),
+        Ok(model) if model.fingerprint() != check.model => {
+            let problem = format!(
+                "the index was made by model {} but the model inside it is {}",
+                check.model,
+                model.fingerprint()
+            );
+            check.add(problem, Remedy::UpdateWithModel);
+        }
+        Ok(_) => {}
+    }
+}
+
+/// What a person can do.
+fn advice(remedy: Remedy) -> &'static str {
+    match remedy {
+        Remedy::None | Remedy::Update => {
+            "the index is damaged; run `looksee index CATALOGUE -o INDEX` with its catalogue: it \
+             embeds again what was lost"
+        }
+        Remedy::UpdateWithModel => {
+            "the index is damaged; run `looksee index CATALOGUE -m MODEL -o INDEX` with its \
+             catalogue and the model that made it: it puts the model inside again"
+        }
+        Remedy::NewFolder => {
+            "the index's database is damaged beyond mending; make it anew in a new folder with \
+             `looksee index CATALOGUE -m MODEL -o NEW`, or put a copy in its place"
+        }
+    }
 }
 
 fn described(check: &Check) -> String {
@@ -105,21 +165,13 @@ fn described(check: &Check) -> String {
     format!("{items} in {segments}, {problems}:\n  {}", check.problems.join("\n  "))
 }
 
-/// A writer for an index that is there.
-fn open_existing(folder: &Path) -> Result<Writer> {
-    let index: Index = folders::index(folder)?;
-    Writer::open(folder, index.space(), |_| {
-        Err(Error::new(ErrorKind::NotFound, "the index vanished meanwhile").at_file(folder))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_check_lists_each_problem_on_its_own_line() {
-        let mut check = Check { items: 2, segments: 1, problems: Vec::new() };
+        let mut check = Check { items: 2, segments: 1, ..Check::default() };
         assert_eq!(described(&check), "2 items in 1 segment: every checksum and count is right");
         check.problems = vec!["a is short".to_owned(), "b is long".to_owned()];
         assert_eq!(

@@ -52,7 +52,7 @@ impl<'a> Reference<'a> {
         self.fill_pictures(parts, &mut rows)?;
         for (part, row) in parts.iter().zip(&mut rows) {
             if let Content::Item(id) = &part.content {
-                *row = self.index.picture(self.find(id)?).to_vec();
+                *row = self.index.picture(self.find(id)?)?.to_vec();
             }
         }
         Ok(rows)

@@ -1,29 +1,33 @@
-//! Commands that need an index but no model: it is made here, of vectors that mean nothing.
+//! Commands that need an index but no search: it is made here, of vectors that mean nothing.
 
 use std::path::Path;
 
-use looksee::index::{Record, Space, Stamp, Writer};
+use looksee::encoder::{Encoder, Model};
+use looksee::index::{Companion, NoModel, Record, Space, Stamp, Writer};
 use looksee::vectors::Vectors;
 
+use crate::shop;
 use crate::util::Folder;
 
-/// Makes the index `name` in the folder, with an item for each id.
+/// Makes the index `name` in the folder, with an item for each id and no model inside.
 fn make(folder: &Folder, name: &str, fingerprint: &str, ids: &[&str]) {
-    let path = folder.path().join(name);
     let space = Space { fingerprint: fingerprint.to_owned(), dim: 2 };
-    let mut writer = Writer::open(&path, &space, fill_model).unwrap();
-    let records: Vec<_> = ids.iter().map(|id| record(id)).collect();
-    let pictures = Vectors::normalised(2, [1.0, 0.0].repeat(ids.len())).unwrap();
-    writer.add(&records, &pictures, &vec![None; ids.len()]).unwrap();
-    writer.commit().unwrap();
+    fill(folder, name, &space, &NoModel, ids);
 }
 
-fn fill_model(folder: &Path) -> looksee::Result<()> {
-    looksee::files::make_folder(folder)?;
-    for name in ["model.toml", "weights.safetensors", "vocabulary.json"] {
-        looksee::files::replace_bytes(&folder.join(name), b"")?;
-    }
-    Ok(())
+/// Makes the index `name` with the shop's model inside.
+fn make_with_model(folder: &Folder, name: &str, ids: &[&str]) {
+    let model = Model::load(&shop::model()).unwrap();
+    let space = Space { fingerprint: model.fingerprint().to_owned(), dim: model.dim() };
+    fill(folder, name, &space, &model, ids);
+}
+
+fn fill(folder: &Folder, name: &str, space: &Space, model: &dyn Companion, ids: &[&str]) {
+    let mut writer = Writer::open(&folder.path().join(name), space, model).unwrap();
+    let records: Vec<_> = ids.iter().map(|id| record(id)).collect();
+    let pictures = Vectors::normalised(space.dim, vec![1.0; space.dim * ids.len()]).unwrap();
+    writer.add(&records, &pictures, &vec![None; ids.len()]).unwrap();
+    writer.commit().unwrap();
 }
 
 fn record(id: &str) -> Record {
@@ -76,8 +80,8 @@ fn a_compact_index_has_no_removed_rows() {
 #[test]
 fn merged_parts_are_one_index_with_the_model_inside() {
     let folder = Folder::new();
-    make(&folder, "part1", "abc", &["B1", "B2"]);
-    make(&folder, "part2", "abc", &["B3"]);
+    make_with_model(&folder, "part1", &["B1", "B2"]);
+    make_with_model(&folder, "part2", &["B3"]);
     let ran = folder.run(["merge", "part1", "part2", "-o", "shop", "--quiet"]);
     assert_eq!(ran.stdout, "3 taken over, shop holds 3 items\n", "{ran:?}");
     assert!(folder.path().join("shop/model/model.toml").is_file());
@@ -94,6 +98,7 @@ fn parts_of_another_model_are_refused() {
     let ran = folder.run(["merge", "part1", "part2", "-o", "shop", "-q"]);
     assert_eq!((ran.code, ran.stderr.lines().count()), (Some(2), 1), "{ran:?}");
     assert!(ran.stderr.contains("abc") && ran.stderr.contains("xyz"), "{ran:?}");
+    assert!(!folder.path().join("shop").exists());
 }
 
 #[test]

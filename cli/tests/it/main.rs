@@ -5,6 +5,7 @@ mod bad_input;
 mod errors;
 mod help;
 mod index;
+mod index_damage;
 mod map;
 mod shop;
 mod util;

@@ -77,20 +77,21 @@ impl Subject {
             legend: field.and(legend),
             partners: Vec::new(),
         };
-        subject.add_rows(index, &rows);
+        subject.add_rows(index, &rows)?;
         Ok(subject)
     }
 
-    fn add_rows(&mut self, index: &Index, rows: &[usize]) {
+    fn add_rows(&mut self, index: &Index, rows: &[usize]) -> Result<()> {
         for (item, &row) in rows.iter().enumerate() {
-            self.add(Kind::Picture, item, index.picture(row));
+            self.add(Kind::Picture, item, index.picture(row)?);
         }
         for (item, &row) in rows.iter().enumerate() {
-            if let Some(text) = index.text(row) {
+            if let Some(text) = index.text(row)? {
                 self.partners.push([item as u32, self.points.len() as u32]);
                 self.add(Kind::Text, item, text);
             }
         }
+        Ok(())
     }
 
     fn add(&mut self, kind: Kind, item: usize, row: &[f32]) {
