@@ -98,7 +98,11 @@ pub fn update(
 ) -> Result<Updated> {
     check_shard(options.shard)?;
     let mut items = source.open()?;
-    writer.look_for_damage()?;
+    let lost = writer.look_for_damage()?;
+    if lost > 0 {
+        let warning = format!("{lost} items of the index are damaged and are embedded again");
+        listener(Event::Warning(&warning));
+    }
     let mut update = Update {
         encoder,
         writer,

@@ -101,20 +101,42 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>> {
 
 /// A segment, or one that a killed run left half-written.
 fn is_segment_of_ours(path: &Path) -> bool {
+    files::is_left_over(path, half_written) || (is_segment(path) && begins(path, segment::MAGIC))
+}
+
+/// Whether a file has the name of a segment.
+fn is_segment(path: &Path) -> bool {
     let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
-    let ours = |name: &str| segment::number_of(name).map(|_| segment::MAGIC.as_slice());
-    files::is_left_over(path, ours)
-        || (segment::number_of(name).is_some() && begins(path, segment::MAGIC))
+    segment::number_of(name).is_some()
+}
+
+/// What a file begins with that becomes a segment of this name.
+fn half_written(name: &str) -> Option<&'static [u8]> {
+    segment::number_of(name).map(|_| segment::MAGIC.as_slice())
 }
 
 /// Whether this is a regular file with this beginning, as far as it goes.
 fn begins(path: &Path, beginning: &[u8]) -> bool {
+    first_bytes(path, beginning.len())
+        .is_some_and(|found| beginning.starts_with(&found) || found.iter().all(|&byte| byte == 0))
+}
+
+/// The first bytes of a regular file; a link is none.
+fn first_bytes(path: &Path, most: usize) -> Option<Vec<u8>> {
     use std::io::Read;
+    files::kind(path).ok().filter(|&kind| kind == FileKind::File)?;
     let mut found = Vec::new();
-    files::kind(path).is_ok_and(|kind| kind == FileKind::File)
-        && files::open(path)
-            .is_ok_and(|file| file.take(beginning.len() as u64).read_to_end(&mut found).is_ok())
-        && (beginning.starts_with(&found) || found.iter().all(|&byte| byte == 0))
+    files::open(path).ok()?.take(most as u64).read_to_end(&mut found).ok()?;
+    Some(found)
+}
+
+/// Removes a file that begins so, as far as it goes.
+fn remove(path: &Path, beginning: &[u8]) {
+    if begins(path, beginning)
+        && let Some(found) = first_bytes(path, beginning.len())
+    {
+        files::remove_own(path, &found);
+    }
 }
 
 /// Whether this is the file of a database that is being made, or one that SQLite keeps beside it.
@@ -133,10 +155,7 @@ pub(super) fn remove_database(file: &Path) -> Result<()> {
     let beside_it = BESIDE_A_DATABASE.map(|(ending, beginning)| (beside(file, ending), beginning));
     let all = beside_it.into_iter().chain([(file.to_path_buf(), DATABASE_BEGINS_WITH)]);
     for (path, beginning) in all {
-        if begins(&path, beginning) {
-            fs_err::remove_file(&path)
-                .map_err(|e| Error::io("cannot remove what a run left", e).at_file(&path))?;
-        }
+        remove(&path, beginning);
     }
     let endings = BESIDE_A_DATABASE.map(|(ending, _)| beside(file, ending));
     for path in endings.iter().chain([&file.to_path_buf()]) {
@@ -163,12 +182,7 @@ pub(super) fn expect_no_log(database: &Path) -> Result<()> {
 
 /// Whether there is a segment, be it named or not.
 pub(super) fn has_segments(folder: &Path) -> bool {
-    let is_segment = |path: &PathBuf| {
-        path.file_name()
-            .and_then(OsStr::to_str)
-            .is_some_and(|name| segment::number_of(name).is_some())
-    };
-    list(&segment::folder(folder)).is_ok_and(|files| files.iter().any(is_segment))
+    list(&segment::folder(folder)).is_ok_and(|files| files.iter().any(|file| is_segment(file)))
 }
 
 /// Deletes the segments that the committed state does not name, and those that killed runs left
@@ -176,11 +190,11 @@ pub(super) fn has_segments(folder: &Path) -> bool {
 /// still holds it, stays for the next writer.
 pub(super) fn delete_left_overs(folder: &Path, named: &BTreeSet<u32>) -> Result<()> {
     let segments = segment::folder(folder);
+    files::tidy(&segments, half_written);
     for path in list(&segments)? {
         let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
-        let is_named = segment::number_of(name).is_some_and(|number| named.contains(&number));
-        if !is_named && is_segment_of_ours(&path) {
-            let _ = fs_err::remove_file(&path);
+        if segment::number_of(name).is_some_and(|number| !named.contains(&number)) {
+            remove(&path, segment::MAGIC);
         }
     }
     Ok(())

@@ -21,7 +21,6 @@
 //! among few rows reads few pages. In format 1, which is still read, there is no table, and the
 //! number at offset 32 is the checksum of all data: one page as long as the file.
 
-use std::collections::BTreeSet;
 use std::io::Write;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -240,7 +239,7 @@ impl Segment {
     }
 
     /// All rows, `[rows, padded(dim)]`, of which only those with these numbers may be read: the
-    /// others were not compared with their checksums.
+    /// others were not compared with their checksums. The numbers ascend.
     pub(super) fn rows_for(&self, numbers: &[u32]) -> Result<&[f32]> {
         self.expect_whole_file()?;
         self.expect_sound(|| self.pages_of(numbers.iter().map(|&number| number as usize)))?;
@@ -349,15 +348,20 @@ impl Segment {
         &self.map.bytes()[HEADER_BYTES..][..data_bytes(&self.entry, self.dim)]
     }
 
-    /// The pages that hold these rows.
+    /// The pages that hold these rows, both ascending.
     fn pages_of(&self, rows: impl IntoIterator<Item = usize>) -> Vec<usize> {
         let row_bytes = padded(self.dim) * size_of::<f32>();
-        let of_row = |row: usize| {
-            let (start, end) = (row * row_bytes, (row + 1) * row_bytes);
-            start / self.pages.bytes..(end - 1) / self.pages.bytes + 1
-        };
-        let pages: BTreeSet<usize> = rows.into_iter().flat_map(of_row).collect();
-        pages.into_iter().collect()
+        let (mut pages, mut next) = (Vec::new(), 0);
+        for row in rows {
+            let end = (row + 1) * row_bytes;
+            // Most rows are in the page of the row before.
+            if end > next * self.pages.bytes {
+                let last = (end - 1) / self.pages.bytes;
+                pages.extend(next.max(row * row_bytes / self.pages.bytes)..=last);
+                next = last + 1;
+            }
+        }
+        pages
     }
 
     /// The rows that lie in a page, wholly or in part.

@@ -271,7 +271,7 @@ mod full_disk {
         let model = disk.0.path().join("model");
         shop::copy(&shop::model(), &model);
         let needed = size_of(&model).next_multiple_of(4096);
-        for room in (12..100).step_by(8) {
+        for room in [12, 28, 44, 76] {
             let index = disk.0.path().join("disk/index");
             let _ = std::fs::remove_dir_all(&index);
             disk.leave(needed + (room << 10));
