@@ -8,7 +8,6 @@ use looksee_kernels::scan::{Scored, top_k, top_k_of};
 use rayon::prelude::*;
 use rusqlite::Connection;
 use serde::Serialize;
-use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::Space;
@@ -273,8 +272,8 @@ impl Index {
         let mut names = BTreeSet::new();
         self.each_record(
             |id, stored| {
-                let fields: BTreeMap<String, IgnoredAny> = json(id, "fields", &stored.fields)?;
-                Ok(fields.into_keys().collect::<Vec<_>>())
+                let fields: Fields = json(id, "fields", &stored.fields)?;
+                Ok(fields.into_iter().map(|(name, _)| name).collect::<Vec<_>>())
             },
             |_, fields| names.extend(fields),
         )
@@ -321,7 +320,9 @@ impl Index {
 
     /// All vectors at once, for those who read most of them; fails when one is damaged.
     pub fn all_vectors(&self) -> Result<AllVectors<'_>> {
-        self.segments.iter().try_for_each(|segment| segment.rows().map(drop))?;
+        for segment in &self.segments {
+            segment.rows()?;
+        }
         Ok(AllVectors { index: self })
     }
 
@@ -440,7 +441,9 @@ impl Index {
             let seen: Vec<(usize, T)> =
                 std::mem::take(block).into_par_iter().map(look).collect::<Result<_>>()?;
             count += seen.len();
-            seen.into_iter().for_each(|(row, seen)| take(row, seen));
+            for (row, seen) in seen {
+                take(row, seen);
+            }
             Ok(())
         };
         store::each_record(&self.connection(), |key, raw| {
@@ -512,21 +515,21 @@ pub struct AllVectors<'a> {
 
 impl<'a> AllVectors<'a> {
     /// Values a vector.
-    pub fn dim(&self) -> usize {
+    pub fn dim(self) -> usize {
         self.index.space.dim
     }
 
     /// The picture vector of `row`, `[dim]`.
-    pub fn picture(&self, row: usize) -> &'a [f32] {
+    pub fn picture(self, row: usize) -> &'a [f32] {
         self.vector(self.index.items.pictures[row])
     }
 
     /// The text vector of `row`, `[dim]`, if the item has texts.
-    pub fn text(&self, row: usize) -> Option<&'a [f32]> {
+    pub fn text(self, row: usize) -> Option<&'a [f32]> {
         self.index.items.texts[row].map(|place| self.vector(place))
     }
 
-    fn vector(&self, place: Location) -> &'a [f32] {
+    fn vector(self, place: Location) -> &'a [f32] {
         self.index.segments[place.segment as usize].uncompared_row(place.row as usize)
     }
 }

@@ -506,10 +506,10 @@ impl Writer {
 
 /// The rows of those of these places that lie in `segments`; `None` for the others. Each row must
 /// be there and sound.
-fn rows_in<'s>(
-    segments: &'s BTreeMap<u32, Option<Segment>>,
+fn rows_in(
+    segments: &BTreeMap<u32, Option<Segment>>,
     places: impl Iterator<Item = (impl AsRef<str>, Option<Location>)>,
-) -> Result<Vec<Option<&'s [f32]>>> {
+) -> Result<Vec<Option<&[f32]>>> {
     let row = |(id, place): (_, Option<Location>)| {
         let Some(place) = place else { return Ok(None) };
         let Some(segment) = segments.get(&place.segment) else { return Ok(None) };
