@@ -3,6 +3,7 @@
 mod audit;
 mod bad_input;
 mod errors;
+mod formats;
 mod help;
 mod index;
 mod index_damage;
