@@ -551,3 +551,49 @@ fn a_database_without_tables_is_made_anew_where_nothing_depends_on_it() {
     assert_eq!(open(folder.path()).unwrap_err().kind(), ErrorKind::Corrupt);
     assert_eq!(segment_files(folder.path()), 2);
 }
+
+/// The index that an earlier build wrote, without its model.
+fn of_version_1() -> TempDir {
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/formats/v1/index");
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(segment::folder(folder.path())).unwrap();
+    for (path, bytes) in everything(&kept) {
+        std::fs::write(folder.path().join(path.strip_prefix(&kept).unwrap()), bytes).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn what_an_earlier_build_wrote_is_right_stays_right_and_is_mended() {
+    let folder = of_version_1();
+    let about_the_model = ["the folder \"model\" is missing: words cannot be searched"];
+    let index = Index::open(folder.path()).unwrap();
+    assert_eq!(index.check().unwrap().problems, about_the_model);
+    let before: Vec<Vec<f32>> =
+        (0..index.len()).map(|row| index.picture(row).unwrap().to_vec()).collect();
+    drop(index);
+
+    let mut writer = Writer::open_existing(folder.path()).unwrap();
+    assert_eq!(writer.look_for_damage().unwrap(), 0);
+    drop(writer);
+    assert_eq!(Check::of(folder.path()).unwrap().problems, about_the_model);
+    Writer::open_existing(folder.path()).unwrap().compact().unwrap();
+    let index = Index::open(folder.path()).unwrap();
+    assert_eq!(index.check().unwrap().problems, about_the_model);
+    assert!((0..index.len()).all(|row| index.picture(row).unwrap() == before[row]));
+
+    // Its segments have one checksum each: with one bit, all of a segment is lost.
+    let folder = of_version_1();
+    flip(&segment::path(folder.path(), 1), 64);
+    let check = Check::of(folder.path()).unwrap();
+    assert!(check.items < index.len() && check.remedy == Remedy::UpdateWithModel);
+    let mut writer = Writer::open_existing(folder.path()).unwrap();
+    writer.compact().unwrap_err();
+    let lost = writer.look_for_damage().unwrap();
+    assert_eq!(lost, index.len() - check.items);
+    assert_eq!(writer.drop_damaged().unwrap(), lost);
+    writer.finish().unwrap();
+    drop(writer);
+    assert_eq!(Check::of(folder.path()).unwrap().problems, about_the_model);
+    assert_eq!(Index::open(folder.path()).unwrap().len(), check.items);
+}
