@@ -310,7 +310,7 @@ impl Model {
             && weights.is_ok_and(|weights| {
                 format!("{:016x}", files::checksum(&weights)) == self.card.weights_checksum
             })
-            && words.is_ok_and(|words| words.len() == self.vocabulary.len())
+            && words.is_ok_and(|words| words == self.vocabulary)
     }
 
     /// Writes this model into `folder`, which is there.
