@@ -6,9 +6,6 @@ use looksee::encoder::{Encoder, Model};
 use looksee::index::Index;
 use looksee::{Error, ErrorKind, Result};
 
-/// The files that make a model and travel inside an index.
-const MODEL_FILES: [&str; 3] = ["model.toml", "weights.safetensors", "vocabulary.json"];
-
 /// Whether `folder` holds a model.
 pub(crate) fn is_model(folder: &Path) -> bool {
     folder.join("model.toml").is_file()
@@ -77,12 +74,9 @@ pub(crate) fn expect_room_for(file: &Path) -> Result<()> {
 
 /// Copies the model in `from` to the folder `to`, which is made.
 pub(crate) fn copy_model(from: &Path, to: &Path) -> Result<()> {
+    let model = Model::load(from)?;
     looksee::files::make_folder(to)?;
-    for name in MODEL_FILES {
-        let bytes = looksee::files::read(&from.join(name))?;
-        looksee::files::replace_bytes(&to.join(name), &bytes)?;
-    }
-    Ok(())
+    model.write_to(to)
 }
 
 /// The model for `looksee index`: the one that was named, else the one inside the index.
@@ -121,18 +115,6 @@ mod tests {
         std::fs::write(folder.path().join("index.sqlite"), "").unwrap();
         let error = model(folder.path()).unwrap_err().to_string();
         assert!(error.contains("it is an index, its model is in the folder `model`"), "{error}");
-    }
-
-    #[test]
-    fn a_model_travels_with_its_three_files_and_without_its_checkpoints() {
-        let folder = tempfile::tempdir().unwrap();
-        for name in MODEL_FILES.iter().chain(&["log.jsonl"]) {
-            std::fs::write(folder.path().join(name), name).unwrap();
-        }
-        let copy = folder.path().join("index/model");
-        copy_model(folder.path(), &copy).unwrap();
-        assert_eq!(std::fs::read_dir(&copy).unwrap().count(), 3);
-        assert_eq!(std::fs::read_to_string(copy.join("model.toml")).unwrap(), "model.toml");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::path::Path;
 use looksee::index::{Record, Space, Stamp, Writer};
 use looksee::vectors::Vectors;
 
+use crate::shop;
 use crate::util::Folder;
 
 /// Makes the index `name` in the folder, with an item for each id.
@@ -19,10 +20,7 @@ fn make(folder: &Folder, name: &str, fingerprint: &str, ids: &[&str]) {
 }
 
 fn fill_model(folder: &Path) -> looksee::Result<()> {
-    looksee::files::make_folder(folder)?;
-    for name in ["model.toml", "weights.safetensors", "vocabulary.json"] {
-        looksee::files::replace_bytes(&folder.join(name), b"")?;
-    }
+    shop::copy(&shop::model(), folder);
     Ok(())
 }
 
