@@ -7,5 +7,6 @@ mod help;
 mod index;
 mod map;
 mod shop;
+mod train_again;
 mod util;
 mod way;
