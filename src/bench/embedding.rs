@@ -2,7 +2,7 @@
 
 use super::{DIM, Size, Work, made, operations};
 use crate::encoder::towers::Towers;
-use crate::encoder::{Calibration, Card, Encoder, Model};
+use crate::encoder::{Encoder, Model};
 use crate::error::Result;
 use crate::images::ImageBatch;
 use crate::tokens::{Rules, Vocabulary};
@@ -30,19 +30,10 @@ impl Embedding {
 fn model(size: Size<'_>) -> Result<Model> {
     let architecture = super::architecture(size)?;
     let vocabulary = Vocabulary::learn([], &Rules::Words { min_count: 1 });
-    let mut parameters = Towers::new(&architecture, vocabulary.len()).parameters(Seed(0));
-    made::fill(&mut parameters);
-    let card = Card {
-        format: 1,
-        fingerprint: "made-up".to_owned(),
-        weights_checksum: String::new(),
-        architecture,
-        calibration: Calibration::default(),
-        data: toml::Table::new(),
-        metrics: toml::Table::new(),
-        recipe: toml::Table::new(),
-    };
-    Ok(Model::new(card, String::new(), vocabulary, parameters))
+    let towers = Towers::new(&architecture, vocabulary.len());
+    let (mut image, text) = (towers.image_parameters(Seed(0)), towers.text_parameters(Seed(0)));
+    made::fill(&mut image);
+    Ok(Model::unsaved(architecture, vocabulary, image, text))
 }
 
 impl Work for Embedding {

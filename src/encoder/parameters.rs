@@ -14,10 +14,12 @@ use std::sync::Arc;
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use looksee_kernels::network::{self, Folded};
 use looksee_kernels::norm::Moments;
+use rayon::prelude::*;
 
 use super::network::LayerNames;
 use super::weights::{NamedTensor, Weights};
 use crate::error::{Error, ErrorKind, Result};
+use crate::files;
 use crate::ops::{self, NetworkCall, values_of};
 use crate::units::Seed;
 
@@ -62,9 +64,16 @@ pub(crate) enum Init {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Parameters {
     map: BTreeMap<String, Parameter>,
+    /// Whether values come later: then none are made, and no memory is taken for them.
+    waits: bool,
 }
 
 impl Parameters {
+    /// Parameters that are to be added without values, and then [filled](Self::fill).
+    pub(crate) fn waiting() -> Self {
+        Self { waits: true, ..Self::default() }
+    }
+
     /// Adds a parameter; its chance depends on the seed and its name alone.
     pub(crate) fn add(
         &mut self,
@@ -78,6 +87,7 @@ impl Parameters {
         let mut rng = seed.stream(&name, 0);
         let count = shape.iter().product();
         let values = match init {
+            _ if self.waits => Vec::new(),
             Init::Constant(value) => vec![value; count],
             Init::Normal(deviation) => (0..count).map(|_| deviation * normal(&mut rng)).collect(),
             Init::Uniform(bound) => (0..count).map(|_| bound * (2.0 * rng.f32() - 1.0)).collect(),
@@ -90,7 +100,7 @@ impl Parameters {
     pub(crate) fn add_statistic(&mut self, name: impl Into<String>, size: usize, value: f32) {
         let parameter = Parameter {
             shape: vec![size],
-            values: vec![value; size],
+            values: vec![value; if self.waits { 0 } else { size }],
             layout: Layout::Plain,
             trainable: false,
         };
@@ -122,8 +132,32 @@ impl Parameters {
         for (name, parameter) in &mut self.map {
             let shape = file_shape(parameter);
             let values = values(name, &shape);
-            parameter.values = from_file(&NamedTensor { shape, values }, parameter.layout);
+            parameter.values = from_file(NamedTensor { shape, values }, parameter.layout);
         }
+    }
+
+    /// Names and shapes of a file, in its order.
+    pub(crate) fn file_shapes(&self) -> impl Iterator<Item = (&str, Vec<usize>)> {
+        self.map.iter().map(|(name, parameter)| (name.as_str(), file_shape(parameter)))
+    }
+
+    /// Takes the values of all parameters from the bytes of a file without its header. They must
+    /// be as many as the shapes call for, and finite.
+    pub(crate) fn fill(&mut self, bytes: &[u8]) -> Result<()> {
+        let mut rest = bytes;
+        let mut parts = Vec::with_capacity(self.map.len());
+        for (name, parameter) in &mut self.map {
+            let length = 4 * parameter.shape.iter().product::<usize>();
+            let (own, after) = rest.split_at_checked(length).ok_or_else(|| {
+                Error::new(ErrorKind::Corrupt, format!("the values end within tensor {name}"))
+            })?;
+            parts.push((name, parameter, own));
+            rest = after;
+        }
+        let filled: Vec<Result<()>> =
+            parts.into_par_iter().map(|(name, of, bytes)| fill_one(name, of, bytes)).collect();
+        self.waits = false;
+        filled.into_iter().collect()
     }
 
     /// Stops the learning of every parameter that `frozen` names.
@@ -185,7 +219,7 @@ impl Parameters {
                     return Err(not_finite(in_file, tensor));
                 }
                 Some(tensor) if tensor.shape == expected => {
-                    parameter.values = from_file(tensor, parameter.layout);
+                    parameter.values = from_file(tensor.clone(), parameter.layout);
                     taken.push(name.clone());
                 }
                 Some(tensor) => {
@@ -202,6 +236,15 @@ impl Parameters {
         }
         Ok(taken)
     }
+}
+
+fn fill_one(name: &str, parameter: &mut Parameter, bytes: &[u8]) -> Result<()> {
+    let tensor = NamedTensor { shape: file_shape(parameter), values: files::f32_values(bytes) };
+    if count_not_finite(&tensor.values) > 0 {
+        return Err(not_finite(name, &tensor));
+    }
+    parameter.values = from_file(tensor, parameter.layout);
+    Ok(())
 }
 
 fn count_not_finite(values: &[f32]) -> usize {
@@ -259,7 +302,7 @@ fn to_file(parameter: &Parameter) -> NamedTensor {
     NamedTensor { shape, values }
 }
 
-fn from_file(tensor: &NamedTensor, layout: Layout) -> Vec<f32> {
+fn from_file(tensor: NamedTensor, layout: Layout) -> Vec<f32> {
     match (layout, tensor.shape.as_slice()) {
         (Layout::Transposed, &[rows, columns]) => transposed(&tensor.values, rows, columns),
         (Layout::Convolution { .. }, &[outputs, inputs, height, width]) => {
@@ -269,7 +312,7 @@ fn from_file(tensor: &NamedTensor, layout: Layout) -> Vec<f32> {
             let order = (0..window).flat_map(|w| (0..inputs).map(move |i| (w, i)));
             order.flat_map(|(w, i)| (0..outputs).map(move |o| at(w, i, o))).collect()
         }
-        _ => tensor.values.clone(),
+        _ => tensor.values,
     }
 }
 
@@ -512,7 +555,7 @@ mod tests {
             let parameter = counting(&shape, layout);
             let file = to_file(&parameter);
             assert_eq!(file.shape, in_file);
-            assert_eq!(from_file(&file, layout), parameter.values);
+            assert_eq!(from_file(file, layout), parameter.values);
         }
     }
 

@@ -29,6 +29,53 @@ pub struct Architecture {
     pub text: TextTower,
 }
 
+/// A number that whoever wrote a file chose, and the range that it must lie in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounded {
+    key: &'static str,
+    value: f64,
+    low: f64,
+    high: f64,
+}
+
+impl Bounded {
+    pub(crate) fn new(key: &'static str, value: impl Into<f64>, low: f64, high: f64) -> Self {
+        Self { key, value: value.into(), low, high }
+    }
+
+    /// A whole number; what is lost beyond 2^53 lies out of every range.
+    pub(crate) fn size(key: &'static str, value: usize, low: f64, high: f64) -> Self {
+        Self::new(key, value as f64, low, high)
+    }
+
+    /// The sentence about the first of `all` that lies outside.
+    pub(crate) fn first_outside(all: &[Self]) -> Option<String> {
+        let outside = |one: &&Self| !(one.low..=one.high).contains(&one.value);
+        all.iter().find(outside).map(|Self { key, value, low, high }| {
+            format!("{key} is {value}; it must lie between {low} and {high}")
+        })
+    }
+}
+
+impl Architecture {
+    /// Every size that a file can choose, under the `keys` of that file: values of an embedding,
+    /// width and height of the frame, and of the text tower the embedding, the state, the longest
+    /// text and the dropout.
+    pub(crate) fn bounded(&self, keys: [&'static str; 7]) -> [Bounded; 7] {
+        let Self { dim, frame, text, .. } = self;
+        let [of_dim, width, height, embedding, hidden, longest, dropout] = keys;
+        [
+            Bounded::size(of_dim, *dim, 1.0, 65_536.0),
+            Bounded::size(width, frame.width_px, 16.0, 4096.0),
+            Bounded::size(height, frame.height_px, 16.0, 4096.0),
+            Bounded::size(embedding, text.embedding, 1.0, 8192.0),
+            Bounded::size(hidden, text.hidden, 1.0, 8192.0),
+            Bounded::size(longest, text.longest, 1.0, 8192.0),
+            Bounded::new(dropout, text.dropout, 0.0, 0.99),
+        ]
+    }
+}
+
 /// The two networks, without their numbers.
 #[derive(Clone, Debug)]
 pub(crate) struct Towers {
@@ -50,9 +97,30 @@ impl Towers {
         parameters
     }
 
+    /// The parameters of the image tower, waiting for their values.
+    pub(crate) fn waiting_image(&self) -> Parameters {
+        let mut parameters = Parameters::waiting();
+        self.image.add_parameters(&mut parameters, Seed(0));
+        parameters
+    }
+
+    /// The parameters of the text tower, waiting for their values.
+    pub(crate) fn waiting_text(&self) -> Parameters {
+        let mut parameters = Parameters::waiting();
+        self.text.add_parameters(&mut parameters, Seed(0));
+        parameters
+    }
+
     /// Stops the learning of what `freeze` holds of the image tower.
     pub(crate) fn freeze(&self, parameters: &mut Parameters, freeze: Freeze) {
         self.image.freeze(parameters, freeze);
+    }
+
+    /// Fresh parameters of the image tower alone.
+    pub(crate) fn image_parameters(&self, seed: Seed) -> Parameters {
+        let mut parameters = Parameters::default();
+        self.image.add_parameters(&mut parameters, seed);
+        parameters
     }
 
     /// Fresh parameters of the text tower alone.

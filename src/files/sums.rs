@@ -5,6 +5,15 @@ pub fn checksum(bytes: &[u8]) -> u64 {
     xxhash_rust::xxh3::xxh3_64(bytes)
 }
 
+/// [`checksum`] of all `parts`, one after the other as if they were one.
+pub fn checksum_of_parts<B: AsRef<[u8]>>(parts: impl IntoIterator<Item = B>) -> u64 {
+    let mut hash = xxhash_rust::xxh3::Xxh3::new();
+    for part in parts {
+        hash.update(part.as_ref());
+    }
+    hash.digest()
+}
+
 /// A short name for content: 12 hex digits of XXH3-128 over all `parts`.
 pub fn fingerprint<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
     let mut hash = xxhash_rust::xxh3::Xxh3::new();
@@ -28,6 +37,14 @@ pub fn f32_values(bytes: &[u8]) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_checksum_does_not_depend_on_where_the_bytes_are_cut() {
+        let bytes: Vec<u8> = (0..2000u32).map(|n| (n * n) as u8).collect();
+        for cut in [0, 1, 240, 241, 1024, 2000] {
+            assert_eq!(checksum_of_parts([&bytes[..cut], &bytes[cut..]]), checksum(&bytes));
+        }
+    }
 
     #[test]
     fn fingerprints_tell_where_parts_end() {

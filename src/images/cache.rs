@@ -9,29 +9,36 @@
 //! ```text
 //! 4096 bytes    header: magic, version, frame, counts, key, checksum of the tail, own checksum
 //! stored · f    pixels of the pictures that could be used, [height, width, 3] each
-//! tail          for each path its place among the pixels (u32, u32::MAX for none),
-//!               then what failed and what was truncated as JSON
+//! tail          for each path its place among the pixels (u32, u32::MAX for none), for each
+//!               stored picture the checksum of its pixels (u64), then what failed and what was
+//!               truncated as JSON
 //! ```
 //!
 //! The key is a hash over paths, sizes and times of the files, the frame and the limits, and is part
 //! of the file's name: another set of pictures never meets these pixels. A cache is written under
-//! another name and renamed when whole; one that does not check out is made again.
+//! another name and renamed when whole. Opening one compares all of it with its checksums, which
+//! reads every pixel: a training run does so within its first epoch anyway, and the pictures are
+//! then in memory. One that does not check out is made again.
+//!
+//! A cache that another program cuts short while it is mapped ends the run with a signal (SIGBUS);
+//! looksee itself never writes to one that is in place.
 
 use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::Path;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use looksee_kernels::mapped::Mapped;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{Fit, Frame, Framed, Limits, load_many};
 use crate::error::{Error, ErrorKind, Result};
-use crate::files;
+use crate::files::{self, FileKind};
 use crate::units::{Event, Listener, Stop};
 
 const MAGIC: [u8; 8] = *b"lookpix\0";
 /// Counts changes of the layout and of how pictures are decoded and framed.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// One page, so that the pixels begin on a page of their own.
 const HEADER_BYTES: usize = 4096;
 const CHUNK: usize = 256;
@@ -71,13 +78,13 @@ impl PixelCache {
     ) -> Result<Cached> {
         let order = Order { key: key(paths, frame, limits), paths, frame, limits };
         let path = folder.join(format!("cache-{}.pixels", order.key));
-        if let Some(cached) = open(&path, &order) {
+        if let Some(cached) = open(&path, &order, stop)? {
             return Ok(cached);
         }
         files::make_folder(folder)?;
         files::replace(&path, |out| make(out, &order, stop, listener))?;
         remove_others(folder, &path);
-        open(&path, &order).ok_or_else(|| {
+        open(&path, &order, stop)?.ok_or_else(|| {
             Error::new(ErrorKind::Corrupt, "the cache cannot be read back; is the disk failing?")
                 .at_file(&path)
         })
@@ -137,7 +144,8 @@ fn signature(path: &Path) -> Vec<u8> {
 #[derive(Debug, Default)]
 struct Tail {
     places: Vec<u32>,
-    stored: u32,
+    /// XXH3-64 of the pixels of each stored picture.
+    checksums: Vec<u64>,
     report: Report,
 }
 
@@ -147,8 +155,8 @@ impl Tail {
         let number = self.places.len();
         match outcome {
             Ok(picture) => {
-                self.places.push(self.stored);
-                self.stored += 1;
+                self.places.push(self.stored());
+                self.checksums.push(files::checksum(&picture.rgb));
                 if picture.truncated {
                     self.report.truncated.push(number);
                 }
@@ -162,8 +170,14 @@ impl Tail {
         }
     }
 
+    /// How many pictures are stored.
+    fn stored(&self) -> u32 {
+        self.checksums.len() as u32
+    }
+
     fn to_bytes(&self) -> Result<Vec<u8>> {
         let mut bytes: Vec<u8> = self.places.iter().flat_map(|place| place.to_le_bytes()).collect();
+        bytes.extend(self.checksums.iter().flat_map(|checksum| checksum.to_le_bytes()));
         serde_json::to_writer(&mut bytes, &self.report)
             .map_err(|e| Error::invalid("cannot write down what failed").with_source(e))?;
         Ok(bytes)
@@ -171,15 +185,18 @@ impl Tail {
 
     /// `None` when these are not the bytes of a tail for `count` paths and `stored` pictures.
     fn from_bytes(bytes: &[u8], count: usize, stored: u32) -> Option<Self> {
-        let (places, report) = bytes.split_at_checked(count.checked_mul(4)?)?;
+        let (places, rest) = bytes.split_at_checked(count.checked_mul(4)?)?;
         let (places, _) = places.as_chunks::<4>();
         let places: Vec<u32> = places.iter().map(|place| u32::from_le_bytes(*place)).collect();
+        let (checksums, report) = rest.split_at_checked((stored as usize).checked_mul(8)?)?;
+        let (checksums, _) = checksums.as_chunks::<8>();
+        let checksums = checksums.iter().map(|checksum| u64::from_le_bytes(*checksum)).collect();
         let report: Report = serde_json::from_slice(report).ok()?;
         let known = |number: &usize| *number < count;
         let sound = places.iter().all(|&place| place < stored || place == ABSENT)
             && report.failed.iter().all(|failure| known(&failure.number))
             && report.truncated.iter().all(known);
-        sound.then_some(Self { places, stored, report })
+        sound.then_some(Self { places, checksums, report })
     }
 }
 
@@ -289,7 +306,7 @@ fn make<P: AsRef<Path> + Sync>(
     let bytes = tail.to_bytes()?;
     out.write_all(&bytes).map_err(cannot)?;
     out.seek(SeekFrom::Start(0)).map_err(cannot)?;
-    out.write_all(&header(order, tail.stored, &bytes).to_bytes()).map_err(cannot)
+    out.write_all(&header(order, tail.stored(), &bytes).to_bytes()).map_err(cannot)
 }
 
 fn header<P>(order: &Order<'_, P>, stored: u32, tail: &[u8]) -> Header {
@@ -304,20 +321,36 @@ fn header<P>(order: &Order<'_, P>, stored: u32, tail: &[u8]) -> Header {
 }
 
 /// The cache at `path` if it is whole and the one asked for.
-fn open<P: AsRef<Path>>(path: &Path, order: &Order<'_, P>) -> Option<Cached> {
-    let map = Mapped::open(path).ok()?;
-    let tail = tail(map.bytes(), order)?;
-    let Report { failed, truncated } = tail.report;
-    // The reason may be gone (a permission, a network drive) without the file having changed.
-    if failed.iter().any(|failure| failure.kind == FailureKind::Io) {
-        return None;
+fn open<P: AsRef<Path>>(path: &Path, order: &Order<'_, P>, stop: &Stop) -> Result<Option<Cached>> {
+    if files::kind(path)? != FileKind::File {
+        return Ok(None);
     }
+    let Ok(map) = Mapped::open(path) else { return Ok(None) };
+    let Some(tail) = tail(map.bytes(), order) else { return Ok(None) };
+    // The reason may be gone (a permission, a network drive) without the file having changed.
+    if tail.report.failed.iter().any(|failure| failure.kind == FailureKind::Io) {
+        return Ok(None);
+    }
+    if !holds_the_pixels(map.bytes(), order.frame, &tail, stop)? {
+        return Ok(None);
+    }
+    let Report { failed, truncated } = tail.report;
     let failed = failed
         .iter()
         .map(|failure| (failure.number, failure.error(order.paths[failure.number].as_ref())))
         .collect();
     let cache = PixelCache { map, frame: order.frame, places: tail.places };
-    Some(Cached { cache, failed, truncated })
+    Ok(Some(Cached { cache, failed, truncated }))
+}
+
+/// Whether every stored picture has its checksum; all threads read, so that the disk is the bound.
+fn holds_the_pixels(bytes: &[u8], frame: Frame, tail: &Tail, stop: &Stop) -> Result<bool> {
+    let pixels = &bytes[HEADER_BYTES..];
+    let pictures = pixels.par_chunks(frame.bytes().max(1)).zip(tail.checksums.par_iter());
+    let sound = |(rgb, checksum): (&[u8], &u64)| !stop.asked() && files::checksum(rgb) == *checksum;
+    let all_sound = pictures.all(sound);
+    stop.check()?;
+    Ok(all_sound)
 }
 
 /// The tail of a whole cache. The header is not taken apart but compared with the one that the
@@ -333,31 +366,27 @@ fn tail<P>(bytes: &[u8], order: &Order<'_, P>) -> Option<Tail> {
     Tail::from_bytes(tail, order.paths.len(), stored)
 }
 
-/// Removes the caches of other keys, and what a killed run left half-written.
+/// Removes the caches of other keys.
 fn remove_others(folder: &Path, keep: &Path) {
-    let Ok(entries) = std::fs::read_dir(folder) else { return };
-    for path in entries.filter_map(|entry| entry.ok().map(|entry| entry.path())) {
-        if path != keep && (is_cache(&path) || is_abandoned(&path)) {
-            // A cache that another process holds open, or that is gone already, is no trouble.
-            let _ = std::fs::remove_file(path);
+    let Ok(entries) = fs_err::read_dir(folder) else { return };
+    for path in entries.flatten().map(|entry| entry.path()) {
+        if path != keep && is_named_as_cache(&path) {
+            // One that another process holds open, or that is gone already, is no trouble.
+            files::remove_own(&path, &MAGIC);
         }
     }
 }
 
-fn is_cache(path: &Path) -> bool {
-    name_is(path, "cache-", ".pixels")
+fn is_named_as_cache(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    name.is_some_and(|name| beginning_of(name).is_some())
 }
 
-/// Half-written and not touched for an hour, so that no living process writes it.
-fn is_abandoned(path: &Path) -> bool {
-    let changed = || std::fs::metadata(path).ok()?.modified().ok()?.elapsed().ok();
-    name_is(path, ".cache-", ".tmp") && changed().is_some_and(|age| age > Duration::from_hours(1))
-}
-
-fn name_is(path: &Path, start: &str, end: &str) -> bool {
-    path.file_name()
-        .and_then(|name| name.to_str())
-        .is_some_and(|name| name.starts_with(start) && name.ends_with(end))
+/// What a file called `name` begins with when it is a cache: `cache-`, 12 hex digits, `.pixels`.
+pub(crate) fn beginning_of(name: &str) -> Option<&'static [u8]> {
+    let key = name.strip_prefix("cache-")?.strip_suffix(".pixels")?;
+    let is_key = key.len() == 12 && key.bytes().all(|digit| digit.is_ascii_hexdigit());
+    is_key.then_some(&MAGIC)
 }
 
 #[cfg(test)]

@@ -36,6 +36,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::files;
 
 pub use augment::Augment;
+pub(crate) use cache::beginning_of as beginning_of_cache;
 pub use cache::{Cached, PixelCache};
 pub use decode::{Decoded, Limits, decode};
 pub use frame::{Fit, Frame, Framed, frame};

@@ -27,6 +27,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
+use crate::files;
 use pieces::Pieces;
 use whole::WholeWords;
 use words::Words;
@@ -52,6 +53,8 @@ pub enum Rules {
 pub const PADDING: u32 = 0;
 /// The number of the unknown token.
 pub const UNKNOWN: u32 = 1;
+/// Most bytes of a vocabulary's file: room for ten million words.
+pub(crate) const MOST_BYTES: u64 = 256 << 20;
 /// The number of the first token that stands for something.
 const FIRST: u32 = 2;
 
@@ -119,12 +122,23 @@ impl Vocabulary {
 
     /// Writes `vocabulary.json`, whole or not at all.
     pub fn save(&self, path: &Path) -> Result<()> {
-        stored::save(self, path)
+        files::replace_bytes(path, &self.to_bytes()?)
     }
 
-    /// Reads what [`Vocabulary::save`] wrote.
+    /// What [`Vocabulary::save`] writes.
+    pub(crate) fn to_bytes(&self) -> Result<Vec<u8>> {
+        stored::to_bytes(self)
+    }
+
+    /// Takes what [`Vocabulary::save`] wrote.
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self> {
+        stored::parse(bytes)
+    }
+
+    /// Reads what [`Vocabulary::save`] wrote; a file of more than 256 MB is refused.
     pub fn load(path: &Path) -> Result<Self> {
-        stored::load(path)
+        let bytes = files::read_at_most(path, MOST_BYTES)?;
+        Self::parse(&bytes).map_err(|error| error.at_file(path))
     }
 
     fn has_seen(&self, word: &str) -> bool {

@@ -5,7 +5,6 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
-use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,10 +12,11 @@ use super::pieces::Pieces;
 use super::whole::WholeWords;
 use super::{Kind, Vocabulary};
 use crate::error::{Error, ErrorKind, Result};
-use crate::files;
 
 const FORMAT: &str = "looksee-vocabulary";
 const VERSION: u32 = 1;
+/// Ten times as many as there are words in the largest dictionary.
+const MOST_TOKENS: usize = 1 << 24;
 
 /// Read first, so that a newer file is told from a damaged one.
 #[derive(Serialize, Deserialize)]
@@ -40,7 +40,8 @@ enum Content<'a> {
     Pieces { pieces: Cow<'a, [String]>, joins: Cow<'a, [(u32, u32)]>, seen: Cow<'a, [u32]> },
 }
 
-pub(super) fn save(vocabulary: &Vocabulary, path: &Path) -> Result<()> {
+/// The bytes of `vocabulary.json`.
+pub(super) fn to_bytes(vocabulary: &Vocabulary) -> Result<Vec<u8>> {
     let content = match &vocabulary.0 {
         Kind::Words(words) => Content::Words { words: words.words().into() },
         Kind::Pieces(pieces) => Content::Pieces {
@@ -50,17 +51,11 @@ pub(super) fn save(vocabulary: &Vocabulary, path: &Path) -> Result<()> {
         },
     };
     let header = Header { format: FORMAT.into(), version: VERSION };
-    files::replace(path, |out| {
-        serde_json::to_writer(out, &Stored { header, content })
-            .map_err(|e| Error::io("cannot write the vocabulary", e.into()))
-    })
+    serde_json::to_vec(&Stored { header, content })
+        .map_err(|e| Error::io("cannot write the vocabulary", e.into()))
 }
 
-pub(super) fn load(path: &Path) -> Result<Vocabulary> {
-    parse(&files::read(path)?).map_err(|error| error.at_file(path))
-}
-
-fn parse(bytes: &[u8]) -> Result<Vocabulary> {
+pub(super) fn parse(bytes: &[u8]) -> Result<Vocabulary> {
     check_header(bytes)?;
     let stored: Stored<'_> = serde_json::from_slice(bytes)
         .map_err(|e| corrupt("the vocabulary is damaged").with_source(e))?;
@@ -101,6 +96,12 @@ fn check_header(bytes: &[u8]) -> Result<()> {
 }
 
 fn check_tokens(tokens: &[String]) -> Result<()> {
+    if tokens.len() > MOST_TOKENS {
+        return Err(corrupt(&format!(
+            "the vocabulary is damaged: it has {} tokens, and {MOST_TOKENS} are the most",
+            tokens.len()
+        )));
+    }
     let mut met = HashSet::new();
     for (place, token) in tokens.iter().enumerate() {
         if token.is_empty() {
@@ -121,6 +122,8 @@ fn corrupt(message: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::super::{Rules, Vocabulary};
     use super::*;
 
@@ -180,14 +183,19 @@ mod tests {
 
     #[test]
     fn a_file_cut_anywhere_is_an_error() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("vocabulary.json");
         for vocabulary in vocabularies() {
-            vocabulary.save(&path).unwrap();
-            let bytes = files::read(&path).unwrap();
+            let bytes = to_bytes(&vocabulary).unwrap();
             for length in 0..bytes.len() {
                 assert!(parse(&bytes[..length]).is_err(), "{length} of {} bytes", bytes.len());
             }
         }
+    }
+
+    #[test]
+    fn a_vocabulary_longer_than_any_is_refused_before_it_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("vocabulary.json");
+        std::fs::File::create(&path).unwrap().set_len(1 << 40).unwrap();
+        assert_eq!(Vocabulary::load(&path).unwrap_err().kind(), ErrorKind::TooLarge);
     }
 }

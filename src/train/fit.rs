@@ -27,6 +27,8 @@ use crate::vectors::Vectors;
 const CHECKPOINT_EVERY: Duration = Duration::from_mins(5);
 /// Share of a wall-clock budget between two validations, when epochs are shorter.
 const VALIDATIONS: f64 = 12.0;
+/// A year.
+const MINUTES_MOST: f64 = 525_600.0;
 /// Pairs that pass through the towers together in a validation.
 const VALIDATION_BATCH: usize = 64;
 
@@ -38,9 +40,18 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    pub(super) fn start(minutes: Option<f64>) -> Self {
-        let budget = minutes.map(|minutes| Duration::from_secs_f64(minutes.max(0.0) * 60.0));
-        Self { started: Instant::now(), budget }
+    /// The time that runs from now on; the budget must be between no time and a year.
+    pub(super) fn start(minutes: Option<f64>) -> Result<Self> {
+        let budget = match minutes {
+            Some(minutes) if !(0.0..=MINUTES_MOST).contains(&minutes) => {
+                return Err(Error::invalid(format!(
+                    "a budget of {minutes} minutes cannot be kept; it must lie between 0 and \
+                     {MINUTES_MOST}, which is a year"
+                )));
+            }
+            minutes => minutes.map(|minutes| Duration::from_secs_f64(minutes * 60.0)),
+        };
+        Ok(Self { started: Instant::now(), budget })
     }
 }
 
@@ -65,6 +76,8 @@ impl Trainer<'_> {
         if self.state.step == 0 {
             let untrained = self.validate()?;
             self.state.untrained = untrained.map(|(best, _)| best.text_to_image);
+            // Before the log and before any model: from here on there is something to go on from.
+            self.write_checkpoint()?;
         }
         let mut log = Log::open(&self.job.output, self.state.step)?;
         let mut run = Run {
@@ -85,8 +98,12 @@ impl Trainer<'_> {
         if self.state.step > run.validated.0 || self.state.best.is_none() {
             self.validate_and_keep(&mut run, listener)?;
         }
-        run.log.flush()?;
-        self.save_checkpoint(&mut run)?;
+        if let Err(error) = self.save_checkpoint(&mut run) {
+            listener(Event::Warning(&format!(
+                "the last checkpoint cannot be written ({error}); the model is whole, but training \
+                 it for longer will begin at an earlier step"
+            )));
+        }
         Ok(self.summary())
     }
 
@@ -109,6 +126,7 @@ impl Trainer<'_> {
             self.look_at(&line, run, listener);
             if self.validation_is_due(run) {
                 self.validate_and_keep(run, listener)?;
+                run.log.flush()?;
             }
             if run.saved.elapsed() > CHECKPOINT_EVERY {
                 self.save_checkpoint(run)?;
@@ -187,7 +205,10 @@ impl Trainer<'_> {
         let progress = self.progress(run);
         let total = match self.clock.budget {
             Some(_) if progress > 0.0 => (done as f64 / progress) as usize,
-            _ => self.job.recipe.schedule.epochs * run.per_epoch as usize * run.size,
+            _ => {
+                let steps = self.job.recipe.schedule.epochs as u64 * run.per_epoch;
+                (steps as usize).saturating_mul(run.size)
+            }
         };
         listener(Event::Progress { what: "training", done, total });
     }
@@ -235,7 +256,6 @@ impl Trainer<'_> {
             // Nothing to measure on: the newest model is the one to keep.
             None => self.save_model(Calibration::default())?,
         }
-        run.log.flush()?;
         run.validated = (self.state.step, Instant::now());
         run.validation_took = started.elapsed();
         Ok(())
@@ -346,6 +366,10 @@ impl Trainer<'_> {
     fn save_checkpoint(&self, run: &mut Run<'_>) -> Result<()> {
         run.log.flush()?;
         run.saved = Instant::now();
+        self.write_checkpoint()
+    }
+
+    fn write_checkpoint(&self) -> Result<()> {
         checkpoint::save(&self.job.output, &self.state, &self.parameters, &self.optimiser)
     }
 

@@ -9,6 +9,11 @@ use super::checkpoint::Best;
 use crate::error::{Error, Result};
 use crate::files;
 
+/// The file's name.
+pub(super) const NAME: &str = "log.jsonl";
+/// What it begins with: a step or a validation, whose keys are in order.
+pub(super) const BEGINNINGS: [&[u8]; 2] = [b"{\"active\":", b"{\"step\":"];
+
 /// What one step looked like.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct StepLine {
@@ -32,7 +37,7 @@ pub(super) struct Log {
 impl Log {
     /// Opens the log of `model` to go on after `step`: later lines of an interrupted run go.
     pub(super) fn open(model: &Path, step: u64) -> Result<Self> {
-        let path = model.join("log.jsonl");
+        let path = model.join(NAME);
         let old = if step > 0 && path.exists() { files::read(&path)? } else { Vec::new() };
         files::replace(&path, |out| {
             for line in old.split_inclusive(|&byte| byte == b'\n') {

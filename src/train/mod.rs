@@ -4,12 +4,32 @@
 //! is given loss, miner, schedule, optimiser and checkpoint as values. All chance is drawn from
 //! the seed and the step, and the state of a run is one file, so that a run that was interrupted
 //! goes on to the same bytes.
+//!
+//! # A run that dies can be run again
+//!
+//! A run makes its files in this order: the lock, the decoded pictures, a checkpoint of step 0, the
+//! log, then models and later checkpoints by turns. Whatever ends it, a kill, the power or a full
+//! disk, leaves its folder in one of these states, which `folder` tells apart, and in each of them
+//! a command goes on:
+//!
+//! | what is there | the plain command | `--resume` |
+//! |---|---|---|
+//! | nothing | begins | says that there is nothing to go on with |
+//! | the lock, decoded pictures, half-written files | begins | begins, and says so |
+//! | a model, no checkpoint | names `--resume` | begins at step 0, and says so, when the model is of the same recipe and seed; only a better one takes its place |
+//! | a checkpoint | names `--resume` | goes on from there |
+//! | a damaged checkpoint | names `--resume` | names the file to delete; then it begins anew |
+//! | anything that is not ours | refuses | refuses |
+//!
+//! A model is whole at every moment (`encoder::folder`). The last checkpoint only serves a longer
+//! run: when there is no room for it, the run has still done its work, and that is a warning.
 
 mod batches;
 mod calibrate;
 mod checkpoint;
 mod diagnose;
 mod fit;
+mod folder;
 mod log;
 mod loss;
 mod material;
@@ -17,6 +37,7 @@ mod miner;
 mod optimiser;
 mod recipe;
 mod schedule;
+mod start;
 mod watch;
 
 use std::path::{Path, PathBuf};
@@ -33,11 +54,12 @@ use crate::catalogue::{Ledger, Source};
 use crate::encoder::parameters::Parameters;
 use crate::encoder::towers::Towers;
 use crate::encoder::weights;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::files::{self, FolderLock};
 use crate::units::{Event, Listener, Seed, Stop};
-use checkpoint::State;
+use batches::Material;
 use fit::Trainer;
+use folder::Found;
 
 /// One training run.
 #[derive(Clone, Debug)]
@@ -52,7 +74,7 @@ pub struct Job {
     pub weights: Option<PathBuf>,
     /// Go on where an interrupted run stopped.
     pub resume: bool,
-    /// Wall-clock budget in minutes, preparation of the pictures included.
+    /// Wall-clock budget in minutes, preparation of the pictures included; a year at most.
     pub minutes: Option<f64>,
     /// Where chance comes from.
     pub seed: Seed,
@@ -69,16 +91,25 @@ pub struct Outcome {
 
 /// Trains until the recipe or the budget ends. A stop that was asked for saves a checkpoint and
 /// returns an [`ErrorKind::Interrupted`] error that says how to go on.
+///
+/// The output folder must be new, empty, or one of an earlier run; what else it may hold is never
+/// touched.
 pub fn run(job: &Job, stop: &Stop, listener: Listener<'_>) -> Result<Outcome> {
-    let clock = fit::Clock::start(job.minutes);
+    let clock = fit::Clock::start(job.minutes)?;
+    folder::admit(job)?;
+    folder::refuse_weights_inside(job)?;
     // Weights are read first: a wrong file should not cost the decoding of a catalogue.
     let pretrained = job.weights.as_deref().map(|path| read_weights(path, job)).transpose()?;
     let catalogue = job.source.load()?;
     files::make_folder(&job.output)?;
     let _lock = FolderLock::take(&job.output)?;
-    refuse_to_overwrite(job)?;
-    let task =
-        files::fingerprint([task_of(&job.recipe).as_bytes(), catalogue.fingerprint().as_bytes()]);
+    // Again, because it may have changed before the lock was ours.
+    let found = folder::admit(job)?;
+    if found == Found::Model {
+        start::model_to_begin_beside(job)?;
+    }
+    folder::tidy(&job.output);
+    let task = start::task_of(job, &catalogue.fingerprint());
     let (material, ledger) = material::prepare(job, catalogue, stop, listener)?;
     let towers = Towers::new(&job.recipe.architecture(), material.vocabulary.len());
     let mut parameters = towers.parameters(job.seed);
@@ -87,13 +118,7 @@ pub fn run(job: &Job, stop: &Stop, listener: Listener<'_>) -> Result<Outcome> {
             .map_err(|e| e.at_file(job.weights.as_deref().unwrap_or(&job.output)))?;
         listener(Event::Note(&format!("{taken} tensors taken from the pretrained weights")));
     }
-    let (state, optimiser) = if job.resume {
-        let loaded = checkpoint::load(&job.output, &mut parameters)?;
-        check_same_task(&loaded.0, &task, job)?;
-        loaded
-    } else {
-        (fresh_state(job.seed, task), Optimiser::default())
-    };
+    let (state, optimiser) = start::begin(job, found, task, &material, &mut parameters, listener)?;
     towers.freeze(&mut parameters, job.recipe.freeze());
     let mut trainer = Trainer {
         job,
@@ -106,54 +131,6 @@ pub fn run(job: &Job, stop: &Stop, listener: Listener<'_>) -> Result<Outcome> {
     };
     let summary = trainer.fit(stop, listener)?;
     Ok(Outcome { summary, ledger })
-}
-
-/// What must be the same for a run to be resumed: all of the recipe but its length.
-fn task_of(recipe: &Recipe) -> String {
-    let mut recipe = recipe.clone();
-    recipe.schedule.epochs = 0;
-    recipe.to_toml()
-}
-
-fn fresh_state(seed: Seed, task: String) -> State {
-    State {
-        step: 0,
-        elapsed_s: 0.0,
-        seed,
-        task,
-        plateau: schedule::Plateau::default(),
-        untrained: None,
-        best: None,
-    }
-}
-
-fn refuse_to_overwrite(job: &Job) -> Result<()> {
-    if job.resume || !(checkpoint::exists(&job.output) || job.output.join("model.toml").exists()) {
-        return Ok(());
-    }
-    Err(Error::invalid(
-        "there is a model or an interrupted run here already; go on with --resume, or choose \
-         another folder",
-    )
-    .at_file(&job.output))
-}
-
-fn check_same_task(state: &State, task: &str, job: &Job) -> Result<()> {
-    let what = if state.seed != job.seed {
-        format!("its seed is {}, not {}", state.seed.0, job.seed.0)
-    } else if state.task != task {
-        "the recipe or the catalogue has changed since".to_owned()
-    } else {
-        return Ok(());
-    };
-    Err(Error::new(
-        ErrorKind::Mismatch,
-        format!(
-            "the interrupted run cannot go on: {what}; give the same catalogue and flags, or \
-             train into another folder"
-        ),
-    )
-    .at_file(&job.output))
 }
 
 /// Reads pretrained weights and tries them on a tower, so that it fails where they would not fit.
@@ -175,9 +152,13 @@ fn start_from(parameters: &mut Parameters, pretrained: &weights::Weights) -> Res
 }
 
 #[cfg(test)]
+mod whole_runs;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::encoder::parameters::Parameters;
+    use crate::error::ErrorKind;
 
     fn small(seed: u64) -> Parameters {
         let mut recipe = Recipe::named("default").unwrap();

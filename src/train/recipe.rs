@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::loss::{Loss, LossKind};
 use super::schedule::Schedule;
+use crate::encoder::towers::Bounded;
 use crate::encoder::{Architecture, Depth, Freeze, Pool, TextTower};
 use crate::error::{Error, ErrorKind, Result};
 use crate::images::{Augment, Fit, Frame};
@@ -11,6 +12,17 @@ use crate::tokens::Rules;
 
 const ARTICLE: &str = include_str!("recipes/article.toml");
 const DEFAULT: &str = include_str!("recipes/default.toml");
+
+/// What a recipe calls the sizes of [`Architecture::bounded`].
+const SIZES: [&str; 7] = [
+    "dim",
+    "image.width",
+    "image.height",
+    "text_tower.embedding",
+    "text_tower.hidden",
+    "text_tower.longest",
+    "text_tower.dropout",
+];
 
 /// Which of an item's texts is learned from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -189,34 +201,24 @@ impl Recipe {
 
     fn checked(self) -> Result<Self> {
         Freeze::named(&self.image.freeze)?;
-        let ranges = [
-            ("dim", self.dim as f64, 1.0, 65_536.0),
-            ("batch_size", self.batch_size as f64, 2.0, 65_536.0),
-            ("validation", self.validation, 0.0, 0.5),
-            ("image.width", self.image.width as f64, 16.0, 4096.0),
-            ("image.height", self.image.height as f64, 16.0, 4096.0),
-            ("image.crop", f64::from(self.image.crop), 0.01, 1.0),
-            ("image.light", f64::from(self.image.light), 0.0, 0.99),
-            ("text_tower.embedding", self.text_tower.embedding as f64, 1.0, 8192.0),
-            ("text_tower.hidden", self.text_tower.hidden as f64, 1.0, 8192.0),
-            ("text_tower.longest", self.text_tower.longest as f64, 1.0, 8192.0),
-            ("text_tower.dropout", f64::from(self.text_tower.dropout), 0.0, 0.99),
-            ("loss.margin", f64::from(self.loss.margin), 0.0, 4.0),
-            ("loss.temperature", f64::from(self.loss.temperature), 0.001, 100.0),
-            ("schedule.epochs", self.schedule.epochs as f64, 0.0, 1e9),
-            ("schedule.learning_rate", f64::from(self.schedule.learning_rate), 0.0, 100.0),
-            ("schedule.warm_up", f64::from(self.schedule.warm_up), 0.0, 1.0),
-            ("schedule.factor", f64::from(self.schedule.factor), 0.0, 1.0),
-            ("schedule.weight_decay", f64::from(self.schedule.weight_decay), 0.0, 10.0),
-            ("schedule.clip", f64::from(self.schedule.clip), 0.0, 1e9),
-        ];
-        for (key, value, low, high) in ranges {
-            if !(low..=high).contains(&value) {
-                return Err(Error::invalid(format!(
-                    "the recipe cannot be used: {key} is {value}; it must lie between {low} and \
-                     {high}"
-                )));
-            }
+        let mut ranges = self.architecture().bounded(SIZES).to_vec();
+        ranges.extend([
+            Bounded::size("batch_size", self.batch_size, 2.0, 65_536.0),
+            Bounded::new("validation", self.validation, 0.0, 0.5),
+            Bounded::new("image.crop", self.image.crop, 0.01, 1.0),
+            Bounded::new("image.light", self.image.light, 0.0, 0.99),
+            Bounded::new("loss.margin", self.loss.margin, 0.0, 4.0),
+            Bounded::new("loss.temperature", self.loss.temperature, 0.001, 100.0),
+            Bounded::size("schedule.epochs", self.schedule.epochs, 0.0, 1e9),
+            Bounded::new("schedule.learning_rate", self.schedule.learning_rate, 0.0, 100.0),
+            Bounded::new("schedule.warm_up", self.schedule.warm_up, 0.0, 1.0),
+            Bounded::new("schedule.factor", self.schedule.factor, 0.0, 1.0),
+            Bounded::size("schedule.patience", self.schedule.patience, 0.0, 1e9),
+            Bounded::new("schedule.weight_decay", self.schedule.weight_decay, 0.0, 10.0),
+            Bounded::new("schedule.clip", self.schedule.clip, 0.0, 1e9),
+        ]);
+        if let Some(sentence) = Bounded::first_outside(&ranges) {
+            return Err(Error::invalid(format!("the recipe cannot be used: {sentence}")));
         }
         Ok(self)
     }

@@ -41,7 +41,7 @@ const STEPS: &[DemoStep] = &[
     DemoStep {
         about: "Learn from the training part",
         command: "looksee train demo/catalogue/train.jsonl -o demo/model --minutes 4",
-        makes: Some("demo/model/weights.safetensors"),
+        makes: Some("demo/model/model.toml"),
     },
     DemoStep {
         about: "Measure on things that were held out in all their colours",

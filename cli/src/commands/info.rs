@@ -2,13 +2,15 @@
 
 use std::path::Path;
 
+use looksee::encoder::Model;
 use looksee::index::Index;
-use looksee::{Error, Result, files};
+use looksee::{Error, Result};
 use serde_json::{Value, json};
 
 use crate::args::InfoArgs;
 use crate::console::Console;
 use crate::outcome::{Failure, Outcome, Status};
+use crate::render::text;
 use crate::{figures, folders, output};
 
 pub(crate) fn run(args: &InfoArgs, console: &mut Console) -> Outcome {
@@ -24,13 +26,16 @@ pub(crate) fn run(args: &InfoArgs, console: &mut Console) -> Outcome {
     Ok(Status::Done)
 }
 
+/// Shows `model.toml` of a model that is whole: everything is read and compared first.
 fn model(folder: &Path, console: &Console) -> Result<(), Failure> {
-    let text = files::read_text(&folder.join("model.toml"))?;
+    let model = Model::load(folder)?;
+    model.verify()?;
     if console.json {
-        output::document(&toml_as_json(folder, &text)?)
-    } else {
-        output::line(text.trim_end())
+        return output::document(&toml_as_json(folder, &model.describe())?);
     }
+    // Whoever made the model chose what its recipe is called.
+    let lines: Vec<String> = model.describe().lines().map(text::visible).collect();
+    output::line(lines.join("\n").trim_end())
 }
 
 fn toml_as_json(folder: &Path, text: &str) -> Result<Value> {

@@ -79,7 +79,11 @@ fn weights(args: &TrainArgs) -> Result<Option<PathBuf>> {
 }
 
 fn report(trained: &Trained, model: &Path, console: &mut Console) -> Outcome {
-    let ledger = keep_ledger(&trained.ledger, model, console)?;
+    // The model is whole; a list for which there is no room must not hide that.
+    let ledger = keep_ledger(&trained.ledger, model, console).unwrap_or_else(|error| {
+        console.warn(&format!("the list of what was left out cannot be written: {error}"));
+        trained.ledger.summary()
+    });
     if console.json {
         output::document(&json!({
             "model": model,

@@ -9,5 +9,6 @@ mod index;
 mod index_damage;
 mod map;
 mod shop;
+mod train_again;
 mod util;
 mod way;

@@ -92,11 +92,24 @@ pub(crate) fn model() -> PathBuf {
     made
 }
 
-/// Copies the three files that make a model, the description last.
+/// The files that make the model in `folder`, the description last.
+pub(crate) fn model_files(folder: &Path) -> Vec<String> {
+    let card = std::fs::read_to_string(folder.join("model.toml")).unwrap();
+    let card: toml::Table = card.parse().unwrap();
+    let named = ["weights", "vocabulary"].map(|part| card["files"][part].as_str().unwrap());
+    named.into_iter().chain(["model.toml"]).map(str::to_owned).collect()
+}
+
+/// The weight file of the model in `folder`.
+pub(crate) fn weights_of(folder: &Path) -> PathBuf {
+    folder.join(&model_files(folder)[0])
+}
+
+/// Copies the files that make a model, the description last.
 pub(crate) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
-    for name in ["weights.safetensors", "vocabulary.json", "model.toml"] {
-        std::fs::copy(from.join(name), to.join(name)).unwrap();
+    for name in model_files(from) {
+        std::fs::copy(from.join(&name), to.join(&name)).unwrap();
     }
 }
 

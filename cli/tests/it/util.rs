@@ -65,6 +65,13 @@ impl Ran {
         }
     }
 
+    /// Asserts that the run failed with 2 and said this among other things.
+    #[track_caller]
+    pub(crate) fn failed_with_part(&self, part: &str) {
+        assert!(self.stderr.contains(part), "\"{part}\" is not in: {}", self.stderr);
+        assert_eq!((self.code, self.stdout.as_str()), (Some(2), ""));
+    }
+
     /// Asserts that the run failed with 2 and said exactly this, in one line.
     #[track_caller]
     pub(crate) fn failed_with(&self, sentence: &str) {

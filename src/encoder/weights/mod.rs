@@ -57,8 +57,33 @@ pub fn read(path: &Path) -> Result<Weights> {
 ///
 /// A tensor whose shape does not multiply to its number of values is refused.
 pub fn write(path: &Path, weights: &Weights, metadata: &BTreeMap<String, String>) -> Result<()> {
-    let header = safetensors::header(weights, metadata).map_err(|error| error.at_file(path))?;
+    for (name, tensor) in weights {
+        safetensors::check(name, tensor).map_err(|error| error.at_file(path))?;
+    }
+    let header = header(shapes(weights), metadata);
     files::replace(path, |out| safetensors::write(out, &header, weights))
+}
+
+/// The bytes before the values in the file that [`write`] makes of tensors of these names and
+/// shapes.
+pub(crate) fn header<'a>(
+    tensors: impl IntoIterator<Item = (&'a str, &'a [usize])>,
+    metadata: &BTreeMap<String, String>,
+) -> Vec<u8> {
+    safetensors::header(tensors, metadata)
+}
+
+/// Names and shapes, in the order of a file.
+pub(crate) fn shapes(weights: &Weights) -> impl Iterator<Item = (&str, &[usize])> {
+    weights.iter().map(|(name, tensor)| (name.as_str(), tensor.shape.as_slice()))
+}
+
+/// The float tensors and the string metadata of a safetensors file.
+pub(crate) fn parse(bytes: &[u8]) -> Result<(Weights, BTreeMap<String, String>)> {
+    match Form::of(bytes) {
+        Form::Safetensors => Ok((safetensors::read(bytes)?, safetensors::metadata(bytes)?)),
+        _ => Err(unknown(bytes)),
+    }
 }
 
 /// The string metadata of a safetensors file; empty if it has none.

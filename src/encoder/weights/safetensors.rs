@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use super::floats::{self, ByteOrder, Element};
 use super::{NamedTensor, Weights};
 use crate::error::{Error, ErrorKind, Result};
+use crate::files;
 
 /// The header's field for metadata; no tensor can have this name.
 const METADATA: &str = "__metadata__";
@@ -43,35 +44,38 @@ pub(super) fn metadata(bytes: &[u8]) -> Result<BTreeMap<String, String>> {
 }
 
 /// Everything before the values: length and JSON, padded so that the values are aligned.
-pub(super) fn header(weights: &Weights, metadata: &BTreeMap<String, String>) -> Result<Vec<u8>> {
+pub(super) fn header<'a>(
+    tensors: impl IntoIterator<Item = (&'a str, &'a [usize])>,
+    metadata: &BTreeMap<String, String>,
+) -> Vec<u8> {
     let mut fields = Map::new();
     if !metadata.is_empty() {
         fields.insert(METADATA.to_owned(), json!(metadata));
     }
     let mut start = 0;
-    for (name, tensor) in weights {
-        check(name, tensor)?;
-        let end = start + tensor.values.len() * 4;
-        let field = json!({"dtype": "F32", "shape": tensor.shape, "data_offsets": [start, end]});
-        fields.insert(name.clone(), field);
+    for (name, shape) in tensors {
+        let end = start + shape.iter().product::<usize>() * 4;
+        let field = json!({"dtype": "F32", "shape": shape, "data_offsets": [start, end]});
+        fields.insert(name.to_owned(), field);
         start = end;
     }
     let mut text = Value::Object(fields).to_string().into_bytes();
     text.resize(text.len().next_multiple_of(8), b' ');
-    Ok([(text.len() as u64).to_le_bytes().as_slice(), &text].concat())
+    [(text.len() as u64).to_le_bytes().as_slice(), &text].concat()
 }
 
 /// Writes a header made by [`header`] and the values after it.
 pub(super) fn write(out: &mut impl Write, header: &[u8], weights: &Weights) -> Result<()> {
     let failed = |error| Error::io("cannot write the weights", error);
     out.write_all(header).map_err(failed)?;
-    for value in weights.values().flat_map(|tensor| &tensor.values) {
-        out.write_all(&value.to_le_bytes()).map_err(failed)?;
+    for tensor in weights.values() {
+        out.write_all(&files::f32_bytes(&tensor.values)).map_err(failed)?;
     }
     Ok(())
 }
 
-fn check(name: &str, tensor: &NamedTensor) -> Result<()> {
+/// Refuses a tensor that cannot be written.
+pub(super) fn check(name: &str, tensor: &NamedTensor) -> Result<()> {
     if name == METADATA {
         return Err(Error::invalid(format!("a tensor cannot be named {METADATA}; rename it")));
     }

@@ -102,13 +102,15 @@ fn a_changed_picture_makes_a_new_cache_in_place_of_the_old() {
     let shop = Shop::new();
     shop.open();
     let old = shop.files();
-    let foreign = shop.caches().join("notes.txt");
-    std::fs::write(&foreign, "mine").unwrap();
+    let foreign = ["notes.txt", "cache-0123456789ab.pixels", ".cache-0123456789ab.pixels.1.tmp"];
+    for name in foreign {
+        std::fs::write(shop.caches().join(name), "mine").unwrap();
+    }
     plain(3).save(&shop.paths[3]).unwrap();
     let cached = shop.open();
     assert!(cached.cache.get(3).is_some());
-    assert_eq!((shop.files().len(), old.len()), (2, 1));
-    assert!(!old[0].exists() && foreign.exists());
+    assert_eq!((shop.files().len(), old.len()), (4, 1));
+    assert!(!old[0].exists() && foreign.iter().all(|name| shop.caches().join(name).exists()));
 }
 
 #[test]
@@ -117,8 +119,12 @@ fn a_damaged_cache_is_made_again() {
     shop.open();
     let path = shop.files().remove(0);
     let whole = std::fs::read(&path).unwrap();
-    let at_places = HEADER_BYTES + 8 * FRAME.bytes();
-    for damage in [0, 9, 13, 24, 25, 40, 60, 4095, at_places, whole.len() - 1] {
+    let pixels = 8 * FRAME.bytes();
+    let places = HEADER_BYTES + pixels;
+    let checksums = places + 10 * 4;
+    let mut damages = vec![0, 9, 13, 24, 25, 40, 60, 4095, places, checksums, whole.len() - 1];
+    damages.extend((0..pixels).step_by(17).map(|place| HEADER_BYTES + place));
+    for damage in damages {
         let mut bytes = whole.clone();
         bytes[damage] ^= 0x5A;
         std::fs::remove_file(&path).unwrap();

@@ -1,0 +1,285 @@
+//! A model folder: written so that a model is there at every moment, and cleared of nothing but
+//! what looksee wrote.
+//!
+//! The files that `model.toml` names are called by their content, so a new model never writes over
+//! the one that is there: first come its weights and its vocabulary under names of their own, then
+//! `model.toml` is renamed, which in one step makes the new model the one of the folder, and only
+//! then the files go that no `model.toml` names any more. Whoever stops in between, a kill or a
+//! full disk, leaves the old model or the new one, and files that the next save takes away.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::card::{self, Card, Checksums, Files, Written, former_fingerprint, hex};
+use super::{About, weights};
+use crate::encoder::parameters::Parameters;
+use crate::error::{Error, ErrorKind, Result};
+use crate::files::{self, FileKind};
+use crate::tokens::{self, Vocabulary};
+
+pub(super) const CARD: &str = "model.toml";
+pub(super) const FORMER_WEIGHTS: &str = "weights.safetensors";
+pub(super) const FORMER_VOCABULARY: &str = "vocabulary.json";
+/// A description is some 3 KB; ours never come near this.
+const CARD_MOST: u64 = 1 << 20;
+/// Bytes of a file that tell whether it is ours.
+const BEGINNING: u64 = 32;
+
+/// What files of other programs lie in many a folder and are never in the way.
+pub(crate) fn is_of_the_system(name: &str) -> bool {
+    matches!(name, ".DS_Store" | ".directory" | "Thumbs.db" | "lost+found")
+}
+
+/// Whether `name` is `STEM-` with 16 hex digits and `.ENDING`.
+pub(super) fn is_named_by_content(name: &str, stem: &str, ending: &str) -> bool {
+    let digits = name
+        .strip_prefix(stem)
+        .and_then(|rest| rest.strip_prefix('-'))
+        .and_then(|rest| rest.strip_suffix(ending))
+        .and_then(|rest| rest.strip_suffix('.'));
+    digits.is_some_and(|digits| {
+        digits.len() == 16 && digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
+    })
+}
+
+/// The kinds of file that make a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Card,
+    Weights,
+    Vocabulary,
+}
+
+impl Kind {
+    /// What `name` is the name of, by any format.
+    fn of(name: &str) -> Option<Self> {
+        match name {
+            CARD => Some(Self::Card),
+            FORMER_WEIGHTS => Some(Self::Weights),
+            FORMER_VOCABULARY => Some(Self::Vocabulary),
+            _ if is_named_by_content(name, "weights", "safetensors") => Some(Self::Weights),
+            _ if is_named_by_content(name, "vocabulary", "json") => Some(Self::Vocabulary),
+            _ => None,
+        }
+    }
+
+    /// What a file of this kind begins with, after so many bytes that differ.
+    fn beginning(self) -> (usize, &'static [u8]) {
+        match self {
+            Self::Card => (0, b"format = "),
+            // The length of the header comes first, and names are in order.
+            Self::Weights => (8, b"{\"image."),
+            Self::Vocabulary => (0, b"{\"format\":\"looksee-vocabulary\""),
+        }
+    }
+
+    /// Whether `found`, the first bytes of a file or all of them, begin one of this kind. Only a
+    /// file with a name by content may end within its beginning, or have zeros there, as one that
+    /// a crash cut does: the other names could be anybody's. An empty file holds nothing to lose.
+    fn fits(self, found: &[u8], name: Name) -> bool {
+        let (skipped, beginning) = self.beginning();
+        let known = found.get(skipped..).unwrap_or_default();
+        let cut = beginning.starts_with(known) || found.iter().all(|&byte| byte == 0);
+        found.is_empty() || known.starts_with(beginning) || (name == Name::ByContent && cut)
+    }
+}
+
+/// Whose a name can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Name {
+    ByContent,
+    Anybodys,
+}
+
+impl Name {
+    fn of(name: &str) -> Self {
+        if matches!(name, CARD | FORMER_WEIGHTS | FORMER_VOCABULARY) {
+            Self::Anybodys
+        } else {
+            Self::ByContent
+        }
+    }
+}
+
+/// What the regular file at `path` begins with, when it is part of a model by name and beginning.
+fn own_beginning(path: &Path) -> Option<Vec<u8>> {
+    let name = path.file_name()?.to_str()?;
+    let kind = Kind::of(name)?;
+    if files::kind(path).ok()? != FileKind::File {
+        return None;
+    }
+    let mut found = Vec::new();
+    files::open(path).ok()?.take(BEGINNING).read_to_end(&mut found).ok()?;
+    kind.fits(&found, Name::of(name)).then_some(found)
+}
+
+/// Whether the regular file at `path` is part of a model by name and beginning.
+pub(crate) fn is_own(path: &Path) -> bool {
+    own_beginning(path).is_some()
+}
+
+/// Whether `path` has one of the names that are given by content, so that no other program's file
+/// is called so by chance.
+pub(crate) fn has_name_by_content(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    Kind::of(name).is_some() && Name::of(name) == Name::ByContent
+}
+
+/// For [`files::tidy`]: what a half-written file of a model called `name` begins with.
+pub(crate) fn beginning_of(name: &str) -> Option<&'static [u8]> {
+    match Kind::of(name)? {
+        // The length of its header comes first, and that is not known.
+        Kind::Weights => Some(b""),
+        kind => Some(kind.beginning().1),
+    }
+}
+
+fn remove(path: &Path) -> bool {
+    own_beginning(path).is_some_and(|beginning| files::remove_own(path, &beginning))
+}
+
+/// Reads `model.toml`.
+pub(super) fn read_card(folder: &Path) -> Result<String> {
+    let path = folder.join(CARD);
+    let bytes = files::read_at_most(&path, CARD_MOST)?;
+    String::from_utf8(bytes).map_err(|_| {
+        Error::new(
+            ErrorKind::Corrupt,
+            "this is no description of a model: it is no UTF-8 text; copy the model folder again",
+        )
+        .at_file(&path)
+    })
+}
+
+/// The card of a folder, when there is one that can be read; nothing else is looked at.
+pub(crate) fn card_of(folder: &Path) -> Option<Card> {
+    match card::parse(&read_card(folder).ok()?).ok()? {
+        Written::Present(card) | Written::Former(card, _) => Some(card),
+    }
+}
+
+/// Writes a model into a folder; what was there stays usable until the new one is whole.
+pub(crate) fn save(
+    folder: &Path,
+    parameters: &Parameters,
+    vocabulary: &Vocabulary,
+    about: About,
+) -> Result<Card> {
+    files::make_folder(folder)?;
+    let former = former_files(folder);
+    let words = vocabulary.to_bytes()?;
+    let tensors = parameters.to_weights();
+    let mut card = describe(&tensors, &words, about);
+    let text = card.seal()?;
+    weights::write(&folder.join(&card.files.weights), &tensors, &BTreeMap::new())?;
+    files::replace_bytes(&folder.join(&card.files.vocabulary), &words)?;
+    files::replace_bytes(&folder.join(CARD), text.as_bytes())?;
+    for path in former {
+        remove(&path);
+    }
+    remove_unnamed(folder, Some(&card.files));
+    Ok(card)
+}
+
+fn describe(tensors: &weights::Weights, words: &[u8], about: About) -> Card {
+    let bytes = |side: &'static str| {
+        let of_side = tensors.iter().filter(move |(name, _)| name.starts_with(side));
+        of_side.map(|(_, tensor)| files::f32_bytes(&tensor.values))
+    };
+    let header = weights::header(weights::shapes(tensors), &BTreeMap::new());
+    let all = std::iter::once(header).chain(bytes(""));
+    let vocabulary = hex(files::checksum(words));
+    let About { architecture, calibration, data, metrics, recipe } = about;
+    Card {
+        files: Files {
+            weights: format!("weights-{}.safetensors", hex(files::checksum_of_parts(all))),
+            vocabulary: format!("vocabulary-{vocabulary}.json"),
+        },
+        checksums: Checksums {
+            image: hex(files::checksum_of_parts(bytes("image."))),
+            text: hex(files::checksum_of_parts(bytes("text."))),
+            vocabulary,
+        },
+        data,
+        metrics,
+        recipe,
+        ..Card::new(architecture, calibration)
+    }
+}
+
+/// Weights and vocabulary of a model of format 1 in `folder`. Their names could be anybody's, so
+/// they are ours only when the fingerprint of the card that is there was made of them.
+fn former_files(folder: &Path) -> Vec<PathBuf> {
+    let found = || {
+        let Written::Former(card, _) = card::parse(&read_card(folder).ok()?).ok()? else {
+            return None;
+        };
+        let paths = [FORMER_WEIGHTS, FORMER_VOCABULARY].map(|name| folder.join(name));
+        let weights = files::read(&paths[0]).ok()?;
+        let words = files::read_at_most(&paths[1], tokens::MOST_BYTES).ok()?;
+        let made = former_fingerprint(&card, &weights, &words).ok()?;
+        (made == card.fingerprint).then(|| paths.to_vec())
+    };
+    found().unwrap_or_default()
+}
+
+/// Takes away what killed runs left of models in `folder`. Call it under the folder's lock.
+pub(crate) fn tidy(folder: &Path) {
+    files::tidy(folder, beginning_of);
+    match files::kind(&folder.join(CARD)) {
+        Ok(FileKind::Absent) => remove_unnamed(folder, None),
+        // A card that cannot be read may name any of them.
+        _ => {
+            if let Some(card) = card_of(folder) {
+                remove_unnamed(folder, Some(&card.files));
+            }
+        }
+    }
+}
+
+/// Removes files named by their content that `named` does not name.
+fn remove_unnamed(folder: &Path, named: Option<&Files>) {
+    let Ok(entries) = fs_err::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let (path, name) = (entry.path(), entry.file_name());
+        let is_named =
+            named.is_some_and(|files| name == *files.weights || name == *files.vocabulary);
+        if has_name_by_content(&path) && !is_named {
+            // One that cannot be removed is no trouble: nothing reads it.
+            remove(&path);
+        }
+    }
+}
+
+/// Takes a model of any format out of `folder`, and what a killed run left of one. When there is
+/// anything that is not looksee's, by name and by beginning, that is an error and nothing is taken
+/// out; files that systems put into every folder stay and are no hindrance.
+pub fn clear(folder: &Path) -> Result<()> {
+    let mut own = Vec::new();
+    let cannot = |e| Error::io("cannot look into the folder", e).at_file(folder);
+    for entry in std::fs::read_dir(folder).map_err(cannot)? {
+        let path = entry.map_err(cannot)?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if is_of_the_system(&name) {
+            continue;
+        }
+        if !is_own(&path) && !files::is_left_over(&path, beginning_of) {
+            return Err(Error::invalid(
+                "this is no part of a model of looksee, which writes a model only where nothing \
+                 else lies; move it away",
+            )
+            .at_file(&path));
+        }
+        own.push(path);
+    }
+    // The card first: without it, no half of a model is taken for a whole one.
+    own.sort_by_key(|path| path.file_name().is_none_or(|name| name != CARD));
+    for path in own {
+        if !files::remove_own(&path, &own_beginning(&path).unwrap_or_default()) {
+            return Err(Error::new(ErrorKind::Io, "the file cannot be removed").at_file(&path));
+        }
+    }
+    files::flush_folder(folder);
+    Ok(())
+}

@@ -1,0 +1,325 @@
+//! A model that was loaded, and verified as far as it is used.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::Encoder;
+use super::card::{self, Calibration, Card, Written, former_fingerprint, hex};
+use super::folder::{self, CARD};
+use super::parameters::{Mode, Parameters, Pass};
+use super::towers::{Architecture, Towers};
+use super::weight_file::{Guard, Side, WeightFile};
+use super::weights;
+use crate::error::{Error, ErrorKind, Result};
+use crate::files::{self, FileKind};
+use crate::images::{Frame, ImageBatch};
+use crate::tokens::{self, Vocabulary};
+use crate::vectors::Vectors;
+
+/// Items that pass through a tower together; more need memory and gain nothing.
+const BATCH: usize = 64;
+/// Most bytes of pixels that pass through together, so that a large frame takes no more memory
+/// than [`BATCH`] pictures of 512 by 512 do.
+const BATCH_BYTES: usize = BATCH * 3 * 512 * 512;
+/// How often a model is read anew that is replaced while it is read.
+const TRIES: usize = 5;
+
+/// A trained model, loaded from its folder.
+///
+/// Loading reads its description and its vocabulary and opens the weight file. A tower is read,
+/// compared with its checksum and made ready when it is first used, so that a query of words never
+/// reads the image tower; [`Model::verify`] reads everything.
+#[derive(Debug)]
+pub struct Model {
+    card: Card,
+    text: String,
+    words: Vec<u8>,
+    vocabulary: Vocabulary,
+    towers: Towers,
+    // `None` for one that was never saved.
+    weights: Option<WeightFile>,
+    // One pass at a time: a pass uses all cores by itself.
+    passes: Mutex<Passes>,
+}
+
+/// The towers that are ready.
+#[derive(Debug, Default)]
+struct Passes {
+    image: Option<Pass>,
+    text: Option<Pass>,
+}
+
+impl Passes {
+    fn of(image: Parameters, text: Parameters) -> Self {
+        Self { image: Some(pass(image)), text: Some(pass(text)) }
+    }
+}
+
+fn pass(parameters: Parameters) -> Pass {
+    Pass::new(Arc::new(parameters), Mode::Inference)
+}
+
+impl Model {
+    /// Loads the model of a folder.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] when there is none, [`ErrorKind::Unsupported`] for one of a newer
+    /// build, [`ErrorKind::Corrupt`] when the description or the vocabulary is not what was written,
+    /// or the weight file is another. Values of a tower that are not what was written are found
+    /// by what uses them first, or by [`Model::verify`].
+    pub fn load(folder: &Path) -> Result<Self> {
+        let mut text = read_card(folder)?;
+        for _ in 1..TRIES {
+            match Self::with_card(folder, &text) {
+                Err(e) if e.kind() == ErrorKind::NotFound => {
+                    // A training run that keeps a better model takes away the files of the last.
+                    let newer = read_card(folder)?;
+                    if newer == text {
+                        return Err(e);
+                    }
+                    text = newer;
+                }
+                other => return other,
+            }
+        }
+        Self::with_card(folder, &text)
+    }
+
+    fn with_card(folder: &Path, text: &str) -> Result<Self> {
+        match card::parse(text).map_err(|e| e.at_file(folder.join(CARD)))? {
+            Written::Present(card) => Self::present(folder, card, text),
+            Written::Former(card, checksum) => Self::former(folder, card, checksum, text),
+        }
+    }
+
+    fn present(folder: &Path, card: Card, text: &str) -> Result<Self> {
+        let path = folder.join(&card.files.vocabulary);
+        let words = read_words(&path)?;
+        if hex(files::checksum(&words)) != card.checksums.vocabulary {
+            return Err(other_vocabulary(&path));
+        }
+        let vocabulary = Vocabulary::parse(&words).map_err(|e| e.at_file(&path))?;
+        let towers = Towers::new(&card.architecture, vocabulary.len());
+        let guard = Guard::parts(&card, &towers);
+        let weights = WeightFile::open(&folder.join(&card.files.weights), guard)?;
+        if card.fingerprint_of_parts()? != card.fingerprint {
+            return Err(other_fingerprint(&folder.join(CARD)));
+        }
+        let (text, passes) = (text.to_owned(), Mutex::default());
+        Ok(Self { card, text, words, vocabulary, towers, weights: Some(weights), passes })
+    }
+
+    /// A model of format 1, whose weights are guarded only as a whole: all of it is read.
+    fn former(folder: &Path, card: Card, checksum: String, text: &str) -> Result<Self> {
+        let path = folder.join(&card.files.vocabulary);
+        let words = read_words(&path)?;
+        let vocabulary = Vocabulary::parse(&words).map_err(|e| e.at_file(&path))?;
+        let towers = Towers::new(&card.architecture, vocabulary.len());
+        let guard = Guard::whole(checksum, &towers);
+        let weights = WeightFile::open(&folder.join(&card.files.weights), guard)?;
+        let bytes = weights.whole()?;
+        if former_fingerprint(&card, &bytes, &words)? != card.fingerprint {
+            // The weights are those of the description, so it is the vocabulary or a size.
+            return Err(other_fingerprint(&folder.join(CARD)));
+        }
+        let (tensors, _) = weights::parse(&bytes).map_err(|e| e.at_file(weights.path()))?;
+        let load = |mut parameters: Parameters| {
+            parameters.load(&tensors, "", |_| true).map_err(|e| e.at_file(weights.path()))?;
+            Ok::<_, Error>(parameters)
+        };
+        let passes = Passes::of(load(towers.waiting_image())?, load(towers.waiting_text())?);
+        let (text, passes) = (text.to_owned(), Mutex::new(passes));
+        Ok(Self { card, text, words, vocabulary, towers, weights: Some(weights), passes })
+    }
+
+    /// A model that lies in no folder.
+    pub(crate) fn unsaved(
+        architecture: Architecture,
+        vocabulary: Vocabulary,
+        image: Parameters,
+        text: Parameters,
+    ) -> Self {
+        let mut card = Card::new(architecture, Calibration::default());
+        "unsaved".clone_into(&mut card.fingerprint);
+        Self {
+            towers: Towers::new(&architecture, vocabulary.len()),
+            card,
+            text: String::new(),
+            words: Vec::new(),
+            vocabulary,
+            weights: None,
+            passes: Mutex::new(Passes::of(image, text)),
+        }
+    }
+
+    /// `model.toml`, for `looksee info`.
+    pub fn card(&self) -> &Card {
+        &self.card
+    }
+
+    /// `model.toml` as text.
+    pub fn describe(&self) -> String {
+        self.text.clone()
+    }
+
+    /// Reads all of the weight file and compares it with what was written; the rest was compared
+    /// when the model was loaded.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`] for the first part that is not what was written.
+    pub fn verify(&self) -> Result<()> {
+        let weights = self.weights()?;
+        weights.whole()?;
+        if let Guard::Parts { .. } = weights.guard() {
+            self.read(Side::Image)?;
+            self.read(Side::Text)?;
+        }
+        Ok(())
+    }
+
+    /// Whether `folder` holds exactly this model, whole and undamaged.
+    pub fn is_in(&self, folder: &Path) -> bool {
+        let holds = |name: &str, bytes: &[u8]| {
+            let path = folder.join(name);
+            files::kind(&path).is_ok_and(|kind| kind == FileKind::File)
+                && files::read_at_most(&path, bytes.len() as u64).is_ok_and(|read| read == bytes)
+        };
+        let Ok(weights) = self.weights() else { return false };
+        let path = folder.join(&self.card.files.weights);
+        holds(CARD, self.text.as_bytes())
+            && holds(&self.card.files.vocabulary, &self.words)
+            && files::kind(&path).is_ok_and(|kind| kind == FileKind::File)
+            && WeightFile::open(&path, weights.guard().clone()).and_then(|w| w.whole()).is_ok()
+    }
+
+    /// Writes this model into `folder`, which is there: the bytes that were loaded, whatever lies
+    /// in the folder that they came from by now.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`] when the weights are not what was written; then there is no
+    /// `model.toml` in `folder`. And what writing can end in.
+    pub fn write_to(&self, folder: &Path) -> Result<()> {
+        let Card { files: names, .. } = &self.card;
+        files::replace_bytes(&folder.join(&names.weights), &self.weights()?.whole()?)?;
+        files::replace_bytes(&folder.join(&names.vocabulary), &self.words)?;
+        files::replace_bytes(&folder.join(CARD), self.text.as_bytes())
+    }
+
+    fn weights(&self) -> Result<&WeightFile> {
+        self.weights.as_ref().ok_or_else(|| Error::invalid("this model was never saved"))
+    }
+
+    /// Reads and compares one tower.
+    fn read(&self, side: Side) -> Result<Parameters> {
+        let mut parameters = match side {
+            Side::Image => self.towers.waiting_image(),
+            Side::Text => self.towers.waiting_text(),
+        };
+        let weights = self.weights()?;
+        let bytes = weights.tower(side)?;
+        parameters.fill(&bytes).map_err(|e| e.at_file(weights.path()))?;
+        Ok(parameters)
+    }
+
+    fn passes(&self) -> MutexGuard<'_, Passes> {
+        self.passes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The pass of a tower, which is read at its first use.
+    fn ready<'a>(&self, side: Side, place: &'a mut Option<Pass>) -> Result<&'a Pass> {
+        if place.is_none() {
+            *place = Some(pass(self.read(side)?));
+        }
+        place.as_ref().ok_or_else(|| Error::invalid("this model was never saved"))
+    }
+}
+
+impl Encoder for Model {
+    fn fingerprint(&self) -> &str {
+        &self.card.fingerprint
+    }
+
+    fn dim(&self) -> usize {
+        self.card.architecture.dim
+    }
+
+    fn frame(&self) -> Frame {
+        self.card.architecture.frame
+    }
+
+    fn images(&self, batch: &ImageBatch) -> Result<Vectors> {
+        let (mut passes, frame) = (self.passes(), self.frame());
+        let pass = self.ready(Side::Image, &mut passes.image)?;
+        let most = (BATCH_BYTES / frame.bytes()).clamp(1, BATCH);
+        let mut vectors = Vectors::empty(self.dim());
+        for rgb in batch.rgb.chunks(most * frame.bytes()) {
+            let chunk = ImageBatch { rgb: rgb.to_vec(), ..ImageBatch::new(frame) };
+            vectors.append(&self.towers.embed_images(pass, &chunk)?)?;
+        }
+        Ok(vectors)
+    }
+
+    fn texts(&self, texts: &[&str]) -> Result<Vectors> {
+        let mut passes = self.passes();
+        let pass = self.ready(Side::Text, &mut passes.text)?;
+        let mut vectors = Vectors::empty(self.dim());
+        for chunk in texts.chunks(BATCH) {
+            let tokens = self.vocabulary.batch(chunk, self.card.architecture.text.longest);
+            vectors.append(&self.towers.embed_texts(pass, &tokens)?)?;
+        }
+        Ok(vectors)
+    }
+
+    fn unknown_words(&self, text: &str) -> Vec<String> {
+        self.vocabulary.unknown_words(text)
+    }
+
+    fn probability(&self, cosine: f32) -> f32 {
+        self.card.calibration.probability(cosine)
+    }
+}
+
+fn read_card(folder: &Path) -> Result<String> {
+    folder::read_card(folder).map_err(|e| match e.kind() {
+        ErrorKind::NotFound => Error::new(
+            ErrorKind::NotFound,
+            "no model here: the folder has no model.toml; `looksee train CATALOGUE -o FOLDER` \
+             makes one",
+        )
+        .at_file(folder),
+        _ => e,
+    })
+}
+
+fn read_words(path: &Path) -> Result<Vec<u8>> {
+    files::read_at_most(path, tokens::MOST_BYTES).map_err(|e| match e.kind() {
+        ErrorKind::NotFound => Error::new(
+            ErrorKind::NotFound,
+            "the model's vocabulary is missing; copy the whole model folder, or train again",
+        )
+        .at_file(path),
+        _ => e,
+    })
+}
+
+fn other_vocabulary(path: &Path) -> Error {
+    Error::new(
+        ErrorKind::Corrupt,
+        "the vocabulary is not the one that model.toml was written with: cut short or changed; \
+         copy the model folder again, or train again",
+    )
+    .at_file(path)
+}
+
+fn other_fingerprint(path: &Path) -> Error {
+    Error::new(
+        ErrorKind::Corrupt,
+        "the fingerprint in this file is not that of the weights, the vocabulary and the \
+         architecture beside it: one of them was changed; copy the model folder again, or train \
+         again",
+    )
+    .at_file(path)
+}
+
+#[cfg(test)]
+mod tests;

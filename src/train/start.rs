@@ -1,0 +1,145 @@
+//! Where a run begins: at its first step, or where an interrupted one stopped.
+
+use super::checkpoint::{self, Best, State};
+use super::folder::Found;
+use super::optimiser::Optimiser;
+use super::{Job, Material, schedule};
+use crate::encoder::folder::card_of;
+use crate::encoder::parameters::Parameters;
+use crate::encoder::{Card, Model};
+use crate::error::{Error, ErrorKind, Result};
+use crate::files;
+use crate::metrics::Summary;
+use crate::units::{Event, Listener};
+
+/// The state in which the run begins; of a checkpoint, its weights too.
+pub(super) fn begin(
+    job: &Job,
+    found: Found,
+    task: String,
+    material: &Material,
+    parameters: &mut Parameters,
+    listener: Listener<'_>,
+) -> Result<(State, Optimiser)> {
+    if found == Found::Checkpoint {
+        let is_same = |state: &State| check_same_task(state, &task, job);
+        let (mut state, optimiser) = checkpoint::load(&job.output, parameters, is_same)?;
+        if state.best.is_some() && !holds_a_whole_model(job, listener) {
+            state.best = None;
+        }
+        return Ok((state, optimiser));
+    }
+    let mut state = fresh(job, task);
+    if found == Found::Model {
+        let card = model_to_begin_beside(job)?;
+        state.best = best_of(&card, material).filter(|_| holds_a_whole_model(job, listener));
+    }
+    if job.resume {
+        listener(Event::Note("there is no checkpoint yet: the run begins at its first step"));
+    }
+    Ok((state, Optimiser::default()))
+}
+
+fn fresh(job: &Job, task: String) -> State {
+    State {
+        step: 0,
+        elapsed_s: 0.0,
+        seed: job.seed,
+        task,
+        plateau: schedule::Plateau::default(),
+        untrained: None,
+        best: None,
+    }
+}
+
+/// Whether the model of the folder can be used; if not, the listener hears why.
+fn holds_a_whole_model(job: &Job, listener: Listener<'_>) -> bool {
+    match Model::load(&job.output).and_then(|model| model.verify()) {
+        Ok(()) => true,
+        Err(error) => {
+            listener(Event::Warning(&format!(
+                "the best model so far cannot be used ({error}); the next one that is measured \
+                 takes its place"
+            )));
+            false
+        }
+    }
+}
+
+fn check_same_task(state: &State, task: &str, job: &Job) -> Result<()> {
+    let what = if state.seed != job.seed {
+        format!("its seed is {}, not {}", state.seed.0, job.seed.0)
+    } else if state.task != task {
+        "the recipe or the catalogue has changed since".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(Error::new(
+        ErrorKind::Mismatch,
+        format!(
+            "the interrupted run cannot go on: {what}; give the same catalogue and flags, or \
+             train into another folder"
+        ),
+    )
+    .at_file(&job.output))
+}
+
+/// The card of a model without a checkpoint, which must be one that this job makes as well: the
+/// run will write over it.
+pub(super) fn model_to_begin_beside(job: &Job) -> Result<Card> {
+    let Some(card) = card_of(&job.output) else {
+        return Err(Error::new(
+            ErrorKind::Corrupt,
+            "this is damaged, and there is no checkpoint to go on from; delete it and run the \
+             command again with --resume, or train into another folder",
+        )
+        .at_file(job.output.join("model.toml")));
+    };
+    let seed = card.data.get("seed").and_then(toml::Value::as_str);
+    let same_seed = seed == Some(&job.seed.0.to_string());
+    let own: toml::Table = job.recipe.to_toml().parse().unwrap_or_default();
+    if same_seed && without_length(&card.recipe) == without_length(&own) {
+        return Ok(card);
+    }
+    Err(Error::new(
+        ErrorKind::Mismatch,
+        "there is a model of another recipe or seed here, and no checkpoint to go on from; give \
+         the flags that it was made with, or train into another folder",
+    )
+    .at_file(&job.output))
+}
+
+/// A recipe without the number of its epochs, which may differ between two sittings.
+fn without_length(recipe: &toml::Table) -> toml::Table {
+    let mut recipe = recipe.clone();
+    if let Some(toml::Value::Table(schedule)) = recipe.get_mut("schedule") {
+        schedule.remove("epochs");
+    }
+    recipe
+}
+
+/// What was measured of the model that a card describes, if it was on the same pairs: then only a
+/// better one takes its place.
+fn best_of(card: &Card, material: &Material) -> Option<Best> {
+    let count = |name: &str| card.data.get(name).and_then(toml::Value::as_integer);
+    let same = [
+        ("training_pairs", material.training.len()),
+        ("validation_pairs", material.validation.len()),
+        ("tokens", material.vocabulary.len()),
+    ]
+    .into_iter()
+    .all(|(name, own)| count(name) == i64::try_from(own).ok());
+    let summary = |name: &str| card.metrics.get(name)?.clone().try_into::<Summary>().ok();
+    let (text_to_image, image_to_text) = (summary("text_to_image")?, summary("image_to_text")?);
+    let score = f64::midpoint(text_to_image.mrr, image_to_text.mrr);
+    let step = u64::try_from(count("steps")?).ok()?;
+    // Steps that are yet to be done count from 0: the best is the one of an earlier sitting.
+    (same && score.is_finite()).then_some(Best { step, score, text_to_image, image_to_text })
+}
+
+/// What must be the same for a run to be resumed: catalogue, and all of the recipe but its length.
+pub(super) fn task_of(job: &Job, catalogue: &str) -> String {
+    let mut recipe = job.recipe.clone();
+    recipe.schedule.epochs = 0;
+    files::fingerprint([recipe.to_toml().as_bytes(), catalogue.as_bytes()])
+}

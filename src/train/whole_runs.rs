@@ -1,0 +1,312 @@
+//! Whole runs, ended in every way and run again.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::*;
+use crate::encoder::Model;
+use crate::error::{Error, ErrorKind};
+
+/// Ten plain pictures in two colours, and their titles.
+struct Shop(tempfile::TempDir);
+
+impl Shop {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut rows = String::new();
+        for number in 0..20u8 {
+            let (name, rgb) = if number % 2 == 0 {
+                ("red", [200, number, 0])
+            } else {
+                ("blue", [0, number, 200])
+            };
+            let picture = image::RgbImage::from_pixel(16, 16, image::Rgb(rgb));
+            picture.save(folder.path().join(format!("{number}.png"))).unwrap();
+            rows += &format!("{{\"image\":\"{number}.png\",\"title\":\"{name} {number}\"}}\n");
+        }
+        std::fs::write(folder.path().join("shop.jsonl"), rows).unwrap();
+        Self(folder)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Three epochs of a few steps each.
+    fn job(&self, output: &str) -> Job {
+        let mut recipe = Recipe::named("default").unwrap();
+        for (key, value) in [
+            ("dim", "4"),
+            ("image.tower", "efficientnet-lite0"),
+            ("image.width", "16"),
+            ("image.height", "16"),
+            ("text_tower.embedding", "4"),
+            ("text_tower.hidden", "4"),
+            ("batch_size", "8"),
+            ("validation", "0.3"),
+            ("schedule.epochs", "3"),
+        ] {
+            recipe.set(key, value).unwrap();
+        }
+        Job {
+            recipe,
+            source: Source { paths: vec![self.path("shop.jsonl")], ..Source::default() },
+            output: self.path(output),
+            weights: None,
+            resume: false,
+            minutes: None,
+            seed: Seed(1),
+        }
+    }
+
+    fn resumed(&self, output: &str) -> Job {
+        Job { resume: true, ..self.job(output) }
+    }
+}
+
+/// What a run that ended well told.
+fn told(job: &Job) -> Result<Vec<String>> {
+    let mut told = Vec::new();
+    run(job, &Stop::default(), &mut |event| {
+        if let Event::Note(text) | Event::Warning(text) = event {
+            told.push(text.to_owned());
+        }
+    })?;
+    Ok(told)
+}
+
+fn refusal(job: &Job) -> Error {
+    run(job, &Stop::default(), &mut |_| {}).unwrap_err()
+}
+
+/// The files that make the model of a folder, which must be whole.
+fn model(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let model = Model::load(folder).unwrap();
+    model.verify().unwrap();
+    let names = model.card().files.clone();
+    let names = [names.weights, names.vocabulary, "model.toml".to_owned()];
+    names.map(|name| (name.clone(), files::read(&folder.join(name)).unwrap())).into()
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().flatten() {
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+/// Every file of a folder with its size.
+fn sizes(folder: &Path) -> BTreeMap<String, u64> {
+    let size = |name: &String| folder.join(name).metadata().unwrap().len();
+    let mut names = names(folder);
+    names.push("checkpoints/last.safetensors".to_owned());
+    names.retain(|name| folder.join(name).is_file());
+    names.into_iter().map(|name| (name.clone(), size(&name))).collect()
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap().flatten();
+    let mut names: Vec<_> = entries.map(|e| e.file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_run_that_dies_at_any_moment_is_run_again_to_the_same_bytes() {
+    let shop = Shop::new();
+    let mut states: Vec<BTreeMap<String, u64>> = Vec::new();
+    let job = shop.job("whole");
+    run(&job, &Stop::default(), &mut |_| {
+        let state = sizes(&job.output);
+        if states.last() != Some(&state) {
+            copy(&job.output, &shop.path(&format!("state{}", states.len())));
+            states.push(state);
+        }
+    })
+    .unwrap();
+    let whole = model(&job.output);
+    assert!(states.len() >= 4, "{states:?}");
+    for state in 0..states.len() {
+        let name = format!("state{state}");
+        let plain = told(&shop.job(&name));
+        let again = match &plain {
+            Ok(_) => plain,
+            Err(refusal) => {
+                assert!(refusal.to_string().contains("go on with --resume"), "{refusal}");
+                told(&shop.resumed(&name))
+            }
+        };
+        again.unwrap_or_else(|error| panic!("{name} cannot be run again: {error}"));
+        assert!(model(&shop.path(&name)) == whole, "{name} differs");
+    }
+}
+
+#[test]
+fn a_run_without_a_checkpoint_begins_at_its_first_step_and_says_so() {
+    let shop = Shop::new();
+    let whole = shop.job("model");
+    told(&whole).unwrap();
+    let model_files = model(&whole.output);
+    // As a run of an earlier build left it, which wrote its first model before a checkpoint.
+    std::fs::remove_dir_all(whole.output.join("checkpoints")).unwrap();
+    assert!(refusal(&whole).to_string().contains("--resume"));
+    let said = told(&shop.resumed("model")).unwrap();
+    assert!(said.iter().any(|line| line.contains("begins at its first step")), "{said:?}");
+    assert!(model(&whole.output) == model_files);
+    // And without the model, with either command.
+    for (number, resume) in [(0, false), (1, true)] {
+        let name = format!("prepared{number}");
+        copy(&whole.output, &shop.path(&name));
+        std::fs::remove_dir_all(shop.path(&name).join("checkpoints")).unwrap();
+        std::fs::remove_file(shop.path(&name).join("model.toml")).unwrap();
+        told(&Job { resume, ..shop.job(&name) }).unwrap();
+        assert!(model(&shop.path(&name)) == model_files);
+    }
+}
+
+#[test]
+fn a_model_without_a_checkpoint_is_begun_beside_only_by_the_job_that_made_it() {
+    let shop = Shop::new();
+    let job = shop.job("model");
+    told(&job).unwrap();
+    std::fs::remove_dir_all(job.output.join("checkpoints")).unwrap();
+    let before = model(&job.output);
+    let mut recipe = job.recipe.clone();
+    recipe.set("loss.margin", "0.3").unwrap();
+    let resumed = shop.resumed("model");
+    for other in [Job { recipe, ..resumed.clone() }, Job { seed: Seed(2), ..resumed.clone() }] {
+        let error = refusal(&other);
+        assert_eq!(error.kind(), ErrorKind::Mismatch);
+        assert!(error.to_string().contains("another folder"), "{error}");
+        assert!(model(&job.output) == before);
+    }
+    // Nothing says of what a damaged description is.
+    std::fs::write(job.output.join("model.toml"), "format = 2\nchecksum").unwrap();
+    let error = refusal(&resumed);
+    assert_eq!(error.file(), Some(job.output.join("model.toml").as_path()));
+    assert!(error.to_string().contains("delete it"), "{error}");
+    std::fs::remove_file(job.output.join("model.toml")).unwrap();
+    told(&resumed).unwrap();
+    assert!(model(&job.output) == before);
+}
+
+#[test]
+fn a_run_of_another_recipe_or_seed_is_not_gone_on_with_nor_called_damaged() {
+    let shop = Shop::new();
+    let job = shop.job("model");
+    told(&job).unwrap();
+    let before = model(&job.output);
+    let mut recipe = job.recipe.clone();
+    recipe.set("dim", "5").unwrap();
+    let resumed = shop.resumed("model");
+    for other in [Job { recipe, ..resumed.clone() }, Job { seed: Seed(2), ..resumed }] {
+        let error = refusal(&other);
+        assert_eq!(error.kind(), ErrorKind::Mismatch, "{error}");
+        assert!(error.to_string().contains("give the same catalogue and flags"), "{error}");
+        assert!(model(&job.output) == before);
+    }
+}
+
+#[test]
+fn a_damaged_checkpoint_is_named_and_without_it_the_run_begins_anew() {
+    let shop = Shop::new();
+    let job = shop.job("model");
+    told(&job).unwrap();
+    let whole = model(&job.output);
+    let path = job.output.join("checkpoints/last.safetensors");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let error = refusal(&shop.resumed("model"));
+    assert_eq!((error.kind(), error.file()), (ErrorKind::Corrupt, Some(path.as_path())));
+    assert!(error.to_string().contains("delete the file and run"), "{error}");
+    std::fs::remove_file(path).unwrap();
+    told(&shop.resumed("model")).unwrap();
+    assert!(model(&job.output) == whole);
+}
+
+#[test]
+fn a_damaged_model_beside_a_checkpoint_is_replaced_by_the_next() {
+    let shop = Shop::new();
+    let job = shop.job("model");
+    told(&job).unwrap();
+    let weights = Model::load(&job.output).unwrap().card().files.weights.clone();
+    std::fs::write(job.output.join(weights), "damaged").unwrap();
+    let said = told(&shop.resumed("model")).unwrap();
+    assert!(said.iter().any(|line| line.contains("cannot be used")), "{said:?}");
+    model(&job.output);
+}
+
+#[test]
+fn a_last_checkpoint_for_which_there_is_no_room_is_a_warning() {
+    let shop = Shop::new();
+    let job = shop.job("model");
+    let checkpoints = job.output.join("checkpoints");
+    let mut warnings = Vec::new();
+    let outcome = run(&job, &Stop::default(), &mut |event| match event {
+        Event::Progress { what: "training", .. } if checkpoints.is_dir() => {
+            // The first checkpoint has been written; no other can be.
+            std::fs::remove_dir_all(&checkpoints).unwrap();
+            std::fs::write(&checkpoints, "").unwrap();
+        }
+        Event::Warning(text) => warnings.push(text.to_owned()),
+        _ => {}
+    });
+    assert!(outcome.unwrap().summary.contains("text finds its own picture"));
+    assert!(warnings.iter().any(|text| text.contains("last checkpoint")), "{warnings:?}");
+    model(&job.output);
+}
+
+#[test]
+fn somebody_elses_folder_is_refused_before_any_work_and_stays_as_it_is() {
+    let shop = Shop::new();
+    for name in ["weights.safetensors", "log.jsonl", "vocabulary.json", "skipped.jsonl", "a.jpg"] {
+        let folder = format!("of-{name}");
+        std::fs::create_dir(shop.path(&folder)).unwrap();
+        std::fs::write(shop.path(&folder).join(name), "mine").unwrap();
+        // No catalogue is read: this one is not even there.
+        let source = Source { paths: vec![shop.path("absent.jsonl")], ..Source::default() };
+        for resume in [false, true] {
+            let job = Job { resume, source: source.clone(), ..shop.job(&folder) };
+            let error = refusal(&job);
+            assert_eq!(error.file(), Some(job.output.join(name).as_path()), "{error}");
+            assert_eq!(names(&job.output), [name]);
+        }
+    }
+}
+
+#[test]
+fn what_killed_runs_left_goes_with_the_next() {
+    let shop = Shop::new();
+    let job = shop.job("model");
+    std::fs::create_dir_all(job.output.join("checkpoints")).unwrap();
+    for name in [
+        ".weights-0123456789abcdef.safetensors.1.tmp",
+        "weights-0123456789abcdef.safetensors",
+        ".cache-0123456789ab.pixels.1.tmp",
+        "checkpoints/.last.safetensors.1.tmp",
+    ] {
+        std::fs::write(job.output.join(name), "").unwrap();
+    }
+    told(&job).unwrap();
+    let left = names(&job.output);
+    assert_eq!(left.len(), 7, "{left:?}");
+    assert_eq!(names(&job.output.join("checkpoints")), ["last.safetensors"]);
+}
+
+#[test]
+fn a_budget_that_no_clock_can_keep_is_refused() {
+    let shop = Shop::new();
+    for minutes in [-1.0, f64::NAN, f64::INFINITY, 1e18, 1e300] {
+        let error = refusal(&Job { minutes: Some(minutes), ..shop.job("model") });
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+        assert!(error.to_string().contains("a year"), "{error}");
+    }
+    assert!(!shop.path("model").exists());
+}
