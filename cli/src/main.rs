@@ -11,6 +11,8 @@ mod commands;
 mod console;
 mod figures;
 mod folders;
+#[cfg(test)]
+mod fuzz;
 mod npy;
 mod outcome;
 mod output;

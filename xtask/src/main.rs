@@ -8,6 +8,7 @@ mod bench;
 mod checks;
 mod demo;
 mod fixtures;
+mod fuzz;
 mod steps;
 mod tidy;
 #[cfg_attr(not(unix), path = "torture_elsewhere.rs")]
@@ -52,6 +53,11 @@ fn main() -> ExitCode {
             print!("{}", torture::USAGE);
             return ExitCode::SUCCESS;
         }
+        ["fuzz", "help" | "--help" | "-h"] => {
+            print!("{}", fuzz::USAGE);
+            return ExitCode::SUCCESS;
+        }
+        ["fuzz", rest @ ..] => fuzz::run(&root, rest),
         ["torture", rest @ ..] => torture::run(&root, rest),
         ["bench", rest @ ..] => bench::run(&root, rest),
         ["arm"] => checks::arm(&root),

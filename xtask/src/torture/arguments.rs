@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::scenarios::{self, Scenario};
-use crate::steps::Result;
+use crate::steps::{Result, minutes};
 
 /// Every option, for the error about one that is unknown.
 const OPTIONS: &str = "--minutes, --seed, --program, --only, --runs, --jobs";
@@ -58,14 +58,6 @@ pub(super) fn parse(options: &[&str], clock: u64) -> Result<Plan> {
         }
     }
     Ok(plan)
-}
-
-/// Minutes, also parts of one.
-pub(crate) fn minutes(word: &str) -> Result<Duration> {
-    let minutes = word.parse::<f64>().ok().filter(|minutes| (0.0..=10_000.0).contains(minutes));
-    let minutes = minutes
-        .ok_or_else(|| format!("--minutes takes a number such as 0.5 or 30; found `{word}`"))?;
-    Ok(Duration::from_secs_f64(minutes * 60.0))
 }
 
 fn number(option: &str, word: &str) -> Result<u64> {

@@ -31,13 +31,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::steps::{Result, Step, readable, target_folder};
-pub(crate) use arguments::{Plan, minutes};
+pub(crate) use arguments::Plan;
 use disk::Disk;
 use program::{Program, shortened};
 use reference::World;
 use run::Run;
 use scenarios::Scenario;
-use tally::Table;
+use tally::{Kinds, Table};
 
 /// How `torture` is called.
 pub(crate) const USAGE: &str = "\
@@ -54,8 +54,9 @@ Folders in which something is wrong stay in target/torture/wrong/, each with the
 commands. Ends with a table of counts, and with 1 when anything was wrong.
 ";
 
-/// Folders that are kept, and failures that are printed.
-const MOST_KEPT: u64 = 20;
+/// Faults of a kind, and kinds of faults, that are printed and whose folders are kept.
+const MOST_OF_A_KIND: u64 = 2;
+const MOST_KINDS: usize = 40;
 /// Time between two lines about how far it is.
 const REPORT_EVERY: Duration = Duration::from_mins(1);
 
@@ -157,13 +158,19 @@ struct Progress<'a> {
     plan: &'a Plan,
     start: Instant,
     next: AtomicU64,
-    table: Mutex<(Table, Instant)>,
+    counts: Mutex<Counts>,
+}
+
+struct Counts {
+    table: Table,
+    kinds: Kinds,
+    reported: Instant,
 }
 
 impl<'a> Progress<'a> {
     fn new(folder: &'a Path, plan: &'a Plan, start: Instant) -> Self {
-        let table = Mutex::new((Table::default(), start));
-        Self { folder, plan, start, next: AtomicU64::new(0), table }
+        let counts = Counts { table: Table::default(), kinds: Kinds::default(), reported: start };
+        Self { folder, plan, start, next: AtomicU64::new(0), counts: Mutex::new(counts) }
     }
 
     /// The number of the next run, while there is time.
@@ -180,27 +187,25 @@ impl<'a> Progress<'a> {
         folder: &Path,
         judgement: &tally::Judgement,
     ) {
-        let Ok(mut table) = self.table.lock() else { return };
-        table.0.add(scenario.name, judgement);
-        let (runs, wrong) = table.0.totals();
+        let Ok(mut counts) = self.counts.lock() else { return };
+        counts.table.add(scenario.name, judgement);
+        let (runs, wrong) = counts.table.totals();
         let mut kept = false;
         if let Err(what) = judgement
-            && wrong <= MOST_KEPT
+            && counts.kinds.add(scenario.name, what) <= MOST_OF_A_KIND
+            && counts.kinds.len() <= MOST_KINDS
         {
             let to = self.folder.join(format!("wrong/{}-{seed}", scenario.name));
             kept = keep(folder, &to);
             println!("WRONG: {}: {}", scenario.name, shortened(what));
-            println!(
-                "       again: --seed {seed} --only {} --runs 1; folder: {}",
-                scenario.name,
-                to.display()
-            );
+            let again = format!("--seed {seed} --only {} --runs 1", scenario.name);
+            println!("       again: {again}; folder: {}", to.display());
         }
-        if table.1.elapsed() >= REPORT_EVERY {
-            table.1 = Instant::now();
+        if counts.reported.elapsed() >= REPORT_EVERY {
+            counts.reported = Instant::now();
             println!("  {}: {runs} runs, {wrong} wrong", readable(self.start.elapsed()));
         }
-        drop(table);
+        drop(counts);
         if !kept && let Err(error) = remove(folder) {
             println!("  {error}");
         }
@@ -208,9 +213,9 @@ impl<'a> Progress<'a> {
 
     /// Prints the table; an error when anything was wrong.
     fn end(&self) -> Result<()> {
-        let table = self.table.lock().map_err(|_| "a job panicked".to_owned())?;
-        let (runs, wrong) = table.0.totals();
-        print!("{}", table.0.show());
+        let counts = self.counts.lock().map_err(|_| "a job panicked".to_owned())?;
+        let (runs, wrong) = counts.table.totals();
+        print!("{}", counts.table.show());
         println!("  {runs} runs in {}", readable(self.start.elapsed()));
         for name in ["reference", "runs"] {
             remove(&self.folder.join(name))?;
@@ -218,7 +223,10 @@ impl<'a> Progress<'a> {
         match (runs, wrong) {
             (0, _) => Err("there was no time for a single run; give it more --minutes".to_owned()),
             (_, 0) => Ok(()),
-            _ => Err(format!("{wrong} of {runs} runs were wrong, see above")),
+            _ => {
+                let kinds = counts.kinds.len();
+                Err(format!("{wrong} of {runs} runs were wrong, in {kinds} ways, see above"))
+            }
         }
     }
 }

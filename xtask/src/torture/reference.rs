@@ -198,8 +198,26 @@ impl World {
         let whole = self.indexed("second.jsonl", &model, "index-whole")?;
         same("an index that was made at once", &whole, &self.second)?;
         self.other = self.indexed("first.jsonl", &self.pristine("other-model"), "index-other")?;
+        self.with_log()?;
         if self.other == self.first || self.first == self.second || self.second == self.removed {
             return Err("the reference cannot tell its states apart".to_owned());
+        }
+        Ok(())
+    }
+
+    /// An index that was killed while SQLite's log still held an update, where that can be timed:
+    /// at the removal of the log. Without it that one start of `damage-index` is left out.
+    fn with_log(&self) -> Result<()> {
+        let folder = self.pristine("index-with-log");
+        for count in 1..=if self.program.strace { 3 } else { 0 } {
+            folders::copy(&self.pristine("index-first"), &folder)?;
+            let kill = Injury::KillAt { call: "unlink".to_owned(), count };
+            self.run(&Work::Update.words(self, &folder), &kill)?;
+            let log = std::fs::metadata(folder.join("index.sqlite-wal"));
+            if log.is_ok_and(|about| about.len() > 0) {
+                return Ok(());
+            }
+            std::fs::remove_dir_all(&folder).map_err(say("cannot remove", &folder))?;
         }
         Ok(())
     }

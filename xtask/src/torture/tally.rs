@@ -28,6 +28,42 @@ struct Row {
 #[derive(Debug, Default)]
 pub(super) struct Table(BTreeMap<&'static str, Row>);
 
+/// How often each kind of fault was met: a fault that every tenth run meets must not bury the one
+/// that a thousandth does.
+#[derive(Debug, Default)]
+pub(super) struct Kinds(BTreeMap<String, u64>);
+
+impl Kinds {
+    /// Counts a fault; how many of its kind were met now.
+    pub(super) fn add(&mut self, scenario: &str, what: &str) -> u64 {
+        let count = self.0.entry(kind(scenario, what)).or_insert(0);
+        *count += 1;
+        *count
+    }
+
+    /// Number of kinds.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// A fault without what differs from run to run: numbers, paths, and what stands in parentheses.
+fn kind(scenario: &str, what: &str) -> String {
+    let mut depth = 0_u32;
+    let mut outside = String::new();
+    for letter in what.chars() {
+        match letter {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            _ if depth == 0 && !letter.is_ascii_digit() => outside.push(letter),
+            _ => {}
+        }
+    }
+    let words = outside.split_whitespace().filter(|word| !word.starts_with('/'));
+    let words: Vec<&str> = words.take(16).collect();
+    format!("{scenario}: {}", words.join(" "))
+}
+
 impl Table {
     /// Counts a run.
     pub(super) fn add(&mut self, scenario: &'static str, judgement: &Judgement) {
@@ -76,6 +112,18 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn faults_of_a_kind_differ_in_numbers_paths_and_what_is_in_parentheses() {
+        let mut kinds = Kinds::default();
+        let said = "segments/000001.vectors (Cut { to: 8 }): check: /tmp/1/out: it is damaged";
+        assert_eq!(kinds.add("damage-index", said), 1);
+        let said = "segments/000002.vectors (Removed): check: /tmp/7/out: it is damaged";
+        assert_eq!(kinds.add("damage-index", said), 2);
+        assert_eq!(kinds.add("damage-index", "index.sqlite (Removed): it panicked"), 1);
+        assert_eq!(kinds.add("damage-copied", said), 1);
+        assert_eq!(kinds.len(), 3);
+    }
 
     #[test]
     fn runs_and_wrong_ones_are_counted_by_scenario() {
