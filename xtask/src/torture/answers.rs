@@ -59,7 +59,7 @@ impl Answers {
         let Some((key, found)) = self.0.iter().find(|(key, line)| !known(key, line)) else {
             return Ok(());
         };
-        let expected = states.iter().filter_map(|state| state.0.get(key)).next();
+        let expected = states.iter().find_map(|state| state.0.get(key));
         Err(match expected {
             Some(line) => format!("{key}: expected {}, found {}", line.show(), found.show()),
             None => format!("{key} should not be there: {}", found.show()),

@@ -30,7 +30,7 @@ impl Disk {
     pub(super) fn fill(&self, free: u64) -> Result<()> {
         let path = self.folder.join(FILLING);
         let mut file = File::create(&path).map_err(say("cannot write", &path))?;
-        let (block, mut length) = ([0; 1 << 16], 0);
+        let (block, mut length) = ([0; 1 << 14], 0);
         while let Ok(written) = file.write(&block) {
             length += written as u64;
         }

@@ -31,6 +31,16 @@ pub(super) enum Asked {
     Pictures,
 }
 
+impl Asked {
+    /// The file of these queries, beside the catalogues.
+    fn file(self) -> &'static str {
+        match self {
+            Self::Words => "words.txt",
+            Self::Pictures => "pictures.txt",
+        }
+    }
+}
+
 /// What an index in a known state answers.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Known {
@@ -115,21 +125,13 @@ impl World {
         cell.get().ok_or_else(|| "no system calls were counted".to_owned())
     }
 
-    /// The command for a search.
-    pub(super) fn search(&self, index: &Path, asked: Asked) -> Vec<String> {
-        let file = match asked {
-            Asked::Words => "words.txt",
-            Asked::Pictures => "pictures.txt",
-        };
-        search(index, file)
-    }
-
     fn write_queries(&self) -> Result<()> {
         let mut own = String::new();
         for (_, picture) in catalogue::in_first() {
             let _ = writeln!(own, "./pictures/{picture}");
         }
-        for (name, queries) in [("words.txt", WORDS), ("pictures.txt", PICTURES), ("own.txt", &own)]
+        for (name, queries) in
+            [(Asked::Words.file(), WORDS), (Asked::Pictures.file(), PICTURES), ("own.txt", &own)]
         {
             let path = self.catalogue.join(name);
             std::fs::write(&path, queries).map_err(say("cannot write", &path))?;
@@ -151,19 +153,13 @@ impl World {
                 "the reference differs: a run that was resumed gave another model".to_owned()
             );
         }
-        let [texts, pictures] = self.embedding(&self.pristine("model"));
-        for (slot, words) in [texts, pictures].iter().enumerate() {
+        let file = self.pristine("embedded.npy");
+        let commands = embedding(&self.pristine("model"), &text(&file));
+        for (slot, words) in commands.iter().enumerate() {
             self.plain(words)?;
-            let file = self.pristine("embedded.npy");
             self.embedded[slot] = std::fs::read(&file).map_err(say("cannot read", &file))?;
         }
         Ok(())
-    }
-
-    /// The commands that write vectors of texts and of pictures to `embedded.npy` beside `model`.
-    fn embedding(&self, model: &Path) -> [Vec<String>; 2] {
-        let file = text(&model.with_file_name("embedded.npy"));
-        embedding(model, &file)
     }
 
     /// A run that Ctrl-C ended in its middle, with a checkpoint.
@@ -241,7 +237,7 @@ impl World {
     /// What an index answers that `check` finds right.
     fn known(&self, index: &Path) -> Result<Known> {
         self.plain(&strings(&["check", &text(index)]))?;
-        let ask = |asked| Answers::read(&self.plain(&self.search(index, asked))?.stdout);
+        let ask = |asked| Answers::read(&self.plain(&search(index, asked))?.stdout);
         let known = Known { words: ask(Asked::Words)?, pictures: ask(Asked::Pictures)? };
         if known.words.len() < 3 * 40 {
             return Err(format!("only {} answers from {}", known.words.len(), index.display()));
@@ -250,7 +246,7 @@ impl World {
     }
 
     fn own_pictures_come_first(&self) -> Result<()> {
-        let printed = self.plain(&search(&self.pristine("index-first"), "own.txt"))?.stdout;
+        let printed = self.plain(&search_for(&self.pristine("index-first"), "own.txt"))?.stdout;
         let answers = Answers::read(&printed)?;
         for (id, picture) in catalogue::in_first() {
             let query = format!("./pictures/{picture}");
@@ -304,7 +300,12 @@ impl World {
     }
 }
 
-fn search(index: &Path, queries: &str) -> Vec<String> {
+/// The command for a search.
+pub(super) fn search(index: &Path, asked: Asked) -> Vec<String> {
+    search_for(index, asked.file())
+}
+
+fn search_for(index: &Path, queries: &str) -> Vec<String> {
     let index = text(index);
     let words = ["search", "-q", "--threads", "1", &index, "--queries", queries];
     let mut words = strings(&words);

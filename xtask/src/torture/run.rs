@@ -94,7 +94,7 @@ impl<'a> Run<'a> {
 
     /// The answers of an index; the sentence when it refuses.
     pub(super) fn ask(&mut self, index: &Path, asked: Asked) -> Result<Result<Answers>> {
-        let words = self.world.search(index, asked);
+        let words = reference::search(index, asked);
         let ran = self.injured(&words, &Injury::None)?;
         match ran.end().map_err(|what| format!("search {asked:?}: {what}"))? {
             End::Done => Answers::read(&ran.stdout).map(Ok),

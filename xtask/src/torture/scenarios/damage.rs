@@ -38,17 +38,13 @@ pub(super) fn index(run: &mut Run<'_>) -> Result<()> {
 pub(super) fn copied(run: &mut Run<'_>) -> Result<()> {
     let out = run.out();
     let work = *run.chance.pick(&[Work::Remove, Work::Compact, Work::Merge]);
-    let (words, hurt_in) = match work {
-        Work::Merge => {
-            let part = run.folder.join("part");
-            folders::copy(&run.world.pristine("part-1"), &part)?;
-            let other = text(&run.world.pristine("part-2"));
-            (strings(&["merge", "-q", &text(&part), &other, "-o", &text(&out)]), part)
-        }
-        _ => {
-            run.start(work, &out)?;
-            (work.words(run.world, &out), out.clone())
-        }
+    let (words, hurt_in) = if work == Work::Merge {
+        let (part, other) = (run.folder.join("part"), text(&run.world.pristine("part-2")));
+        folders::copy(&run.world.pristine("part-1"), &part)?;
+        (strings(&["merge", "-q", &text(&part), &other, "-o", &text(&out)]), part)
+    } else {
+        run.start(work, &out)?;
+        (work.words(run.world, &out), out.clone())
     };
     let Some(file) = hurt(run, &hurt_in)? else { return Ok(()) };
     let (before, after) = work.states(run.world);

@@ -63,7 +63,8 @@ pub(super) fn drawn(only: &[&'static Scenario], number: u64) -> &'static Scenari
     let among = if only.is_empty() { &all } else { only };
     let places: Vec<usize> = (0..among.len()).flat_map(|at| vec![at; among[at].weight]).collect();
     // A step that has no divisor in common with the length meets every place once in a round.
-    let step = (places.len() / 2..).find(|step| divisor(*step, places.len()) == 1).unwrap_or(1);
+    let (half, length) = (places.len() / 2, places.len());
+    let step = (half..half + length).find(|step| divisor(*step, length) == 1).unwrap_or(1);
     among[places[(number as usize).wrapping_mul(step) % places.len()]]
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::super::answers::Answers;
 use super::super::program::{End, Injury};
-use super::super::reference::{Asked, World};
+use super::super::reference::{self, Asked, World};
 use super::super::run::Run;
 use super::super::say;
 use super::super::works::{self, Work};
@@ -57,13 +57,13 @@ fn searches(
     let always = states[0].common(states[1]).common(states[2]);
     let (mut searches, mut refused) = (0, 0);
     while !ended.load(Ordering::Relaxed) {
-        let words = world.search(index, asked);
+        let words = reference::search(index, asked);
         let ran = world.program.run(&world.catalogue, scratch, &words, &Injury::None)?;
         searches += 1;
         match ran.end().map_err(|what| format!("a search beside writers: {what}"))? {
             End::Done => is_of_a_state(&Answers::read(&ran.stdout)?, &states, &always)?,
             End::Refused(sentence) if BUSY.iter().any(|word| sentence.contains(word)) => {
-                refused += 1
+                refused += 1;
             }
             End::Refused(sentence) => return Err(format!("a search beside writers: {sentence}")),
         }
