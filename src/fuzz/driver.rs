@@ -52,7 +52,7 @@ impl Target<'_> {
         let start = Instant::now();
         let mut tried = 0_u64;
         let mut attempt = |input: &[u8], faults: &mut Faults| {
-            std::fs::write(&file, input).unwrap();
+            overwrite(&file, input);
             watch.start();
             let outcome = catch_unwind(AssertUnwindSafe(|| judge(&file, input)));
             watch.stop();
@@ -111,6 +111,16 @@ pub(crate) fn contents(folder: &Path) -> Vec<Vec<u8>> {
     let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     paths.sort();
     paths.iter().filter_map(|path| std::fs::read(path).ok()).collect()
+}
+
+/// Puts `bytes` into the place of what is in a file. Unlike a file that is emptied first, which
+/// some file systems write to the disk at once, it costs a copy.
+pub(crate) fn overwrite(path: &Path, bytes: &[u8]) {
+    use std::io::Write;
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(false).open(path).unwrap();
+    file.write_all(bytes).unwrap();
+    file.set_len(bytes.len() as u64).unwrap();
 }
 
 /// What was found once.

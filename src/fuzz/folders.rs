@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::driver::Target;
+use super::driver::{Target, overwrite};
 use crate::catalogue::Source;
 use crate::embed::fake::{Colours, Shop};
 use crate::embed::{UpdateOptions, update};
@@ -77,7 +77,7 @@ fn fuzz_index(name: &str, file: &str, path: &str, words: &[&str], head: usize) {
     let path = folder.join(path);
     let target = Target { name, file, seeds: vec![std::fs::read(&path).unwrap()], words, head };
     target.run(|_, input| {
-        std::fs::write(&path, input).unwrap();
+        overwrite(&path, input);
         use_index(&folder, &right);
         for log in ["index.sqlite-wal", "index.sqlite-shm"] {
             let _ = std::fs::remove_file(folder.join(log));
@@ -123,7 +123,7 @@ fn whatever_a_pixel_cache_says_its_pictures_are_whole() {
         head: usize::MAX,
     };
     target.run(|_, input| {
-        std::fs::write(&path, input).unwrap();
+        overwrite(&path, input);
         let Ok(cached) = open() else { return };
         assert_eq!(pixels(&cached.cache), right, "pixels of a damaged cache were used");
     });
@@ -181,7 +181,7 @@ fn whatever_a_models_description_says_it_is_refused_or_can_be_used() {
     };
     let right = Model::load(&folder).unwrap().texts(&["red hat"]).unwrap();
     target.run(|_, input| {
-        std::fs::write(&path, input).unwrap();
+        overwrite(&path, input);
         let Ok(model) = Model::load(&folder) else { return };
         let texts = model.texts(&["red hat"]);
         assert!(texts.is_ok_and(|texts| texts == right), "a changed description, other vectors");
@@ -209,7 +209,7 @@ fn whatever_a_checkpoint_says_a_run_is_refused_or_goes_on() {
     let stop = Stop::default();
     stop.ask();
     target.run(|_, input| {
-        std::fs::write(&path, input).unwrap();
+        overwrite(&path, input);
         let _ = train::run(&job(&shop, true), &stop, &mut |_| {});
     });
 }

@@ -60,39 +60,25 @@ struct Plan {
 pub(crate) fn run(root: &Path, options: &[&str]) -> Result<()> {
     let clock = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let plan = parse(options, clock.map_or(0, |time| time.as_secs()))?;
-    let (start, jobs) = (Instant::now(), processors());
+    let start = Instant::now();
     println!("fuzzing with seed {}", plan.seed);
-    let library = ["--package", "looksee", "--lib"];
-    let command_line = ["--package", "looksee-cli", "--bin", "looksee"];
-    let failed: Vec<String> =
-        [(&library[..], &OF_THE_LIBRARY[..]), (&command_line, &OF_THE_COMMAND_LINE)]
-            .into_iter()
-            .filter(|(_, targets)| {
-                plan.target.as_deref().is_none_or(|only| targets.contains(&only))
-            })
-            .filter_map(|(package, _)| fuzz(root, &plan, package, jobs).err())
-            .collect();
+    let result = fuzz(root, &plan, processors());
     println!("fuzzed for {}", readable(start.elapsed()));
-    if failed.is_empty() {
-        return Ok(());
-    }
     let inputs = target_folder()?.join("fuzz");
-    Err(format!("{}; the inputs are in {}", failed.join("; "), inputs.display()))
+    result.map_err(|error| format!("{error}; the inputs are in {}", inputs.display()))
 }
 
-/// Builds the tests of a package, then runs those that fuzz.
-fn fuzz(root: &Path, plan: &Plan, package: &[&str], jobs: u32) -> Result<()> {
-    let mut build = vec!["cargo", "test"];
-    build.extend(package);
-    build.push("--no-run");
-    Step::new(&build).run(root)?;
+/// Builds the tests as `test` does, so that nothing is compiled twice, then runs those that fuzz.
+fn fuzz(root: &Path, plan: &Plan, jobs: u32) -> Result<()> {
+    Step::new(&["cargo", "test", "--workspace", "--lib", "--bins", "--no-run"]).run(root)?;
     let (seconds, seed) = (plan.seconds_each(jobs).to_string(), plan.seed.to_string());
     let mut variables =
         vec![("LOOKSEE_FUZZ_SECONDS", seconds.as_str()), ("LOOKSEE_FUZZ_SEED", seed.as_str())];
     variables.extend(plan.target.as_deref().map(|target| ("LOOKSEE_FUZZ_ONLY", target)));
+    // The tests of the library are no reason to leave out those of the command line.
     let script = format!(
-        "ulimit -v {MEMORY_KIB} && cargo test {} fuzz:: -- --nocapture --test-threads={jobs}",
-        package.join(" ")
+        "ulimit -v {MEMORY_KIB} && cargo test --workspace --lib --bins --no-fail-fast fuzz:: -- \
+         --nocapture --test-threads={jobs}"
     );
     Step { variables: &variables, words: &["sh", "-c", &script] }.run(root).map(drop)
 }
