@@ -11,6 +11,7 @@ mod commands;
 mod console;
 mod figures;
 mod folders;
+mod lines;
 mod npy;
 mod outcome;
 mod output;
