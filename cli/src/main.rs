@@ -13,6 +13,7 @@ mod figures;
 mod folders;
 #[cfg(test)]
 mod fuzz;
+mod lines;
 mod npy;
 mod outcome;
 mod output;

@@ -4,7 +4,7 @@ use looksee_kernels::scan::{Scored, dot, top_k};
 use rayon::prelude::*;
 
 use super::Options;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::index::Index;
 use crate::units::{Event, Listener, Seed, Stop};
 
@@ -63,6 +63,7 @@ pub(super) fn rows(
     stop: &Stop,
     listener: Listener<'_>,
 ) -> Result<Vec<Measured>> {
+    rows.iter().try_for_each(|&row| expect_finite(index, row as usize))?;
     let reference = Reference::of(index, rows, options);
     let mut measured = Vec::with_capacity(rows.len());
     for block in rows.chunks(ROWS_A_BLOCK) {
@@ -71,6 +72,23 @@ pub(super) fn rows(
         measured.extend(reference.measure(index, block));
     }
     Ok(measured)
+}
+
+/// Refuses a damaged vector: it would be nobody's neighbour, or everybody's, and accuse the wrong.
+fn expect_finite(index: &Index, row: usize) -> Result<()> {
+    let sides = [("picture", Some(index.picture(row))), ("text", index.text(row))];
+    let wrong = |values: &[f32]| values.iter().find(|value| !value.is_finite()).copied();
+    for (side, values) in sides {
+        if let Some(wrong) = values.and_then(wrong) {
+            let message = format!(
+                "the vector of its {side} holds {wrong}, so it is damaged; `looksee check` says \
+                 what is"
+            );
+            let error = Error::new(ErrorKind::Corrupt, message).at_file(index.folder());
+            return Err(error.at_item(index.record(row)?.id.as_str()));
+        }
+    }
+    Ok(())
 }
 
 /// The rows among which neighbours are looked for.

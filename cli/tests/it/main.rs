@@ -4,6 +4,8 @@ mod audit;
 mod bad_input;
 mod errors;
 mod help;
+mod hostile_input;
+mod hostile_output;
 mod index;
 mod map;
 mod shop;
