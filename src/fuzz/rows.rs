@@ -37,7 +37,8 @@ fn read(file: &Path, format: Format) {
     };
     let first = ids(&source);
     assert_eq!(ids(&source), first, "read twice, two catalogues");
-    for remote in source.remotes().unwrap_or_default() {
+    let remotes = source.remotes().map(|remotes| remotes.pictures);
+    for remote in remotes.unwrap_or_default() {
         assert_is_one_line(&remote.url);
         assert_is_one_line(&remote.file);
         assert!(!remote.file.contains(['/', '\\', ' ']), "a file name that leads away: {remote:?}");
