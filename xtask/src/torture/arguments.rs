@@ -20,6 +20,8 @@ pub(crate) struct Plan {
     pub(super) program: Option<PathBuf>,
     /// These scenarios alone; empty for all.
     pub(super) only: Vec<&'static Scenario>,
+    /// So many runs at least, however slow the machine is.
+    pub(super) least: u64,
     /// At most so many runs.
     pub(super) runs: u64,
     /// Runs at the same time.
@@ -29,7 +31,15 @@ pub(crate) struct Plan {
 impl Plan {
     /// The run that belongs to the tests: this program, this long, another seed would do as well.
     pub(crate) fn short(program: PathBuf, time: Duration) -> Self {
-        Self { time, seed: 1, program: Some(program), only: Vec::new(), runs: u64::MAX, jobs: 2 }
+        Self {
+            time,
+            seed: 1,
+            program: Some(program),
+            only: Vec::new(),
+            least: 10,
+            runs: u64::MAX,
+            jobs: 2,
+        }
     }
 }
 
@@ -40,6 +50,7 @@ pub(super) fn parse(options: &[&str], clock: u64) -> Result<Plan> {
         seed: clock,
         program: None,
         only: Vec::new(),
+        least: 1,
         runs: u64::MAX,
         jobs: std::thread::available_parallelism().map_or(1, usize::from),
     };

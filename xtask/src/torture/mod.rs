@@ -176,7 +176,8 @@ impl<'a> Progress<'a> {
     /// The number of the next run, while there is time.
     fn next(&self) -> Option<u64> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        (number < self.plan.runs && self.start.elapsed() < self.plan.time).then_some(number)
+        let is_time = number < self.plan.least || self.start.elapsed() < self.plan.time;
+        (is_time && number < self.plan.runs).then_some(number)
     }
 
     /// Counts a run, says what was wrong, and keeps or removes its folder.
@@ -221,7 +222,7 @@ impl<'a> Progress<'a> {
             remove(&self.folder.join(name))?;
         }
         match (runs, wrong) {
-            (0, _) => Err("there was no time for a single run; give it more --minutes".to_owned()),
+            (0, _) => Err("not a single run was asked for".to_owned()),
             (_, 0) => Ok(()),
             _ => {
                 let kinds = counts.kinds.len();
