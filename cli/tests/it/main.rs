@@ -3,6 +3,7 @@
 mod audit;
 mod bad_input;
 mod errors;
+mod formats;
 mod help;
 mod hostile_input;
 mod hostile_output;

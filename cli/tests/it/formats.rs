@@ -1,0 +1,136 @@
+//! What earlier builds wrote is opened for ever (`testdata/formats`).
+
+use std::io::Read;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::util::{Folder, Ran};
+
+/// The flags of the runs in `testdata/formats/v1`, but for the weights that they started from.
+const FLAGS: &[&str] = &[
+    "--epochs=60",
+    "--image-tower=efficientnet-lite0",
+    "--image-size=32",
+    "--dim=8",
+    "--batch-size=4",
+    "--lr=0.003",
+    "--set=text_tower.embedding=8",
+    "--set=text_tower.hidden=8",
+    "--set=image.crop=1.0",
+    "--set=validation=0.2",
+    "--set=tokens.size=60",
+    "--freeze=all",
+    "--seed=1",
+];
+
+/// Copies a folder with all that is below it; what is compressed comes out as it was.
+fn unpack(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap();
+        if path.is_dir() {
+            unpack(&path, &to.join(name));
+        } else if path.extension().is_some_and(|ending| ending == "gz") {
+            let mut bytes = Vec::new();
+            let packed = std::fs::File::open(&path).unwrap();
+            flate2::read::GzDecoder::new(packed).read_to_end(&mut bytes).unwrap();
+            std::fs::write(to.join(path.file_stem().unwrap()), bytes).unwrap();
+        } else {
+            std::fs::copy(&path, to.join(name)).unwrap();
+        }
+    }
+}
+
+/// Everything that format 1 left, the model inside the index as well.
+fn version_1() -> Folder {
+    let folder = Folder::new();
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/formats/v1");
+    unpack(&kept, folder.path());
+    unpack(&kept.join("model"), &folder.path().join("index/model"));
+    let _ = std::fs::remove_file(folder.path().join("index/model/.lock"));
+    folder
+}
+
+#[track_caller]
+fn done(ran: Ran) -> Ran {
+    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+    ran
+}
+
+/// Asks what was asked when the index was made: the same answers, but for rounding.
+#[track_caller]
+fn answers_as_then(folder: &Folder) {
+    let answers = std::fs::read_to_string(folder.path().join("answers.json")).unwrap();
+    let answers: Vec<Value> = serde_json::from_str(&answers).unwrap();
+    assert_eq!(answers.len(), 5);
+    for then in answers {
+        let query = then["query"].as_str().unwrap();
+        let ran = done(folder.run(["search", "index", query, "-k24", "--json"]));
+        let now: Value = serde_json::from_str(&ran.stdout).unwrap();
+        let scores = |answer: &Value| -> Vec<(String, f64)> {
+            let hit = |hit: &Value| {
+                (hit["id"].as_str().unwrap().to_owned(), hit["score"].as_f64().unwrap())
+            };
+            let mut scores: Vec<_> = answer["hits"].as_array().unwrap().iter().map(hit).collect();
+            scores.sort_by(|a, b| a.0.cmp(&b.0));
+            scores
+        };
+        let (then, now) = (scores(&then), scores(&now));
+        assert_eq!((then.len(), now.len()), (24, 24), "{query}");
+        for ((id, score), (id_now, score_now)) in then.iter().zip(&now) {
+            assert_eq!(id, id_now, "{query}");
+            assert!((score - score_now).abs() < 1e-3, "{query}: {id} {score} {score_now}");
+        }
+    }
+}
+
+#[test]
+fn an_index_of_format_1_is_right_and_answers_as_it_did() {
+    let folder = version_1();
+    let ran = done(folder.run(["check", "index"]));
+    assert!(ran.stdout.contains("24 items") && ran.stdout.contains("right"), "{}", ran.stdout);
+    answers_as_then(&folder);
+}
+
+#[test]
+fn an_index_of_format_1_is_brought_up_to_date_without_embedding_anything_again() {
+    let folder = version_1();
+    // The pictures lie elsewhere now, so the records change and the vectors stay.
+    let ran = done(folder.run(["index", "shop.jsonl", "-o", "index"]));
+    assert!(
+        ran.stdout.starts_with("0 added, 24 changed, 0 unchanged, 0 removed"),
+        "{}",
+        ran.stdout
+    );
+    done(folder.run(["check", "index"]));
+    answers_as_then(&folder);
+    done(folder.run(["compact", "index"]));
+    done(folder.run(["check", "index"]));
+    answers_as_then(&folder);
+}
+
+#[test]
+fn a_model_of_format_1_makes_the_vectors_that_it_made() {
+    let folder = version_1();
+    done(folder.run(["eval", "model", "shop.jsonl", "--gallery=all"]));
+    done(folder.run(["index", "shop.jsonl", "-m", "model", "-o", "fresh"]));
+    std::fs::remove_dir_all(folder.path().join("index")).unwrap();
+    std::fs::rename(folder.path().join("fresh"), folder.path().join("index")).unwrap();
+    answers_as_then(&folder);
+}
+
+#[test]
+fn a_run_of_format_1_that_was_interrupted_goes_on_to_its_end() {
+    let folder = version_1();
+    let mut words = vec!["train", "shop.jsonl", "-o", "interrupted", "--resume"];
+    words.extend(FLAGS);
+    let ran = done(folder.run(&words));
+    assert!(ran.stdout.contains("24 pictures, 0 skipped"), "{}", ran.stdout);
+    let log = std::fs::read_to_string(folder.path().join("interrupted/log.jsonl")).unwrap();
+    let steps = log.lines().filter(|line| line.contains("\"loss\""));
+    // 60 epochs of 4 steps; the first 28 steps were done then.
+    assert_eq!(steps.count(), 240, "{log}");
+    done(folder.run(["eval", "interrupted", "shop.jsonl", "--gallery=all"]));
+}
