@@ -62,12 +62,15 @@ impl Target<'_> {
             }
         };
         let cases = cases(self.name);
-        for input in cases.iter().chain(&self.seeds) {
+        let time = Duration::from_secs_f64(seconds());
+        for input in &cases {
+            attempt(input, &mut faults);
+        }
+        for input in self.seeds.iter().take_while(|_| start.elapsed() < time) {
             attempt(input, &mut faults);
         }
         let pool: Vec<Vec<u8>> = cases.into_iter().chain(self.seeds).collect();
         let mut mutator = Mutator::new(number("LOOKSEE_FUZZ_SEED", 1), self.words, self.head);
-        let time = Duration::from_secs_f64(seconds());
         while start.elapsed() < time && faults.found.len() < MOST_FOUND {
             let mut input = mutator.mutated(&pool);
             input.truncate(LONGEST.max(pool.iter().map(Vec::len).max().unwrap_or(0)));

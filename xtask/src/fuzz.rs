@@ -23,7 +23,7 @@ found-N. What is mended goes to testdata/cases/TARGET/, where the tests try it f
 ";
 
 /// The targets of the library, in the order of their files.
-const OF_THE_LIBRARY: [&str; 17] = [
+const OF_THE_LIBRARY: [&str; 19] = [
     "filter",
     "recipe",
     "pictures",
@@ -38,6 +38,8 @@ const OF_THE_LIBRARY: [&str; 17] = [
     "vocabulary",
     "index-database",
     "index-segment",
+    "index-first",
+    "index-rows",
     "pixel-cache",
     "model",
     "checkpoint",
