@@ -35,4 +35,7 @@ pub mod map;
 #[doc(hidden)]
 pub mod bench;
 
+#[cfg(test)]
+mod fuzz;
+
 pub use error::{Error, ErrorKind, Result};

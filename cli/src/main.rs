@@ -11,6 +11,9 @@ mod commands;
 mod console;
 mod figures;
 mod folders;
+#[cfg(test)]
+mod fuzz;
+mod lines;
 mod npy;
 mod outcome;
 mod output;

@@ -3,11 +3,14 @@
 //! The header is padded so that the values begin at a multiple of 64 bytes, as numpy writes it, and
 //! can be mapped: `numpy.load("vectors.npy", mmap_mode="r")`.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 
 use looksee::vectors::Vectors;
 use looksee::{Error, Result, files};
+
+/// Bytes from the beginning of a file in which its header must end; real ones have 128.
+const LONGEST_HEADER: u64 = 1 << 16;
 
 /// Values that are turned into bytes at a time.
 const BLOCK: usize = 1 << 16;
@@ -78,25 +81,42 @@ struct Array {
     shape: Vec<usize>,
 }
 
-/// The header and as many bytes behind it as it asks for.
+/// The header and the bytes of the values. The file's length is compared with what the header
+/// claims before memory is taken for either.
 fn read(path: &Path) -> Result<(Array, Vec<u8>)> {
-    let mut bytes =
-        fs_err::read(path).map_err(|e| Error::io("cannot read the numpy file", e).at_file(path))?;
     let invalid = |what: &str| Error::invalid(what).at_file(path);
-    let (array, start) = parse_header(&bytes)
+    let cannot = |e| Error::io("cannot read the numpy file", e).at_file(path);
+    let mut file = files::open(path)?;
+    let length = file.metadata().map_err(cannot)?.len();
+    let mut head = Vec::new();
+    file.by_ref().take(LONGEST_HEADER).read_to_end(&mut head).map_err(cannot)?;
+    let (array, start) = parse_header(&head)
         .ok_or_else(|| invalid("this is no numpy file; numpy.save makes one"))?;
-    let size = array.kind.get(2..).and_then(|size| size.parse::<usize>().ok()).unwrap_or(0);
-    let values = array.shape.iter().try_fold(size, |all, &side| all.checked_mul(side));
-    let found = bytes.len() - start;
-    match values {
-        Some(expected) if expected == found => {
-            bytes.drain(..start);
-            Ok((array, bytes))
-        }
-        _ => Err(invalid(&format!(
+    let found = length.saturating_sub(start as u64);
+    if array.bytes() != Some(found) {
+        return Err(invalid(&format!(
             "its header tells of an array {:?} of {}, but {found} bytes follow; copy it again",
             array.shape, array.kind
-        ))),
+        )));
+    }
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(found as usize).map_err(|_| {
+        invalid(&format!("it holds {found} bytes of values, more than there is memory for"))
+    })?;
+    bytes.extend_from_slice(&head[start..]);
+    // The file may have changed meanwhile.
+    file.take(found.saturating_sub(bytes.len() as u64)).read_to_end(&mut bytes).map_err(cannot)?;
+    if bytes.len() as u64 != found {
+        return Err(invalid("the file changed while it was read; copy it again"));
+    }
+    Ok((array, bytes))
+}
+
+impl Array {
+    /// Bytes that its values take; `None` when no number can say so.
+    fn bytes(&self) -> Option<u64> {
+        let size: u64 = self.kind.get(2..)?.parse().ok()?;
+        self.shape.iter().try_fold(size, |all, &side| all.checked_mul(side as u64))
     }
 }
 
@@ -108,7 +128,7 @@ fn parse_header(bytes: &[u8]) -> Option<(Array, usize)> {
         2 | 3 => (u32::from_le_bytes(*rest.get(2..6)?.first_chunk()?) as usize, 12),
         _ => return None,
     };
-    let text = std::str::from_utf8(bytes.get(start..start + length)?).ok()?;
+    let text = std::str::from_utf8(bytes.get(start..start.checked_add(length)?)?).ok()?;
     let after = |key: &str| text.split_once(key).map(|(_, value)| value.trim_start());
     let kind = after("'descr':")?.strip_prefix('\'')?.split_once('\'')?.0;
     let shape = after("'shape':")?.strip_prefix('(')?.split_once(')')?.0;
@@ -208,5 +228,39 @@ mod tests {
         assert_eq!(read_numbers(&path).unwrap(), [0, 0]);
         std::fs::write(&path, "no numpy").unwrap();
         assert!(read_rows(&path).unwrap_err().to_string().contains("this is no numpy file"));
+    }
+
+    #[test]
+    fn a_header_that_claims_more_than_the_file_has_is_refused_before_memory_is_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rows.npy");
+        for shape in [
+            "(4611686018427387904, 1)",
+            "(1000000000000, 1)",
+            "(4294967296, 4294967296)",
+            "(18446744073709551616, 1)",
+            "(-1, 1)",
+            "(1,",
+        ] {
+            let mut bytes = header(1, 1);
+            let text = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}");
+            bytes.truncate(10);
+            bytes.extend(text.bytes());
+            bytes.resize(128, b' ');
+            bytes.extend([0; 4]);
+            std::fs::write(&path, &bytes).unwrap();
+            assert!(read_rows(&path).is_err(), "{shape}");
+        }
+        let mut long = b"\x93NUMPY\x02\x00\xff\xff\xff\xff".to_vec();
+        long.resize(1 << 17, b' ');
+        std::fs::write(&path, &long).unwrap();
+        assert!(read_rows(&path).unwrap_err().to_string().contains("no numpy file"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_device_is_no_numpy_file() {
+        let error = read_rows(Path::new("/dev/zero")).unwrap_err().to_string();
+        assert!(error.contains("a regular file is needed"), "{error}");
     }
 }

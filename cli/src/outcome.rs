@@ -58,7 +58,11 @@ pub(crate) fn exit_code(outcome: Outcome) -> ExitCode {
 
 /// Help and version go to standard output with 0, a wrong flag to standard error with 2.
 pub(crate) fn usage(message: &clap::Error) -> ExitCode {
-    let _ = message.print();
+    let plain = message.to_string();
+    let harmless = plain.lines().all(|line| text::visible(line) == line);
+    // What was typed is quoted; the colours are worth less than what it might command.
+    let _ =
+        if harmless { message.print() } else { writeln!(io::stderr(), "{}", text::lines(&plain)) };
     ExitCode::from(u8::try_from(message.exit_code()).unwrap_or(2))
 }
 

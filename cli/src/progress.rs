@@ -99,6 +99,7 @@ impl<W: Write> Progress<W> {
     }
 
     fn show(&mut self, text: &str) {
+        let text = text::visible(text);
         if self.style == Style::Terminal {
             let _ = write!(self.out, "\r{text}\x1b[K");
             self.drawn = true;

@@ -15,9 +15,11 @@
 //!
 //! Texts have their entities (`&quot;`) and HTML tags removed, and empty values are left out.
 
+use std::path::PathBuf;
+
 use serde_json::{Map, Value};
 
-use super::pictures::{self, Pictures};
+use super::pictures::{self, Lost, Pictures};
 use super::{PICTURE_ENDINGS, Remote};
 use crate::filter::Fields;
 
@@ -265,9 +267,9 @@ pub(super) fn find_picture(
     asin: Option<&str>,
     urls: &[String],
     pictures: &mut Pictures,
-) -> Result<std::path::PathBuf, Option<Remote>> {
+) -> Result<PathBuf, Lost> {
     let asin = asin.filter(|asin| pictures::is_safe(asin));
-    if let Some(found) = asin.and_then(|asin| pictures.with_stem(asin)) {
+    if let Some(found) = asin.and_then(|asin| by_asin(asin, pictures)) {
         return Ok(found);
     }
     for url in urls.iter().flat_map(|url| [url.clone(), full_size(url)]) {
@@ -280,11 +282,22 @@ pub(super) fn find_picture(
             return Ok(found);
         }
     }
-    let Some(url) = urls.first().map(|url| full_size(url)) else { return Err(None) };
-    match asin {
-        Some(asin) => Err(Some(Remote { file: format!("{asin}.{}", ending_of(&url)), url })),
-        None => pictures.fetched(&url).map_err(Some),
+    let Some(url) = urls.first().map(|url| full_size(url)) else {
+        return Err(Lost::Nowhere("the row names no picture".to_owned()));
+    };
+    match asin.and_then(pictures::portable) {
+        Some(stem) => {
+            let file = format!("{stem}.{}", ending_of(&url));
+            Err(pictures::encoded(&url)
+                .map_or_else(Lost::Refused, |url| Lost::ToFetch(Remote { url, file })))
+        }
+        None => pictures.fetched(&url),
     }
+}
+
+/// The picture that is called as the product, or as `looksee urls` writes the product's name.
+fn by_asin(asin: &str, pictures: &Pictures) -> Option<PathBuf> {
+    pictures.with_stem(asin).or_else(|| pictures.with_stem(&pictures::portable(asin)?))
 }
 
 /// The ending of the picture behind a URL; `jpg` where the URL does not say.
@@ -423,13 +436,14 @@ mod tests {
             find(Some("B02"), &["https://x/31J%2Ba._SS40_.jpg"]),
             Ok(folder.path().join("31J+a.jpg"))
         );
-        let remote =
-            |url: &str, file: &str| Err(Some(Remote { url: url.into(), file: file.into() }));
+        let remote = |url: &str, file: &str| {
+            Err(Lost::ToFetch(Remote { url: url.into(), file: file.into() }))
+        };
         assert_eq!(
             find(Some("B03"), &["https://x/c._SL9_.png", "https://x/d.jpg"]),
             remote("https://x/c.png", "B03.png")
         );
         assert_eq!(find(Some("../B03"), &["https://x/c.gif"]), remote("https://x/c.gif", "c.gif"));
-        assert_eq!(find(Some("B04"), &[]), Err(None));
+        assert!(matches!(find(Some("B04"), &[]), Err(Lost::Nowhere(_))));
     }
 }

@@ -4,6 +4,7 @@
 //! listings on the way down to the current one, not the whole tree.
 
 use std::collections::HashSet;
+use std::error::Error as _;
 use std::ffi::{OsStr, OsString};
 use std::fs::FileType;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,8 @@ use serde_json::Value;
 use super::json::kind_of;
 use super::layout::{Roles, listed};
 use super::{Found, Item, PICTURE_ENDINGS, Place, Reason, Skip, Source};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::files;
 use crate::filter::Fields;
 use crate::units::ItemId;
 
@@ -235,12 +237,18 @@ fn has_ending(name: &OsStr, endings: &[&str]) -> bool {
     ending.is_some_and(|ending| endings.iter().any(|known| ending.eq_ignore_ascii_case(known)))
 }
 
+/// What stands beside a picture, or what is wrong with it. Only a regular file is read: a pipe of
+/// this name would never answer, and a device would never end.
 fn read_sidecar(path: &Path) -> Result<Vec<u8>, String> {
-    let metadata = std::fs::metadata(path).map_err(|e| format!("cannot read: {e}"))?;
-    if metadata.len() > MAX_SIDECAR_BYTES {
-        return Err(format!("the text is longer than {} MiB", MAX_SIDECAR_BYTES >> 20));
-    }
-    std::fs::read(path).map_err(|e| format!("cannot read: {e}"))
+    files::read_at_most(path, MAX_SIDECAR_BYTES).map_err(|error| match error.kind() {
+        ErrorKind::TooLarge => {
+            format!("the text is longer than {} MiB", MAX_SIDECAR_BYTES >> 20)
+        }
+        _ => match error.source() {
+            Some(source) => format!("cannot read: {source}"),
+            None => error.message().to_owned(),
+        },
+    })
 }
 
 /// The words in a picture's name, then those of its folders: `shoes/redSneaker_02.jpg` is

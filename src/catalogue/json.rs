@@ -74,7 +74,7 @@ impl Rows for LineRows {
                 Line::Whole if line.trim_ascii().is_empty() => continue,
                 Line::Whole => object(&line, &mut self.dialect),
             };
-            return Ok(Some(Row { line: self.lines.number(), content }));
+            return Ok(Some(Row { line: self.lines.number(), bytes: line.len(), content }));
         }
     }
 }
@@ -97,15 +97,16 @@ impl Rows for ArrayRows {
         let line = self.line;
         if !matches!(sign, None | Some(b']')) {
             let element = self.element()?;
+            let bytes = element.as_ref().map_or(0, Vec::len);
             let content = match element {
                 Some(element) => object(&element, &mut self.dialect),
                 None => Err(lines::too_long()),
             };
-            return Ok(Some(Row { line, content }));
+            return Ok(Some(Row { line, bytes, content }));
         }
         self.ended = true;
         let content = Err("the array is never closed: expected ]; is the file whole?".to_owned());
-        Ok(sign.is_none().then_some(Row { line, content }))
+        Ok(sign.is_none().then_some(Row { line, bytes: 0, content }))
     }
 }
 

@@ -8,7 +8,7 @@ use super::Source;
 use super::json::kind_of;
 use super::ledger::with_commas;
 use super::rows::Row;
-use super::{amazon, csv};
+use super::{amazon, csv, lines};
 use crate::error::{Error, Result};
 use crate::filter::Fields;
 
@@ -41,7 +41,10 @@ const ID_NAMES: [&str; 5] = ["id", "asin", "sku", "item_id", "product_id"];
 const GROUP_NAMES: [&str; 3] = ["group", "product", "parent_asin"];
 
 /// Rows that are read to find the fields before a file is given up.
-pub(super) const LOOK_AHEAD: usize = 10_000;
+const LOOK_AHEAD: usize = 10_000;
+
+/// Bytes of such rows: they are kept in memory.
+const LOOK_AHEAD_BYTES: usize = 4 * lines::MAX_ROW_BYTES;
 
 /// How the rows of a file are taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -241,6 +244,7 @@ pub(super) struct Survey<'a> {
     names: Vec<String>,
     known: HashSet<String>,
     rows: usize,
+    bytes: usize,
     /// The first row that could not be read.
     broken: Option<(u64, String)>,
 }
@@ -255,6 +259,7 @@ impl<'a> Survey<'a> {
             names: Vec::new(),
             known: HashSet::new(),
             rows: 0,
+            bytes: 0,
             broken: None,
         }
     }
@@ -269,6 +274,7 @@ impl<'a> Survey<'a> {
 
     pub(super) fn add(&mut self, row: &Row) {
         self.rows += 1;
+        self.bytes += row.bytes;
         match &row.content {
             Ok(fields) => {
                 self.add_names(fields.keys());
@@ -318,7 +324,12 @@ impl<'a> Survey<'a> {
 
     /// Whether no more rows are needed.
     pub(super) fn is_done(&self) -> bool {
-        (self.layout.is_some() && self.unseen().is_none()) || self.rows >= LOOK_AHEAD
+        (self.layout.is_some() && self.unseen().is_none()) || self.is_enough()
+    }
+
+    /// Whether the file is given up when its fields are not known by now.
+    fn is_enough(&self) -> bool {
+        self.rows >= LOOK_AHEAD || self.bytes > LOOK_AHEAD_BYTES
     }
 
     /// The layout, or what the file lacks.
@@ -374,7 +385,7 @@ impl<'a> Survey<'a> {
     }
 
     fn where_looked(&self) -> String {
-        if self.rows < LOOK_AHEAD {
+        if !self.is_enough() {
             return String::new();
         }
         format!(" in the first {} rows", with_commas(self.rows))

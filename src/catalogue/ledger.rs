@@ -1,13 +1,14 @@
 //! The account of a run: what was used, and what was not and why.
 
-use std::io::Write;
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::files;
+use crate::files::{self, FileKind};
 use crate::units::ItemId;
 
 /// Where in which file an item stands.
@@ -99,8 +100,11 @@ pub struct Skip {
 pub struct Ledger {
     /// Items that were used.
     pub used: usize,
-    /// Items that were not.
+    /// Items that were not, those added by [`Ledger::skip`] up to a million.
     pub skipped: Vec<Skip>,
+    /// How many more there were for each reason: a file of a few megabytes can unpack to rows
+    /// without end, and the list of them must not take all memory.
+    pub unlisted: BTreeMap<Reason, usize>,
     /// Pictures that end early and were used with their rest grey.
     pub truncated: usize,
 }
@@ -115,12 +119,29 @@ struct Entry<'a> {
     message: &'a str,
 }
 
+/// Skipped things that are listed one by one.
+const MOST_LISTED: usize = 1_000_000;
+
 impl Ledger {
+    /// Adds something that was left out.
+    pub fn skip(&mut self, skip: Skip) {
+        if self.skipped.len() < MOST_LISTED {
+            self.skipped.push(skip);
+        } else {
+            *self.unlisted.entry(skip.reason).or_default() += 1;
+        }
+    }
+
+    /// How many things were left out, listed or not.
+    pub fn skips(&self) -> usize {
+        self.skipped.len() + self.unlisted.values().sum::<usize>()
+    }
+
     /// `12,345 pictures, 12 skipped (9 unreadable, 2 missing, 1 too large)`; truncated pictures
     /// are added when there are any.
     pub fn summary(&self) -> String {
         let pictures = if self.used == 1 { "picture" } else { "pictures" };
-        let (used, skipped) = (with_commas(self.used), with_commas(self.skipped.len()));
+        let (used, skipped) = (with_commas(self.used), with_commas(self.skips()));
         let mut summary = format!("{used} {pictures}, {skipped} skipped");
         let reasons = self.reasons();
         if !reasons.is_empty() {
@@ -135,7 +156,9 @@ impl Ledger {
 
     /// The count of each reason that occurs, in words.
     fn reasons(&self) -> Vec<String> {
-        let count = |reason| self.skipped.iter().filter(|skip| skip.reason == reason).count();
+        let unlisted = |reason| self.unlisted.get(&reason).copied().unwrap_or(0);
+        let listed = |reason| self.skipped.iter().filter(|skip| skip.reason == reason).count();
+        let count = |reason| listed(reason) + unlisted(reason);
         let counted = Reason::ALL.into_iter().map(|reason| (reason, count(reason)));
         counted
             .filter(|(_, count)| *count > 0)
@@ -143,7 +166,23 @@ impl Ledger {
             .collect()
     }
 
+    /// Whether a list may be written to `path`: nothing is there, or a list of an earlier run.
+    pub fn may_replace(path: &Path) -> Result<bool> {
+        Ok(match files::kind(path)? {
+            FileKind::Absent => true,
+            FileKind::File => begins_as_a_list(path)?,
+            FileKind::Link | FileKind::Folder | FileKind::Special => false,
+        })
+    }
+
+    /// Removes the list of an earlier run; anything else stays.
+    pub fn remove(path: &Path) {
+        files::remove_own(path, BEGINNING);
+    }
+
     /// Writes the skipped things as JSON lines (`file`, `line`, `id`, `reason`, `message`).
+    ///
+    /// What a terminal could take for a command is written as an escape.
     pub fn write(&self, path: &Path) -> Result<()> {
         files::replace(path, |out| {
             for skip in &self.skipped {
@@ -155,12 +194,40 @@ impl Ledger {
                     message: &skip.message,
                 };
                 let cannot = |e| Error::io("cannot write", e);
-                serde_json::to_writer(&mut *out, &entry).map_err(|e| cannot(e.into()))?;
-                out.write_all(b"\n").map_err(cannot)?;
+                let line = serde_json::to_string(&entry).map_err(|e| cannot(e.into()))?;
+                writeln!(out, "{}", harmless(&line)).map_err(cannot)?;
             }
             Ok(())
         })
     }
+}
+
+/// How each line of a list begins.
+const BEGINNING: &[u8] = b"{\"file\":\"";
+
+fn begins_as_a_list(path: &Path) -> Result<bool> {
+    let mut found = Vec::with_capacity(BEGINNING.len());
+    let cannot = |e| Error::io("cannot read the old list", e).at_file(path);
+    files::open(path)?.take(BEGINNING.len() as u64).read_to_end(&mut found).map_err(cannot)?;
+    Ok(found == BEGINNING)
+}
+
+/// JSON with escapes for the signs that JSON allows and that command a terminal or turn the reading
+/// direction round.
+fn harmless(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for letter in json.chars() {
+        let turns = matches!(
+            letter,
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+        );
+        if letter.is_control() || turns {
+            out.push_str(&format!("\\u{:04x}", u32::from(letter)));
+        } else {
+            out.push(letter);
+        }
+    }
+    out
 }
 
 /// `1234567` as `1,234,567`.
@@ -188,7 +255,7 @@ mod tests {
             message: "no \"picture\"".to_owned(),
         };
         let skipped = reasons.iter().flat_map(|(reason, n)| std::iter::repeat_n(skip(*reason), *n));
-        Ledger { used, skipped: skipped.collect(), truncated: 0 }
+        Ledger { used, skipped: skipped.collect(), ..Ledger::default() }
     }
 
     #[test]
@@ -207,6 +274,17 @@ mod tests {
     }
 
     #[test]
+    fn beyond_a_million_skips_are_counted_and_not_kept() {
+        let mut full = ledger(0, &[(Reason::BadRow, 1)]);
+        let skip = full.skipped[0].clone();
+        for _ in 1..MOST_LISTED + 2 {
+            full.skip(Skip { message: String::new(), ..skip.clone() });
+        }
+        assert_eq!((full.skipped.len(), full.skips()), (MOST_LISTED, MOST_LISTED + 2));
+        assert_eq!(full.summary(), "0 pictures, 1,000,002 skipped (1,000,002 bad rows)");
+    }
+
+    #[test]
     fn the_summary_knows_one_and_none() {
         assert_eq!(ledger(1, &[]).summary(), "1 picture, 0 skipped");
         assert_eq!(
@@ -222,5 +300,40 @@ mod tests {
         ledger(0, &[(Reason::BadRow, 2)]).write(&path).unwrap();
         let line = r#"{"file":"shoes.csv","line":7,"id":"a","reason":"bad_row","message":"no \"picture\""}"#;
         assert_eq!(std::fs::read_to_string(path).unwrap(), format!("{line}\n{line}\n"));
+    }
+
+    #[test]
+    fn a_list_that_is_looked_at_on_a_terminal_commands_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("skipped.jsonl");
+        let mut ledger = ledger(0, &[(Reason::BadRow, 1)]);
+        let message = "a\u{1b}[31m\u{9b}31m\u{7f}\u{202e}b\u{2028}gr\u{fc}n";
+        message.clone_into(&mut ledger.skipped[0].message);
+        ledger.write(&path).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text.chars().filter(|c| c.is_control()).collect::<String>(), "\n");
+        assert!(!text.contains(['\u{202e}', '\u{2028}']) && text.contains("gr\u{fc}n"));
+        let entry: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(entry["message"], message);
+    }
+
+    #[test]
+    fn only_a_list_of_ours_is_replaced_or_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("skipped.jsonl");
+        assert!(Ledger::may_replace(&path).unwrap());
+        ledger(0, &[(Reason::BadRow, 1)]).write(&path).unwrap();
+        assert!(Ledger::may_replace(&path).unwrap());
+        Ledger::remove(&path);
+        assert!(!path.exists());
+        for theirs in ["", "{\"day\":1}\n", "{\"file"] {
+            std::fs::write(&path, theirs).unwrap();
+            assert!(!Ledger::may_replace(&path).unwrap(), "{theirs}");
+            Ledger::remove(&path);
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), theirs);
+        }
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        assert!(!Ledger::may_replace(&path).unwrap());
     }
 }

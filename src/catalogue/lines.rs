@@ -1,18 +1,20 @@
 //! Catalogue files as lines: plain or gzip, with a bound on what one line may take.
 //!
 //! All row formats read through here, so that a damaged file costs a line of the ledger and never
-//! the memory of the machine.
+//! the memory of the machine. A pipe that the user named is read as a file is; a device is not,
+//! because it may never end.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Cursor, Read};
 use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::files;
 
-/// Longer rows are not read: 64 MiB, far above any product description.
-pub(super) const MAX_ROW_BYTES: usize = 64 << 20;
+/// Longer rows are not read: 16 MiB, far above any product description. What is made of a row takes
+/// some thirty times its length at worst.
+pub(super) const MAX_ROW_BYTES: usize = 16 << 20;
 
 /// A catalogue file's decompressed bytes.
 pub(super) type Text = Box<dyn BufRead + Send>;
@@ -20,7 +22,7 @@ pub(super) type Text = Box<dyn BufRead + Send>;
 /// Opens a file, undoes gzip (told by its first bytes) and drops the mark of UTF-8.
 pub(super) fn open(path: &Path) -> Result<Text> {
     let cannot = |e| Error::io("cannot read", e).at_file(path);
-    let mut raw = BufReader::with_capacity(1 << 17, File::open(path).map_err(cannot)?);
+    let mut raw = BufReader::with_capacity(1 << 17, files::open_stream(path)?);
     let packed = raw.fill_buf().map_err(cannot)?.starts_with(&[0x1f, 0x8b]);
     let mut text: Text = if packed {
         Box::new(BufReader::with_capacity(1 << 17, MultiGzDecoder::new(raw)))
@@ -52,9 +54,43 @@ pub(super) enum Line {
     End,
 }
 
+/// A text, and what was read of it and put back.
+struct Ahead {
+    put_back: Cursor<Vec<u8>>,
+    rest: Text,
+}
+
+impl Ahead {
+    fn put_back(&mut self, mut bytes: Vec<u8>) {
+        let read = self.put_back.position() as usize;
+        bytes.extend_from_slice(&self.put_back.get_ref()[read..]);
+        self.put_back = Cursor::new(bytes);
+    }
+
+    fn is_ahead(&self) -> bool {
+        self.put_back.position() < self.put_back.get_ref().len() as u64
+    }
+}
+
+impl Read for Ahead {
+    fn read(&mut self, to: &mut [u8]) -> std::io::Result<usize> {
+        if self.is_ahead() { self.put_back.read(to) } else { self.rest.read(to) }
+    }
+}
+
+impl BufRead for Ahead {
+    fn fill_buf(&mut self) -> std::io::Result<&[u8]> {
+        if self.is_ahead() { self.put_back.fill_buf() } else { self.rest.fill_buf() }
+    }
+
+    fn consume(&mut self, bytes: usize) {
+        if self.is_ahead() { self.put_back.consume(bytes) } else { self.rest.consume(bytes) }
+    }
+}
+
 /// Lines with their numbers.
 pub(super) struct Lines {
-    text: Text,
+    text: Ahead,
     /// Number of the line that was read last, from 1.
     number: u64,
     limit: usize,
@@ -67,12 +103,16 @@ impl Lines {
 
     /// Lines of a text whose first `number` lines were read already.
     pub(super) fn after(text: Text, number: u64) -> Self {
-        Self { text, number, limit: MAX_ROW_BYTES }
+        Self {
+            text: Ahead { put_back: Cursor::default(), rest: text },
+            number,
+            limit: MAX_ROW_BYTES,
+        }
     }
 
     #[cfg(test)]
     pub(super) fn with_limit(text: Text, limit: usize) -> Self {
-        Self { text, number: 0, limit }
+        Self { limit, ..Self::new(text) }
     }
 
     pub(super) fn number(&self) -> u64 {
@@ -81,8 +121,7 @@ impl Lines {
 
     /// Puts `bytes`, which begin a line after line `number`, back in front of what follows.
     pub(super) fn put_back(&mut self, bytes: Vec<u8>, number: u64) {
-        let rest = std::mem::replace(&mut self.text, Box::new(std::io::empty()));
-        self.text = Box::new(std::io::Cursor::new(bytes).chain(rest));
+        self.text.put_back(bytes);
         self.number = number;
     }
 
@@ -145,6 +184,28 @@ mod tests {
         assert_eq!(found[0], (Line::Whole, b"one\n".to_vec(), 1));
         assert_eq!(found[1], (Line::TooLong, Vec::new(), 2));
         assert_eq!(found[2], (Line::Whole, b"end".to_vec(), 3));
+    }
+
+    #[test]
+    fn what_is_put_back_is_read_again_before_the_rest() {
+        let mut lines = Lines::new(Box::new(b"a\nb\nc\nd".as_slice()));
+        let mut read = Vec::new();
+        for _ in 0..3 {
+            lines.next_into(&mut read).unwrap();
+        }
+        lines.put_back(read.split_off(2), 1);
+        lines.next_into(&mut read).unwrap();
+        assert_eq!((read.as_slice(), lines.number()), (b"a\nb\n".as_slice(), 2));
+        lines.put_back(read.split_off(2), 1);
+        while lines.next_into(&mut read).unwrap() != Line::End {}
+        assert_eq!(read, b"a\nb\nc\nd");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_device_is_no_catalogue() {
+        let error = open("/dev/zero".as_ref()).err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::Invalid);
     }
 
     #[test]

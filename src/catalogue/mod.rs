@@ -104,12 +104,24 @@ pub struct Source {
 }
 
 /// A picture that is not here yet: `urls` lists these for a downloader.
+///
+/// Both are visible ASCII without blanks, whatever the catalogue holds: neither can end its line or
+/// its column, be taken for an option, or lead out of a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remote {
-    /// Where it can be fetched.
+    /// Where it can be fetched; what a URL may not hold is percent-encoded.
     pub url: String,
     /// The file name under which looksee will look for it.
     pub file: String,
+}
+
+/// What [`Source::remotes`] found.
+#[derive(Clone, Debug, Default)]
+pub struct Remotes {
+    /// The pictures to fetch, each file once.
+    pub pictures: Vec<Remote>,
+    /// Rows whose picture has an address that no downloader should be given.
+    pub refused: Vec<Skip>,
 }
 
 /// What a format's reader came upon.
@@ -118,6 +130,8 @@ enum Found {
     Skip(Skip),
     /// A row whose picture is still to be fetched.
     Absent(Skip, Remote),
+    /// A row whose picture has an address that is not passed on.
+    Refused(Skip),
     /// A row that the filter leaves out.
     Filtered,
 }
@@ -168,8 +182,8 @@ impl Source {
     /// The folder of pictures need not exist yet. The filter is heeded, and so is the limit, which
     /// counts rows with and without their pictures; a sample is not, because it is drawn from the
     /// pictures that are there.
-    pub fn remotes(&self) -> Result<Vec<Remote>> {
-        let mut remotes = Vec::new();
+    pub fn remotes(&self) -> Result<Remotes> {
+        let mut remotes = Remotes::default();
         let mut known = HashSet::new();
         let mut stream = Stream::open(self)?;
         let mut rows = 0;
@@ -177,10 +191,12 @@ impl Source {
             && let Some(found) = stream.next_found()?
         {
             rows += usize::from(matches!(found, Found::Item(_) | Found::Absent(..)));
-            if let Found::Absent(_, remote) = found
-                && known.insert(remote.file.clone())
-            {
-                remotes.push(remote);
+            match found {
+                Found::Absent(_, remote) if known.insert(remote.file.clone()) => {
+                    remotes.pictures.push(remote);
+                }
+                Found::Refused(skip) => remotes.refused.push(skip),
+                _ => {}
             }
         }
         Ok(remotes)
@@ -254,9 +270,11 @@ impl Stream {
             match found {
                 Found::Item(item) => match self.admitted(item) {
                     Ok(item) => return Ok(Some(item)),
-                    Err(skip) => self.ledger.skipped.push(skip),
+                    Err(skip) => self.ledger.skip(skip),
                 },
-                Found::Skip(skip) | Found::Absent(skip, _) => self.ledger.skipped.push(skip),
+                Found::Skip(skip) | Found::Absent(skip, _) | Found::Refused(skip) => {
+                    self.ledger.skip(skip);
+                }
                 Found::Filtered => self.filtered += 1,
             }
         }

@@ -8,6 +8,8 @@ use crate::filter::Fields;
 pub(super) struct Row {
     /// The line it begins at, from 1.
     pub(super) line: u64,
+    /// Bytes that it has in the file.
+    pub(super) bytes: usize,
     /// Its fields, or the ledger's sentence about what is wrong with it.
     pub(super) content: Result<Fields, String>,
 }

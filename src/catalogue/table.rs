@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::csv::CsvRows;
 use super::json::{self, Dialect};
 use super::layout::{Layout, Roles, Survey, no_picture_in_row, typed_cells, written_picture};
-use super::pictures::{self, Pictures};
+use super::pictures::{self, Lost, Pictures};
 use super::rows::{Row, Rows};
 use super::{Format, Found, Item, Place, Reason, Remote, Skip, Source, amazon, lines};
 use crate::error::Result;
@@ -26,13 +26,6 @@ pub(super) struct Table {
     untyped: bool,
     pictures: Pictures,
     broken_off: bool,
-}
-
-/// Why a row's picture is not to be had.
-enum Lost {
-    /// The row names none; the ledger's sentence.
-    Nowhere(String),
-    ToFetch(Remote),
 }
 
 /// A picture as its row has it, and where it is.
@@ -126,6 +119,9 @@ impl Table {
             Lost::Nowhere(message) => {
                 Found::Skip(Skip { place, id, reason: Reason::BadRow, message })
             }
+            Lost::Refused(message) => {
+                Found::Refused(Skip { place, id, reason: Reason::BadRow, message })
+            }
             Lost::ToFetch(remote) => {
                 let message = self.not_fetched(&remote);
                 Found::Absent(Skip { place, id, reason: Reason::Missing, message }, remote)
@@ -141,11 +137,7 @@ impl Table {
                 let urls = amazon::picture_urls(fields, self.source.image_field.as_deref());
                 let pictures = self.pictures.listed()?;
                 let found = amazon::find_picture(roles.id.as_deref(), &urls, pictures);
-                let picture = found.map_err(|remote| match remote {
-                    Some(remote) => Lost::ToFetch(remote),
-                    None => Lost::Nowhere("the row names no picture".to_owned()),
-                });
-                Ok((urls.into_iter().next(), picture))
+                Ok((urls.into_iter().next(), found))
             }
         }
     }
@@ -155,7 +147,7 @@ impl Table {
             return Ok((None, Err(Lost::Nowhere(no_picture_in_row(fields, image)))));
         };
         let picture = if pictures::is_url(written) {
-            self.pictures.listed()?.fetched(written).map_err(Lost::ToFetch)
+            self.pictures.listed()?.fetched(written)
         } else {
             let path = written.strip_prefix("file://").unwrap_or(written);
             Ok(self.pictures.folder().join(path))

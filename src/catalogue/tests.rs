@@ -451,15 +451,16 @@ fn pictures_named_by_url_are_looked_up_and_the_rest_is_listed_to_fetch() {
     assert_eq!(items.len(), 2);
     assert!(ledger.skipped.iter().all(|skip| skip.reason == Reason::Missing));
     let remotes = source.remotes().unwrap();
+    let remotes = remotes.pictures;
     assert_eq!(remotes.len(), 2);
     assert!(remotes[0].url.ends_with("q/a.jpg") && remotes[0].file.starts_with("a-"));
     assert_eq!(remotes[1].file, "d.jpg");
     shop.write(&format!("pics/{}", remotes[0].file), b"");
     assert_eq!(ids(&source), ["1", "2", "3"]);
     source.images = Some(shop.path("not-made-yet"));
-    assert_eq!(source.remotes().unwrap().len(), 4);
+    assert_eq!(source.remotes().unwrap().pictures.len(), 4);
     source.limit = Some(2);
-    assert_eq!(source.remotes().unwrap().len(), 2);
+    assert_eq!(source.remotes().unwrap().pictures.len(), 2);
 }
 
 const AMAZON_2014: &str = concat!(
@@ -491,7 +492,7 @@ fn amazon_2014_is_read_from_python_dictionaries() {
     assert_eq!(ledger.skipped[1].message, "the row names no picture");
     assert!(ledger.skipped[2].message.contains("nor a Python dictionary"));
     let remote = Remote { url: "http://i.example/I/42.png".into(), file: "A0002.png".into() };
-    assert_eq!(source.remotes().unwrap(), [remote]);
+    assert_eq!(source.remotes().unwrap().pictures, [remote]);
     shop.write("pics/A0002.png", b"");
     assert_eq!(read(&source).0[1].texts, ["Café mug"]);
 }
@@ -537,7 +538,7 @@ fn amazon_2023_is_read_and_its_largest_picture_fetched() {
     let shop = Shop::new(&[("meta.jsonl", &row.to_string())]);
     let source = shop.source("meta.jsonl");
     let remote = Remote { url: "https://i.example/I/61K.jpg".into(), file: "C1.jpg".into() };
-    assert_eq!(source.remotes().unwrap(), [remote]);
+    assert_eq!(source.remotes().unwrap().pictures, [remote]);
     shop.write("C1.jpg", b"");
     let (items, _) = read(&source);
     assert_eq!(items[0].texts, ["Dress", "Zip Hood"]);

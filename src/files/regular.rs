@@ -46,6 +46,27 @@ pub fn open(path: &Path) -> Result<File> {
     open().map_err(|e: Error| e.at_file(path))
 }
 
+/// Opens a regular file or a pipe for reading, where a user has named the place of rows or lines:
+/// `<(zcat rows.gz)` is a pipe. Waits for the pipe's other end. A device, which may never end, a
+/// socket and a folder are [`ErrorKind::Invalid`].
+pub fn open_stream(path: &Path) -> Result<File> {
+    let cannot = |e| Error::io("cannot read", e).at_file(path);
+    let about = std::fs::metadata(path).map_err(cannot)?;
+    if is_pipe(&about) { File::open(path).map_err(cannot) } else { open(path) }
+}
+
+#[cfg(unix)]
+fn is_pipe(about: &std::fs::Metadata) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    about.file_type().is_fifo()
+}
+
+/// Elsewhere no file name is a pipe.
+#[cfg(not(unix))]
+fn is_pipe(_: &std::fs::Metadata) -> bool {
+    false
+}
+
 /// Reads a whole regular file.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
     read_at_most(path, u64::MAX)
@@ -144,5 +165,23 @@ mod tests {
             assert_eq!(read(path).unwrap_err().kind(), ErrorKind::Invalid, "{}", path.display());
         }
         assert_eq!(kind(&folder.path().join("none")).unwrap(), FileKind::Absent);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_that_the_user_named_is_read_and_a_device_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
+        let (writer, text) = (pipe.clone(), "rows");
+        let writing = std::thread::spawn(move || std::fs::write(writer, text).unwrap());
+        let mut read = String::new();
+        open_stream(&pipe).unwrap().read_to_string(&mut read).unwrap();
+        writing.join().unwrap();
+        assert_eq!(read, text);
+        for other in [Path::new("/dev/zero"), folder.path()] {
+            assert_eq!(open_stream(other).unwrap_err().kind(), ErrorKind::Invalid);
+        }
     }
 }

@@ -60,6 +60,11 @@ pub(crate) fn load_with_checksum(
     load().map_err(|error: Error| error.at_file(path))
 }
 
+/// Reads and decodes one file, in its own size.
+pub fn open(path: &Path, limits: Limits) -> Result<Decoded> {
+    read(path, limits).and_then(|bytes| decode(&bytes, limits)).map_err(|e| e.at_file(path))
+}
+
 /// [`load`] for many files on all cores, in order.
 pub fn load_many<P: AsRef<Path> + Sync>(
     paths: &[P],
@@ -78,15 +83,9 @@ pub fn reason(error: &Error) -> Reason {
     }
 }
 
-/// The bytes of a picture file, its size checked before it is read.
+/// The bytes of a picture file: a regular one, its size checked before it is read.
 fn read(path: &Path, limits: Limits) -> Result<Vec<u8>> {
-    let about = std::fs::metadata(path).map_err(|e| Error::io("cannot read", e))?;
-    if !about.is_file() {
-        // A pipe or a device would block or never end.
-        return Err(Error::invalid("this is not a regular file, so not a picture"));
-    }
-    limits.check_file(about.len())?;
-    files::read(path)
+    files::read_at_most(path, limits.file_bytes)
 }
 
 /// Framed pictures ready for an encoder: `[n, height, width, 3]`, 8 bits.
@@ -165,6 +164,19 @@ mod tests {
         let error = load(&path, FRAME, Limits::default()).unwrap_err();
         assert_eq!(reason(&error), Reason::TooLarge);
         assert!(error.to_string().contains("1099511627776 bytes"), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_and_a_device_are_refused_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe.jpg");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        for path in [pipe.as_path(), Path::new("/dev/zero")] {
+            let error = open(path, Limits::default()).unwrap_err();
+            assert_eq!((reason(&error), error.file()), (Reason::Unreadable, Some(path)));
+            assert!(load(path, FRAME, Limits::default()).is_err());
+        }
     }
 
     #[test]

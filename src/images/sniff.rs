@@ -3,6 +3,10 @@
 //! Half of the "broken pictures" of a scraped catalogue are something else: an error page, a
 //! vector drawing, a format of a newer camera. The sentence says which, so that the user knows
 //! whether to fetch again or to convert.
+//!
+//! A row of a stranger's catalogue may name any file of the machine, and the list of what was
+//! skipped may go back to the stranger. So the sentence says what kind of file it is and never
+//! quotes a text; of other bytes it gives the four that tell one format from another.
 
 use image::ImageFormat;
 
@@ -45,7 +49,7 @@ fn refuse(bytes: &[u8]) -> Error {
     }
     Error::invalid(format!(
         "the file is not a picture that is read here (JPEG, PNG, WebP, GIF, BMP, TIFF); \
-         it begins with {}",
+         it begins {}",
         beginning(bytes)
     ))
 }
@@ -121,14 +125,17 @@ fn text_start(bytes: &[u8]) -> String {
     String::from_utf8_lossy(&bytes[..bytes.len().min(1024)]).to_ascii_lowercase()
 }
 
-/// The first bytes for a person: as text where they are text, else as numbers.
+/// How a file of an unknown kind begins.
 fn beginning(bytes: &[u8]) -> String {
     let start = &bytes[..bytes.len().min(16)];
-    if start.iter().all(|byte| byte.is_ascii_graphic() || *byte == b' ') {
-        return format!("\"{}\"", String::from_utf8_lossy(start));
+    if start.iter().any(|&byte| byte.is_ascii_control() && !byte.is_ascii_whitespace()) {
+        let bytes: Vec<_> = start.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        return format!("with the bytes {}", bytes.join(" "));
     }
-    let bytes: Vec<_> = start.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    format!("the bytes {}", bytes.join(" "))
+    match std::str::from_utf8(start) {
+        Err(error) if error.error_len().is_some() => "like no format that is known here".to_owned(),
+        _ => "as texts do".to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -148,11 +155,26 @@ mod tests {
             (b"\0\0\0\x18ftypmp42\0\0\0\0", "a video, not a picture"),
             (b"version https://git-lfs.github.com/spec/v1", "git lfs pull"),
             (b"\0\0\0\0", "nothing but zeros"),
-            (b"hello world", "begins with \"hello world\""),
+            (b"hello world", "begins as texts do"),
             (b"\x01\x02\xFE", "begins with the bytes 01 02 fe"),
+            (b"gr\xFCn", "begins like no format"),
         ] {
             let error = format(bytes).unwrap_err().to_string();
             assert!(error.contains(sentence), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_a_file_holds_is_not_told() {
+        for (bytes, told) in [
+            (b"root:x:0:0:root:/root:/bin/sh\n".as_slice(), "root"),
+            (b"pass\tword\n", "pass"),
+            ("gr\u{fc}n ist geheim".as_bytes(), "67 72"),
+            (b"\x01\x02\x03\x04\x05\x06\x07\x08", "05"),
+            (b"{\"key\": \"secret\"}", "secret"),
+        ] {
+            let error = format(bytes).unwrap_err().to_string();
+            assert!(!error.contains(told), "{error}");
         }
     }
 

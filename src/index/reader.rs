@@ -318,12 +318,15 @@ impl Index {
         self.segments[place.segment as usize].row(place.row as usize).map(Some)
     }
 
-    /// All vectors at once, for those who read most of them; fails when one is damaged.
+    /// All vectors at once, for those who read most of them; fails when one is damaged, and by the
+    /// item's name when one is not finite.
     pub fn all_vectors(&self) -> Result<AllVectors<'_>> {
         for segment in &self.segments {
             segment.rows()?;
         }
-        Ok(AllVectors { index: self })
+        let vectors = AllVectors { index: self };
+        (0..self.len()).into_par_iter().try_for_each(|row| vectors.expect_finite(row))?;
+        Ok(vectors)
     }
 
     /// Bytes on disk, and rows that removed items still take up.
@@ -527,6 +530,20 @@ impl<'a> AllVectors<'a> {
     /// The text vector of `row`, `[dim]`, if the item has texts.
     pub fn text(self, row: usize) -> Option<&'a [f32]> {
         self.index.items.texts[row].map(|place| self.vector(place))
+    }
+
+    /// Refuses a vector that was made to be nobody's neighbour, or everybody's.
+    fn expect_finite(self, row: usize) -> Result<()> {
+        let sides = [("picture", Some(self.picture(row))), ("text", self.text(row))];
+        for (side, values) in sides {
+            let wrong = values.and_then(|values| values.iter().find(|value| !value.is_finite()));
+            if let Some(wrong) = wrong {
+                let what = format!("the vector of its {side} holds {wrong}, so it is damaged");
+                let error = Error::new(ErrorKind::Corrupt, what + "; `looksee check` says what is");
+                return Err(error.at_file(&self.index.folder).at_item(self.index.id(row).as_str()));
+            }
+        }
+        Ok(())
     }
 
     fn vector(self, place: Location) -> &'a [f32] {

@@ -2,12 +2,14 @@
 //!
 //! All steps share one profile, one target folder and one feature set (`--workspace`), so that
 //! nothing is compiled twice. The tests come last, so that the runner's own closing line is the
-//! last thing on the screen.
+//! last thing on the screen; they are built before that, and the program that they run is tortured
+//! for a moment.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
-use crate::steps::{Result, Step, readable};
-use crate::tidy;
+use crate::steps::{Result, Step, readable, target_folder};
+use crate::{tidy, torture};
 
 const FORMAT: Step = Step::new(&["cargo", "fmt", "--all", "--check"]);
 const LINT: Step =
@@ -22,8 +24,21 @@ const DOCUMENTED_EXAMPLES: Step = Step::new(&["cargo", "test", "--doc", "--works
 const KERNELS: [Step; 2] =
     [kernels(&[("LOOKSEE_SIMD", "avx2")]), kernels(&[("LOOKSEE_SIMD", "portable")])];
 const NEXTEST: Step = Step::new(&["cargo", "nextest", "run", "--workspace"]);
+const NEXTEST_BUILD: Step = Step::new(&["cargo", "nextest", "run", "--workspace", "--no-run"]);
 const CARGO_TEST: Step =
     Step::new(&["cargo", "test", "--workspace", "--lib", "--bins", "--tests", "--examples"]);
+const CARGO_TEST_BUILD: Step = Step::new(&[
+    "cargo",
+    "test",
+    "--workspace",
+    "--lib",
+    "--bins",
+    "--tests",
+    "--examples",
+    "--no-run",
+]);
+/// The torture that belongs to the tests.
+const TORTURE: Duration = Duration::from_secs(45);
 
 /// The kernels' tests with ARM's instructions, under emulation.
 const ARM: Step = Step {
@@ -57,7 +72,11 @@ pub(crate) fn test(root: &Path) -> Result<()> {
     let nextest = Step::new(&["cargo", "nextest", "--version"]).succeeds(root);
     tidy_step(root)?;
     in_order(root, &[FORMAT, LINT, DOCUMENT, DOCUMENTED_EXAMPLES])?;
-    in_order(root, &[KERNELS[0], KERNELS[1], if nextest { NEXTEST } else { CARGO_TEST }])
+    let (build, tests) =
+        if nextest { (NEXTEST_BUILD, NEXTEST) } else { (CARGO_TEST_BUILD, CARGO_TEST) };
+    in_order(root, &[KERNELS[0], KERNELS[1], build])?;
+    torture_step(root)?;
+    in_order(root, &[tests])
 }
 
 /// The kernels' tests as an ARM processor would run them.
@@ -78,6 +97,17 @@ pub(crate) fn arm(root: &Path) -> Result<()> {
 fn tidy_step(root: &Path) -> Result<()> {
     println!("$ cargo xtask tidy");
     tidy::run(root).map_err(|error| stopped(&error))
+}
+
+/// Tortures the program that the tests were built with.
+fn torture_step(root: &Path) -> Result<()> {
+    println!("\n$ cargo xtask torture --program target/debug/looksee --minutes 0.75 --seed 1");
+    let start = Instant::now();
+    let program = target_folder()?.join("debug/looksee");
+    torture::torture(root, &torture::Plan::short(program, TORTURE))
+        .map_err(|error| stopped(&error))?;
+    println!("  done in {}\n", readable(start.elapsed()));
+    Ok(())
 }
 
 fn stopped(error: &str) -> String {

@@ -1,5 +1,5 @@
 //! What developers and CI run, one command an intention: `cargo xtask check`, `test`, `demo`,
-//! `bench`, `arm`, `tidy`, `fixtures`.
+//! `torture`, `fuzz`, `bench`, `arm`, `tidy`, `fixtures`.
 //!
 //! Each command is a list of ordinary commands that are printed before they run, so that any of
 //! them can be repeated by hand. CI calls the same list (`.ci/run`): what passes here passes there.
@@ -8,8 +8,11 @@ mod bench;
 mod checks;
 mod demo;
 mod fixtures;
+mod fuzz;
 mod steps;
 mod tidy;
+#[cfg_attr(not(unix), path = "torture_elsewhere.rs")]
+mod torture;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -21,6 +24,9 @@ usage: cargo xtask COMMAND
   test            everything that CI runs; stops at the first failure
   demo [--keep]   makes a catalogue of emoji, learns from it and searches it, all below demo/;
                   --keep goes on with the catalogue and the model of the last run
+  torture         kills looksee, fills its disks, hurts its files, and compares what it then says
+                  with a reference; `torture --help` lists the options
+  fuzz            mutates what strangers may send to every reader; `fuzz --help` likewise
   bench map       how fast maps are made and how good they are, beside other programs with --peers;
                   `bench --help` lists the options (needs Python)
   bench train|embed|gru|conv
@@ -43,6 +49,16 @@ fn main() -> ExitCode {
             print!("{}", bench::USAGE);
             return ExitCode::SUCCESS;
         }
+        ["torture", "help" | "--help" | "-h"] => {
+            print!("{}", torture::USAGE);
+            return ExitCode::SUCCESS;
+        }
+        ["fuzz", "help" | "--help" | "-h"] => {
+            print!("{}", fuzz::USAGE);
+            return ExitCode::SUCCESS;
+        }
+        ["fuzz", rest @ ..] => fuzz::run(&root, rest),
+        ["torture", rest @ ..] => torture::run(&root, rest),
         ["bench", rest @ ..] => bench::run(&root, rest),
         ["arm"] => checks::arm(&root),
         ["tidy"] => tidy::run(&root),

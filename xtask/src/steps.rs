@@ -104,6 +104,14 @@ pub(crate) fn target_folder() -> Result<PathBuf> {
     Ok(target.to_path_buf())
 }
 
+/// Minutes, also parts of one.
+pub(crate) fn minutes(word: &str) -> Result<Duration> {
+    let minutes = word.parse::<f64>().ok().filter(|minutes| (0.0..=10_000.0).contains(minutes));
+    let minutes = minutes
+        .ok_or_else(|| format!("--minutes takes a number such as 0.5 or 30; found `{word}`"))?;
+    Ok(Duration::from_secs_f64(minutes * 60.0))
+}
+
 /// `4 min 02 s`, `12.3 s`.
 pub(crate) fn readable(time: Duration) -> String {
     let seconds = time.as_secs_f64();
@@ -146,6 +154,14 @@ mod tests {
         assert!(answer.starts_with("cargo "), "{answer}");
         let error = Step::new(&["cargo", "no-such-command"]).answer(Path::new(".")).unwrap_err();
         assert!(error.starts_with("`cargo no-such-command` failed"), "{error}");
+    }
+
+    #[test]
+    fn minutes_are_taken_in_parts_and_within_a_week() {
+        assert_eq!(minutes("0.5"), Ok(Duration::from_secs(30)));
+        for wrong in ["-1", "1e300", "NaN", "soon"] {
+            assert!(minutes(wrong).unwrap_err().contains(wrong));
+        }
     }
 
     #[test]

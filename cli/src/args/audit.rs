@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use looksee::audit::Kind;
 
+use super::values;
+
 const EXAMPLES: &str = "\
 Examples:
   looksee audit shop
@@ -28,7 +30,7 @@ pub(crate) struct AuditArgs {
     /// The index
     pub(crate) index: PathBuf,
     /// How many rows of each kind
-    #[arg(long, short = 'k', value_name = "K", default_value = "50")]
+    #[arg(long, short = 'k', value_name = "K", default_value = "50", value_parser = values::items)]
     pub(crate) top: NonZeroUsize,
     /// Only rows of this kind
     #[arg(long, value_enum, value_name = "KIND")]
@@ -36,6 +38,9 @@ pub(crate) struct AuditArgs {
     /// How the rows are printed
     #[arg(long, value_enum, value_name = "FORMAT", help_heading = "Output")]
     pub(crate) format: Option<AuditFormat>,
+    /// CSV cells as they are, also those that a spreadsheet would take for a formula
+    #[arg(long, help_heading = "Output")]
+    pub(crate) raw: bool,
     /// Also write a page with the pictures into an .html file
     #[arg(long, short, value_name = "FILE", help_heading = "Output")]
     pub(crate) output: Option<PathBuf>,

@@ -8,6 +8,8 @@ use looksee::filter::Filter;
 use looksee::units::Seed;
 use looksee::{Error, ErrorKind, Result};
 
+use super::values;
+
 /// How the catalogue is to be read.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Catalogue")]
@@ -29,10 +31,10 @@ pub(crate) struct CatalogueArgs {
     #[arg(long, value_name = "FIELD")]
     group_field: Option<String>,
     /// Stop after so many items
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::number)]
     limit: Option<usize>,
     /// Keep a random sample of so many items
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::number)]
     sample: Option<usize>,
     /// Keep only items whose fields pass, such as 'color = "red" and price < 20'
     #[arg(long = "where", value_name = "EXPR")]

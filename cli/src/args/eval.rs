@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use looksee::eval::{Gallery, QueryText};
 
-use super::CatalogueArgs;
+use super::{CatalogueArgs, values};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -76,7 +76,7 @@ pub(crate) enum ReportFormat {
 }
 
 fn gallery(text: &str) -> Result<Gallery, String> {
-    match text.parse() {
+    match values::number(text) {
         _ if text == "all" => Ok(Gallery::All),
         Ok(number) if number > 1 => Ok(Gallery::First(number)),
         _ => Err("expected a number of items (2 or more), or all".to_owned()),

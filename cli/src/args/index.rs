@@ -42,7 +42,7 @@ pub(crate) struct IndexArgs {
     #[arg(long, value_name = "I/N", value_parser = values::shard)]
     pub(crate) shard: Option<(usize, usize)>,
     /// Pictures a batch
-    #[arg(long, value_name = "N", default_value = "32")]
+    #[arg(long, value_name = "N", default_value = "32", value_parser = values::batch)]
     pub(crate) batch_size: NonZeroUsize,
 
     #[command(flatten)]

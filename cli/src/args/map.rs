@@ -44,7 +44,7 @@ pub(crate) struct MapArgs {
     #[arg(long, value_enum, default_value_t = MapRecipe::Default)]
     pub(crate) recipe: MapRecipe,
     /// Draw N items (or rows), taken by chance [default: all]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::items)]
     pub(crate) sample: Option<NonZeroUsize>,
     /// Colour the points by this field of the items
     #[arg(long, value_name = "FIELD", requires = "index")]
@@ -65,7 +65,7 @@ pub(crate) struct MapArgs {
     #[arg(long, value_enum, help_heading = "t-SNE")]
     pub(crate) init: Option<InitArg>,
     /// Iterations after the 250 in which clusters are drawn together
-    #[arg(long, value_name = "N", default_value_t = 500, help_heading = "t-SNE")]
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = values::iterations, help_heading = "t-SNE")]
     pub(crate) iterations: usize,
 }
 
@@ -120,10 +120,13 @@ impl From<InitArg> for Start {
     }
 }
 
+/// Three times as many neighbours are kept for each point.
+const MOST_PERPLEXITY: f64 = 10_000.0;
+
 fn perplexity(text: &str) -> Result<f32, String> {
     match values::positive(text)? {
-        value if value >= 1.0 => Ok(value as f32),
-        _ => Err("expected a number of 1 or more; 5 to 50 are usual".to_owned()),
+        value if (1.0..=MOST_PERPLEXITY).contains(&value) => Ok(value as f32),
+        _ => Err(format!("expected a number from 1 to {MOST_PERPLEXITY}; 5 to 50 are usual")),
     }
 }
 
@@ -131,7 +134,7 @@ fn search(text: &str) -> Result<Search, String> {
     match text {
         "auto" => Ok(Search::Auto),
         "exact" => Ok(Search::Exact),
-        _ => match text.parse::<NonZeroUsize>() {
+        _ => match values::items(text) {
             Ok(cells) => Ok(Search::Cells(cells.get())),
             Err(_) => Err("expected auto, exact, or a number of cells such as 12".to_owned()),
         },
@@ -148,5 +151,7 @@ mod tests {
         assert_eq!(search("12"), Ok(Search::Cells(12)));
         assert!(search("0").is_err() && search("fast").is_err());
         assert!(perplexity("0.5").is_err() && perplexity("nan").is_err());
+        assert!(perplexity("10000").is_ok() && perplexity("10001").is_err());
+        assert!(search("18446744073709551615").is_err());
     }
 }

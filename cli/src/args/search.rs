@@ -50,10 +50,10 @@ pub(crate) struct SearchArgs {
 #[command(next_help_heading = "Answers")]
 pub(crate) struct ChoiceArgs {
     /// How many answers
-    #[arg(long, short = 'k', value_name = "K", default_value = "9")]
+    #[arg(long, short = 'k', value_name = "K", default_value = "9", value_parser = values::items)]
     pub(crate) top: NonZeroUsize,
     /// Leave out the first N answers
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = values::number)]
     pub(crate) offset: usize,
     /// Only items whose fields pass, such as 'color = "red" and price < 20'
     #[arg(long = "where", value_name = "EXPR")]
@@ -76,6 +76,9 @@ pub(crate) struct PrintArgs {
     /// How answers are printed
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub(crate) format: Option<SearchFormat>,
+    /// CSV cells as they are, also those that a spreadsheet would take for a formula
+    #[arg(long)]
+    pub(crate) raw: bool,
     /// Print paths that end with a zero byte, for xargs -0
     #[arg(short = '0', long = "null")]
     pub(crate) null: bool,

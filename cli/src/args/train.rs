@@ -72,7 +72,7 @@ pub(crate) struct RecipeArgs {
     #[arg(long, value_name = "N")]
     pub(crate) epochs: Option<usize>,
     /// Wall-clock budget; the schedule fits it
-    #[arg(long, value_name = "MINUTES", value_parser = values::positive)]
+    #[arg(long, value_name = "MINUTES", value_parser = values::minutes)]
     pub(crate) minutes: Option<f64>,
     /// Pairs a step
     #[arg(long, value_name = "N")]

@@ -11,14 +11,70 @@ pub(super) fn image_size(text: &str) -> Result<(usize, usize), String> {
     }
 }
 
+/// More parts, and more threads, than any machine has a use for.
+const MOST_PARTS: usize = 100_000;
+const MOST_THREADS: usize = 1024;
+/// Pictures in memory at a time; a batch of so many is no faster than one of a hundred.
+const MOST_IN_A_BATCH: usize = 4096;
+/// More items than an index or a catalogue has.
+const MOST_ITEMS: usize = 1_000_000_000;
+const MOST_ITERATIONS: usize = 1_000_000;
+/// A year.
+const MOST_MINUTES: f64 = 525_600.0;
+
+/// A number of items, which may be 0.
+pub(super) fn number(text: &str) -> Result<usize, String> {
+    whole(text, 0, MOST_ITEMS)
+}
+
+/// A number of items, at least 1.
+pub(super) fn items(text: &str) -> Result<NonZeroUsize, String> {
+    above_zero(text, MOST_ITEMS)
+}
+
+/// Pictures a batch.
+pub(super) fn batch(text: &str) -> Result<NonZeroUsize, String> {
+    above_zero(text, MOST_IN_A_BATCH)
+}
+
+pub(super) fn threads(text: &str) -> Result<NonZeroUsize, String> {
+    above_zero(text, MOST_THREADS)
+}
+
+pub(super) fn iterations(text: &str) -> Result<usize, String> {
+    whole(text, 0, MOST_ITERATIONS)
+}
+
+/// A budget in minutes.
+pub(super) fn minutes(text: &str) -> Result<f64, String> {
+    match positive(text)? {
+        minutes if minutes <= MOST_MINUTES => Ok(minutes),
+        _ => Err(format!("expected at most {MOST_MINUTES} minutes, which are a year")),
+    }
+}
+
+fn whole(text: &str, least: usize, most: usize) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number) if (least..=most).contains(&number) => Ok(number),
+        _ => Err(format!("expected a whole number from {least} to {most}")),
+    }
+}
+
+fn above_zero(text: &str, most: usize) -> Result<NonZeroUsize, String> {
+    match text.parse::<NonZeroUsize>() {
+        Ok(number) if number.get() <= most => Ok(number),
+        _ => Err(format!("expected a whole number from 1 to {most}")),
+    }
+}
+
 /// `3/8`: part 3 of 8.
 pub(super) fn shard(text: &str) -> Result<(usize, usize), String> {
     let parts = text
         .split_once('/')
         .and_then(|(part, of)| Some((part.parse::<usize>().ok()?, of.parse::<usize>().ok()?)));
     match parts {
-        Some((part, of)) if (1..=of).contains(&part) => Ok((part, of)),
-        _ => Err("expected a part such as 3/8, counted from 1".to_owned()),
+        Some((part, of)) if of <= MOST_PARTS && (1..=of).contains(&part) => Ok((part, of)),
+        _ => Err(format!("expected a part such as 3/8, counted from 1, of at most {MOST_PARTS}")),
     }
 }
 
@@ -62,7 +118,7 @@ mod tests {
     #[test]
     fn a_shard_lies_between_one_and_its_number() {
         assert_eq!(shard("3/8"), Ok((3, 8)));
-        for wrong in ["0/8", "9/8", "3", "a/b", ""] {
+        for wrong in ["0/8", "9/8", "3", "a/b", "", "1/18446744073709551615"] {
             assert!(shard(wrong).is_err(), "{wrong}");
         }
     }
@@ -83,5 +139,21 @@ mod tests {
     fn a_budget_is_finite_and_above_zero() {
         assert_eq!(positive("2.5"), Ok(2.5));
         assert!(positive("0").is_err() && positive("inf").is_err());
+        assert_eq!(minutes("525600"), Ok(525_600.0));
+        assert!(minutes("1e300").unwrap_err().contains("at most 525600 minutes"));
+    }
+
+    #[test]
+    fn every_number_has_an_upper_bound_that_is_said() {
+        assert_eq!(number("0"), Ok(0));
+        assert_eq!(items("1000000000").map(NonZeroUsize::get), Ok(1_000_000_000));
+        for wrong in ["0", "-1", "18446744073709551615", "1e300", "nan", "inf", "", "1.5"] {
+            for bound in [items, batch, threads] {
+                assert!(bound(wrong).unwrap_err().starts_with("expected a whole number from 1 to"));
+            }
+        }
+        for wrong in ["-1", "1000000001", "18446744073709551615", "1e300"] {
+            assert!(number(wrong).is_err() && iterations(wrong).is_err(), "{wrong}");
+        }
     }
 }

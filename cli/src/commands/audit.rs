@@ -9,11 +9,13 @@ use looksee::{Error, Result};
 use crate::args::{AuditArgs, AuditFormat};
 use crate::console::Console;
 use crate::outcome::{Failure, Outcome, Status};
+use crate::render::csv::Formulas;
 use crate::render::{audit as table, audit_html};
 use crate::{folders, output};
 
 pub(crate) fn run(args: &AuditArgs, console: &mut Console) -> Outcome {
     let format = format(args.format, console.json)?;
+    super::expect_csv(args.raw, format == AuditFormat::Csv)?;
     args.output.as_deref().map(expect_page).transpose()?;
     let index = folders::index(&args.index)?;
     let options = Options {
@@ -27,7 +29,7 @@ pub(crate) fn run(args: &AuditArgs, console: &mut Console) -> Outcome {
         audit_html::write(file, &args.index.to_string_lossy(), &report)?;
         console.note(&format!("page in {}", file.display()));
     }
-    print(&report, format)?;
+    print(&report, format, Formulas::of(args.raw))?;
     Ok(if report.findings.is_empty() { Status::NothingFound } else { Status::Done })
 }
 
@@ -49,10 +51,10 @@ fn expect_page(file: &Path) -> Result<()> {
     if !matches!(ending.to_str(), Some("html" | "htm")) {
         return Err(Error::invalid("the page is an .html file").at_file(file));
     }
-    folders::expect_room_for(file)
+    output::expect_place_for(file)
 }
 
-fn print(report: &Report, format: AuditFormat) -> Result<(), Failure> {
+fn print(report: &Report, format: AuditFormat, formulas: Formulas) -> Result<(), Failure> {
     let mut out = output::stdout();
     match format {
         AuditFormat::Table => table::write(&mut out, report)?,
@@ -62,7 +64,7 @@ fn print(report: &Report, format: AuditFormat) -> Result<(), Failure> {
                 output::write_json_line(&mut out, finding)?;
             }
         }
-        AuditFormat::Csv => table::write_csv(&mut out, report)?,
+        AuditFormat::Csv => table::write_csv(&mut out, report, formulas)?,
     }
     Ok(out.flush()?)
 }

@@ -1,6 +1,5 @@
 //! `looksee embed`: vectors of pictures or texts as a numpy file.
 
-use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 use looksee::encoder::Model;
@@ -12,10 +11,10 @@ use serde_json::json;
 use crate::args::EmbedArgs;
 use crate::console::Console;
 use crate::outcome::{Outcome, Status};
-use crate::{figures, folders, npy, output};
+use crate::{figures, folders, lines, npy, output};
 
 pub(crate) fn run(args: &EmbedArgs, console: &mut Console) -> Outcome {
-    folders::expect_room_for(&args.output)?;
+    output::expect_place_for(&args.output)?;
     let model = folders::model(&args.model)?;
     let (vectors, left_out) = match &args.texts {
         Some(file) => (texts(file, &model, console)?, 0),
@@ -26,7 +25,7 @@ pub(crate) fn run(args: &EmbedArgs, console: &mut Console) -> Outcome {
 }
 
 fn texts(file: &Path, model: &Model, console: &mut Console) -> Result<Vectors> {
-    let texts = lines(file)?;
+    let texts = lines::all(file)?;
     if texts.is_empty() {
         return Err(Error::invalid("there is no text in it; give one a line").at_file(file));
     }
@@ -59,7 +58,7 @@ fn without_place_twice(error: &Error, path: &Path) -> String {
 /// The paths that were typed, or those on standard input.
 fn picture_paths(typed: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let paths: Vec<PathBuf> = if typed == [PathBuf::from("-")] {
-        lines(Path::new("-"))?.into_iter().map(PathBuf::from).collect()
+        lines::all(Path::new("-"))?.into_iter().map(PathBuf::from).collect()
     } else {
         typed.to_vec()
     };
@@ -74,16 +73,6 @@ fn picture_paths(typed: &[PathBuf]) -> Result<Vec<PathBuf>> {
         )
         .at_file(folder)),
     }
-}
-
-/// The lines of a file, `-` for standard input; an empty last line is none.
-fn lines(file: &Path) -> Result<Vec<String>> {
-    let cannot = |e| Error::io("cannot read the lines", e);
-    if file.as_os_str() == "-" {
-        let lines = std::io::stdin().lock().lines().collect::<Result<_, _>>();
-        return lines.map_err(|e| cannot(e).at_file("standard input"));
-    }
-    Ok(looksee::files::read_text(file)?.lines().map(str::to_owned).collect())
 }
 
 fn report(args: &EmbedArgs, vectors: &Vectors, left_out: usize, console: &mut Console) -> Outcome {
@@ -120,7 +109,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("texts");
         std::fs::write(&path, "red\r\n\nblue\n").unwrap();
-        assert_eq!(lines(&path).unwrap(), ["red", "", "blue"]);
+        assert_eq!(lines::all(&path).unwrap(), ["red", "", "blue"]);
     }
 
     #[test]

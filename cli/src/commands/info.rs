@@ -80,15 +80,15 @@ impl Facts {
 
     fn table(&self, index: &Index) -> String {
         let space = index.space();
-        let fields =
-            if self.fields.is_empty() { "none".to_owned() } else { self.fields.join(", ") };
+        let names: Vec<_> = self.fields.iter().map(|name| text::one_line(name)).collect();
+        let fields = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
         let compact = if self.removed_rows > 0 { " (`looksee compact` frees them)" } else { "" };
         format!(
             "items         {}\nvectors       {} values each\nmodel         {}\nfields        \
              {fields}\non disk       {}\nremoved rows  {}{compact}",
             figures::thousands(index.len()),
             space.dim,
-            space.fingerprint,
+            text::one_line(&space.fingerprint),
             figures::bytes(self.bytes),
             figures::thousands(self.removed_rows)
         )

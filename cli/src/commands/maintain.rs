@@ -1,6 +1,5 @@
 //! `looksee remove`, `compact`, `merge` and `check`: an index without its catalogue.
 
-use std::io::BufRead;
 use std::path::Path;
 
 use looksee::encoder::{Encoder, Model};
@@ -12,7 +11,8 @@ use serde_json::json;
 use crate::args::{CheckArgs, CompactArgs, MergeArgs, RemoveArgs};
 use crate::console::Console;
 use crate::outcome::{Outcome, Status};
-use crate::{figures, folders, output};
+use crate::render::text;
+use crate::{figures, folders, lines, output};
 
 pub(crate) fn remove(args: &RemoveArgs, console: &mut Console) -> Outcome {
     let ids = ids(&args.ids)?;
@@ -38,12 +38,9 @@ fn ids(typed: &[String]) -> Result<Vec<ItemId>> {
     if typed != ["-"] {
         return Ok(typed.iter().map(|id| ItemId::from(id.as_str())).collect());
     }
-    let lines: Vec<String> = std::io::stdin()
-        .lock()
-        .lines()
-        .collect::<Result<_, _>>()
-        .map_err(|e| Error::io("cannot read the names on standard input", e))?;
-    Ok(lines.iter().filter(|line| !line.is_empty()).map(|line| line.as_str().into()).collect())
+    let mut ids = lines::all(Path::new("-"))?;
+    ids.retain(|line| !line.is_empty());
+    Ok(ids.iter().map(|id| id.as_str().into()).collect())
 }
 
 pub(crate) fn compact(args: &CompactArgs, console: &mut Console) -> Outcome {
@@ -162,7 +159,8 @@ fn described(check: &Check) -> String {
         return format!("{items} in {segments}: every checksum and count is right");
     }
     let problems = figures::count(check.problems.len(), "problem");
-    format!("{items} in {segments}, {problems}:\n  {}", check.problems.join("\n  "))
+    let list: Vec<_> = check.problems.iter().map(|problem| text::one_line(problem)).collect();
+    format!("{items} in {segments}, {problems}:\n  {}", list.join("\n  "))
 }
 
 #[cfg(test)]
@@ -173,10 +171,10 @@ mod tests {
     fn a_check_lists_each_problem_on_its_own_line() {
         let mut check = Check { items: 2, segments: 1, ..Check::default() };
         assert_eq!(described(&check), "2 items in 1 segment: every checksum and count is right");
-        check.problems = vec!["a is short".to_owned(), "b is long".to_owned()];
+        check.problems = vec!["a is short".to_owned(), "b\x1b[2J\nis long".to_owned()];
         assert_eq!(
             described(&check),
-            "2 items in 1 segment, 2 problems:\n  a is short\n  b is long"
+            "2 items in 1 segment, 2 problems:\n  a is short\n  b [2J is long"
         );
     }
 }

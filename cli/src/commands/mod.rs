@@ -56,20 +56,32 @@ fn interrupt(command: &Command) -> Interrupt {
 }
 
 /// Writes `skipped.jsonl` into `folder`, or takes an old one away when nothing was skipped, and
-/// gives the ledger's line.
+/// gives the ledger's line. A file of that name that looksee did not write stays as it is.
 fn keep_ledger(ledger: &Ledger, folder: &Path, console: &mut Console) -> Result<String> {
     let path = folder.join("skipped.jsonl");
     tell_skips(ledger, console);
+    if !Ledger::may_replace(&path)? {
+        console.warn(&format!(
+            "{} is not a list that looksee wrote, so it stays as it is; move it away, or see what \
+             was skipped with --verbose",
+            path.display()
+        ));
+        return Ok(ledger.summary());
+    }
     if ledger.skipped.is_empty() {
-        match std::fs::remove_file(&path) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Error::io("cannot remove the old list", e).at_file(path));
-            }
-            _ => return Ok(ledger.summary()),
-        }
+        Ledger::remove(&path);
+        return Ok(ledger.summary());
     }
     ledger.write(&path)?;
     Ok(format!("{}; list in {}", ledger.summary(), path.display()))
+}
+
+/// Refuses `--raw` where there are no CSV cells.
+fn expect_csv(raw: bool, csv: bool) -> Result<()> {
+    if raw && !csv {
+        return Err(Error::invalid("--raw is about cells; it needs --format csv"));
+    }
+    Ok(())
 }
 
 /// With `--verbose`, everything that was skipped and why.
@@ -85,7 +97,7 @@ fn tell_skips(ledger: &Ledger, console: &mut Console) {
 fn ledger_json(ledger: &Ledger) -> Value {
     json!({
         "used": ledger.used,
-        "skipped": ledger.skipped.len(),
+        "skipped": ledger.skips(),
         "truncated": ledger.truncated,
     })
 }

@@ -1,6 +1,6 @@
 //! `looksee search`: queries to answers, one or a file of them.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -11,10 +11,12 @@ use looksee::{Error, Result};
 use crate::answer::{Answer, Asked, Choice, Finder, expect_calibrated};
 use crate::args::{SearchArgs, SearchFormat};
 use crate::console::Console;
+use crate::lines::Lines;
 use crate::outcome::{Outcome, Status};
 use crate::query::parse::{self, Parsed};
 use crate::query::vectors::Reference;
 use crate::query::{Content, Query};
+use crate::render::csv::Formulas;
 use crate::render::{Format, grid};
 use crate::{folders, output};
 
@@ -64,7 +66,7 @@ impl Plan {
 
 fn grid_file(path: &Path) -> Result<(PathBuf, grid::Kind)> {
     let kind = grid::Kind::of(path)?;
-    folders::expect_room_for(path)?;
+    output::expect_place_for(path)?;
     Ok((path.to_path_buf(), kind))
 }
 
@@ -73,19 +75,20 @@ fn grid_file(path: &Path) -> Result<(PathBuf, grid::Kind)> {
 enum Wanted {
     Known(Format),
     /// Its columns depend on the index.
-    Csv,
+    Csv(Formulas),
 }
 
 impl Wanted {
     fn resolve(self, index: &Index) -> Result<Format> {
         match self {
             Self::Known(format) => Ok(format),
-            Self::Csv => Ok(Format::Csv(index.field_names()?)),
+            Self::Csv(formulas) => Ok(Format::Csv(index.field_names()?, formulas)),
         }
     }
 }
 
 fn wanted_format(args: &SearchArgs, json: bool) -> Result<Wanted> {
+    super::expect_csv(args.print.raw, args.print.format == Some(SearchFormat::Csv))?;
     let json_form = if args.queries.is_some() { Format::JsonDocuments } else { Format::Json };
     let format = match (args.print.format, args.print.null, json) {
         (None | Some(SearchFormat::Table), false, false) => Format::Table,
@@ -94,7 +97,9 @@ fn wanted_format(args: &SearchArgs, json: bool) -> Result<Wanted> {
         (None | Some(SearchFormat::Json), false, true)
         | (Some(SearchFormat::Json), false, false) => json_form,
         (Some(SearchFormat::Jsonl), false, _) => Format::JsonHits,
-        (Some(SearchFormat::Csv), false, false) => return Ok(Wanted::Csv),
+        (Some(SearchFormat::Csv), false, false) => {
+            return Ok(Wanted::Csv(Formulas::of(args.print.raw)));
+        }
         _ => return Err(Error::invalid("--format, --json and -0 ask for different formats")),
     };
     Ok(Wanted::Known(format))
@@ -148,7 +153,7 @@ impl Search<'_> {
         let mut out = output::stdout();
         self.format.begin(&mut out)?;
         let mut found = false;
-        let mut lines = QueryLines::open(file)?;
+        let mut lines = QueryLines(Lines::open(file)?);
         loop {
             let batch = lines.next_batch(BATCH)?;
             if batch.is_empty() {
@@ -222,49 +227,19 @@ fn is_file(path: &str) -> bool {
 }
 
 /// The queries of a file, one a line; empty lines are passed over.
-struct QueryLines {
-    name: PathBuf,
-    input: Box<dyn BufRead>,
-    line: u64,
-}
+struct QueryLines(Lines);
 
 impl QueryLines {
-    fn open(file: &Path) -> Result<Self> {
-        if file.as_os_str() == "-" {
-            let input = Box::new(BufReader::new(std::io::stdin()));
-            return Ok(Self { name: "standard input".into(), input, line: 0 });
-        }
-        let input = std::fs::File::open(file)
-            .map_err(|e| Error::io("cannot read the queries", e).at_file(file))?;
-        Ok(Self { name: file.to_path_buf(), input: Box::new(BufReader::new(input)), line: 0 })
-    }
-
     fn next_batch(&mut self, most: usize) -> Result<Vec<Parsed>> {
         let mut batch = Vec::new();
-        while batch.len() < most {
-            match self.next() {
-                Some(parsed) => {
-                    let place = |e: Error| e.at_file(&self.name).at_line(self.line);
-                    batch.push(parsed.map_err(place)?);
-                }
-                None => break,
+        while batch.len() < most
+            && let Some(line) = self.0.next().transpose()?
+        {
+            if !line.trim().is_empty() {
+                batch.push(parse::line(&line, &is_file).map_err(|e| self.0.place(e))?);
             }
         }
         Ok(batch)
-    }
-
-    fn next(&mut self) -> Option<Result<Parsed>> {
-        let mut text = String::new();
-        loop {
-            text.clear();
-            self.line += 1;
-            match self.input.read_line(&mut text) {
-                Ok(0) => return None,
-                Ok(_) if text.trim().is_empty() => {}
-                Ok(_) => return Some(parse::line(&text, &is_file)),
-                Err(e) => return Some(Err(Error::io("cannot read the query", e))),
-            }
-        }
     }
 }
 
@@ -294,14 +269,18 @@ mod tests {
             Wanted::Known(Format::JsonHits)
         );
         assert_eq!(format(&["-0"]).unwrap(), Wanted::Known(Format::Paths(0)));
-        assert_eq!(format(&["--format", "csv"]).unwrap(), Wanted::Csv);
+        assert_eq!(format(&["--format", "csv"]).unwrap(), Wanted::Csv(Formulas::Quoted));
+        assert_eq!(format(&["--format", "csv", "--raw"]).unwrap(), Wanted::Csv(Formulas::Raw));
     }
 
     #[test]
     fn contradicting_formats_are_refused() {
-        for flags in
-            [&["--json", "--format", "csv"][..], &["-0", "--json"], &["-0", "--format", "csv"]]
-        {
+        for flags in [
+            &["--json", "--format", "csv"][..],
+            &["-0", "--json"],
+            &["-0", "--format", "csv"],
+            &["--raw"],
+        ] {
             assert!(format(flags).is_err(), "{flags:?}");
         }
     }
@@ -311,7 +290,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("queries");
         std::fs::write(&path, "red\n\nblue - green\nblue -\n").unwrap();
-        let mut lines = QueryLines::open(&path).unwrap();
+        let mut lines = QueryLines(Lines::open(&path).unwrap());
         let batch = lines.next_batch(2).unwrap();
         let queries: Vec<_> = batch.iter().map(|parsed| parsed.query.to_string()).collect();
         assert_eq!(queries, ["red", "blue - green"]);

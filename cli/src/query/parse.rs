@@ -11,6 +11,9 @@ use looksee::{Error, Result};
 
 use super::{Content, Part, Query};
 
+/// Beside a part of this weight the others are nothing, and sums stay finite.
+const MOST_WEIGHT: f32 = 1e6;
+
 /// A query and what should be said about how it was read.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Parsed {
@@ -102,6 +105,10 @@ impl<'a> Reader<'a> {
         let (weight, rest) = split_weight(text);
         if weight == Some(0.0) {
             return Err(Error::invalid(format!("the weight of {text:?} is 0; leave the part out")));
+        }
+        if weight.is_some_and(|weight| weight > MOST_WEIGHT) {
+            let sentence = format!("the weight of {text:?} is too large; at most {MOST_WEIGHT}");
+            return Err(Error::invalid(sentence));
         }
         if starts_like_path(rest) {
             self.part(weight.unwrap_or(1.0), Content::Picture(rest.into()));

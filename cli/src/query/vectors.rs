@@ -5,14 +5,13 @@
 
 use std::cell::OnceCell;
 use std::io::Read;
-use std::path::PathBuf;
 
 use looksee::encoder::Encoder;
 use looksee::images::{self, Decoded, ImageBatch, Limits};
 use looksee::index::Index;
 use looksee::units::{ItemId, Stop};
 use looksee::vectors::Vectors;
-use looksee::{Error, ErrorKind, Result, embed, files};
+use looksee::{Error, ErrorKind, Result, embed};
 
 use super::{Content, Part, Query};
 
@@ -99,8 +98,10 @@ impl<'a> Reference<'a> {
     /// The picture of a part that is none of words.
     pub(crate) fn picture(&self, content: &Content) -> Result<Decoded> {
         match content {
-            Content::Picture(path) => decode_file(path),
-            Content::Item(id) => decode_file(&self.index.record(self.find(id)?)?.image),
+            Content::Picture(path) => images::open(path, Limits::default()),
+            Content::Item(id) => {
+                images::open(&self.index.record(self.find(id)?)?.image, Limits::default())
+            }
             Content::StandardInput => images::decode(self.standard_input()?, Limits::default())
                 .map_err(|e| e.at_file("standard input")),
             Content::Words(words) => {
@@ -130,10 +131,6 @@ impl<'a> Reference<'a> {
             )
         })
     }
-}
-
-fn decode_file(path: &PathBuf) -> Result<Decoded> {
-    images::decode(&files::read(path)?, Limits::default()).map_err(|e| e.at_file(path))
 }
 
 /// The normalised weighted sum of the rows of a query's parts.

@@ -6,6 +6,7 @@ use looksee::audit::{Finding, Kind, Report};
 use looksee::units::ItemId;
 
 use super::columns::{self, Side};
+use super::csv::Formulas;
 use super::{csv, text};
 use crate::figures;
 
@@ -89,10 +90,14 @@ const COLUMNS: [&str; 11] = [
 ];
 
 /// Writes one line a finding below a header line; `others` are parted by spaces.
-pub(crate) fn write_csv(out: &mut impl Write, report: &Report) -> io::Result<()> {
-    csv::line(out, COLUMNS.iter().map(|&name| name.to_owned()))?;
+pub(crate) fn write_csv(
+    out: &mut impl Write,
+    report: &Report,
+    formulas: Formulas,
+) -> io::Result<()> {
+    csv::line(out, COLUMNS.iter().map(|&name| name.to_owned()), formulas)?;
     for finding in &report.findings {
-        csv::line(out, cells(finding).into_iter())?;
+        csv::line(out, cells(finding).into_iter(), formulas)?;
     }
     Ok(())
 }
@@ -192,7 +197,7 @@ empty text: 1 of 1 (There is no text, or one without a letter and a number)
     #[test]
     fn csv_quotes_what_must_be_and_leaves_unknown_figures_empty() {
         assert_eq!(
-            written(write_csv),
+            written(|out, report| write_csv(out, report, Formulas::Quoted)),
             "kind,rank,id,image,score,cosine,expected,title,better,others,reason\n\
              wrong picture,1,\"B,1\",/shop/1.jpg,0.75,-0.125,0.5,\
              \"A \"\"red\"\"\n<b>shoe</b>\x1b[31m\",B2,,its text fits <another>\n\

@@ -93,7 +93,7 @@ fn cell(finding: &Finding, pictures: &Pictures) -> Result<String> {
     }
     let _ = write!(
         cell,
-        "</div>\n<p class=\"title\">{}</p>\n<p class=\"figures\">{}</p>\n\
+        "</div>\n<p class=\"title\" dir=\"auto\">{}</p>\n<p class=\"figures\">{}</p>\n\
          <p class=\"reason\">{}</p>\n</li>\n",
         encode_text(&title),
         figures_of(finding),
@@ -113,7 +113,7 @@ fn figure(picture: Option<&[u8]>, alt: &str, caption: &str) -> Result<String> {
         None => format!("<div class=\"missing\">{NOT_FOUND}</div>"),
     };
     let caption = encode_text(&caption);
-    Ok(format!("<figure>\n{shown}\n<figcaption>{caption}</figcaption>\n</figure>\n"))
+    Ok(format!("<figure>\n{shown}\n<figcaption dir=\"auto\">{caption}</figcaption>\n</figure>\n"))
 }
 
 /// `1 · score 0.750 · cosine -0.125, expected 0.500`, as far as known.

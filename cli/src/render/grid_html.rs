@@ -54,7 +54,10 @@ pub(super) fn page(sheet: &Sheet<'_>) -> Result<String> {
         let _ = writeln!(page, "<img src=\"{source}\" alt=\"picture of the query\">");
     }
     let summary = sheet.summary();
-    let _ = writeln!(page, "<div>\n<h1>{query}</h1>\n<p>{summary}</p>\n</div>\n</header>\n<ol>");
+    let _ = writeln!(
+        page,
+        "<div>\n<h1 dir=\"auto\">{query}</h1>\n<p>{summary}</p>\n</div>\n</header>\n<ol>"
+    );
     for (hit, picture) in sheet.answer.hits.iter().zip(&sheet.found) {
         page.push_str(&cell(hit, picture.as_deref(), sheet.side)?);
     }
@@ -76,7 +79,10 @@ fn cell(hit: &Shown, picture: Option<&[u8]>, side: usize) -> Result<String> {
         }
     }
     let (title, score) = (encode_text(&title), score_line(hit));
-    let _ = writeln!(cell, "<p class=\"title\">{title}</p>\n<p class=\"score\">{score}</p>\n</li>");
+    let _ = writeln!(
+        cell,
+        "<p class=\"title\" dir=\"auto\">{title}</p>\n<p class=\"score\">{score}</p>\n</li>"
+    );
     Ok(cell)
 }
 
@@ -101,7 +107,9 @@ mod tests {
         let mut answer = Answer { query: "<script>".to_owned(), ..samples::answer() };
         answer.hits[0].title = Some("a\"onload=\"x".to_owned());
         let page = page(&sheet(&answer, 16)).unwrap();
-        assert!(!page.contains("<script>") && page.contains("<h1>&lt;script&gt;</h1>"));
+        assert!(
+            !page.contains("<script>") && page.contains("<h1 dir=\"auto\">&lt;script&gt;</h1>")
+        );
         assert!(page.contains("alt=\"a&quot;onload=&quot;x\""), "{page}");
         assert!(page.contains("&lt;only&gt;"));
     }

@@ -22,6 +22,7 @@ use serde::Serialize;
 
 use crate::answer::{Answer, Shown};
 use crate::output;
+use csv::Formulas;
 
 /// How answers are written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,14 +37,14 @@ pub(crate) enum Format {
     /// One hit a line.
     JsonHits,
     /// With a column for each of these fields.
-    Csv(Vec<String>),
+    Csv(Vec<String>, Formulas),
 }
 
 impl Format {
     /// Writes what stands once at the top.
     pub(crate) fn begin(&self, out: &mut impl Write) -> io::Result<()> {
         match self {
-            Self::Csv(fields) => csv::header(out, fields),
+            Self::Csv(fields, formulas) => csv::header(out, fields, *formulas),
             _ => Ok(()),
         }
     }
@@ -56,7 +57,7 @@ impl Format {
             Self::Json => output::write_document(out, answer),
             Self::JsonDocuments => output::write_json_line(out, answer),
             Self::JsonHits => json_hits(out, answer),
-            Self::Csv(fields) => csv::write(out, answer, fields),
+            Self::Csv(fields, formulas) => csv::write(out, answer, fields, *formulas),
         }
     }
 }

@@ -14,6 +14,7 @@ const LISTED: usize = 10;
 
 /// Writes a report as a table: a row a direction, a column a metric with its interval.
 pub(crate) fn write(out: &mut impl Write, name: &str, report: &Report) -> io::Result<()> {
+    let name = text::one_line(name);
     writeln!(out, "{name}: gallery of {}", figures::count(report.gallery, "picture"))?;
     let head = ["", "R@1", "R@5", "R@10", "MRR", "median", "mean"].map(str::to_owned).to_vec();
     let mut rows = vec![
@@ -34,6 +35,7 @@ pub(crate) fn write_comparison(
     names: [&str; 2],
     comparison: &Comparison,
 ) -> io::Result<()> {
+    let names = names.map(text::one_line);
     let [low, high] = comparison.ci95.map(|x| format!("{:+.1}", x * 100.0));
     let difference = comparison.difference_r10 * 100.0;
     let verdict = if comparison.ci95[0] > 0.0 {
@@ -48,8 +50,8 @@ pub(crate) fn write_comparison(
         "difference of R@10, {} - {}: {difference:+.1} points ({low} to {high}): {verdict}",
         names[0], names[1]
     )?;
-    write_queries(out, names[0], &comparison.won)?;
-    write_queries(out, names[1], &comparison.lost)
+    write_queries(out, &names[0], &comparison.won)?;
+    write_queries(out, &names[1], &comparison.lost)
 }
 
 fn write_queries(out: &mut impl Write, name: &str, queries: &[String]) -> io::Result<()> {

@@ -5,6 +5,8 @@ mod bad_input;
 mod errors;
 mod formats;
 mod help;
+mod hostile_input;
+mod hostile_output;
 mod index;
 mod index_damage;
 mod map;

@@ -8,7 +8,7 @@ use crate::shop;
 use crate::util::Folder;
 
 /// A numpy file of three clusters of rows of four values, and their labels.
-fn write_vectors(folder: &Folder, rows: usize) {
+pub(crate) fn write_vectors(folder: &Folder, rows: usize) {
     let values = (0..rows * 4).map(|at| {
         let (row, axis) = (at / 4, at % 4);
         let noise = (at * 7919 % 101) as f32 / 101.0;

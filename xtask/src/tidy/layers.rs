@@ -78,8 +78,9 @@ fn missing_files(layers: &[Layer], files: &[File]) -> Vec<Problem> {
 }
 
 fn missing_rows(layers: &[Layer], files: &[File]) -> Vec<Problem> {
+    let built = files.iter().filter(|file| !file.is_test);
     let mut modules: Vec<_> =
-        files.iter().filter_map(|file| Some((module_of(&file.path)?, &file.path))).collect();
+        built.filter_map(|file| Some((module_of(&file.path)?, &file.path))).collect();
     modules.dedup_by_key(|(module, _)| *module);
     let missing = modules.into_iter().filter(|(module, _)| place(layers, module).is_none());
     let sentence =
@@ -227,6 +228,11 @@ mod tests {
         let text = "/// See crate::encoder::Model.\nfn a() {}\n#[cfg(test)]\nmod tests { use crate::encoder::Model; }";
         assert_eq!(check("src/images.rs", text), [""; 0]);
         assert_eq!(check("src/images/tests/a.rs", "use crate::encoder::Model;"), [""; 0]);
+    }
+
+    #[test]
+    fn a_module_of_tests_alone_needs_no_row() {
+        assert_eq!(check("src/fuzz/tests/a.rs", "use crate::encoder::Model;"), [""; 0]);
     }
 
     #[test]

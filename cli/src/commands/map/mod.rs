@@ -21,7 +21,8 @@ use crate::console::Console;
 use crate::figures::{count, duration};
 use crate::outcome::{Outcome, Status};
 use crate::render::map::{self as draw, Kind, Scene};
-use crate::{folders, npy, output};
+use crate::render::text;
+use crate::{npy, output};
 use figures::Figures;
 use subject::Subject;
 
@@ -30,7 +31,10 @@ const ARTICLE_SAMPLE: usize = 10_000;
 
 pub(crate) fn run(args: &MapArgs, console: &mut Console) -> Outcome {
     let ending = Ending::of(&args.output)?;
-    folders::expect_room_for(&args.output)?;
+    output::expect_place_for(&args.output)?;
+    if ending == Ending::Html {
+        draw::expect_page(&args.output)?;
+    }
     let subject = Subject::of(args, sample(args), console.seed)?;
     if subject.points.is_empty() {
         let place = args.index.as_ref().or(args.vectors.as_ref());
@@ -47,8 +51,8 @@ pub(crate) fn run(args: &MapArgs, console: &mut Console) -> Outcome {
     } else {
         output::line(&format!(
             "{} in {}, after {}\n\n{}",
-            subject.describe(),
-            args.output.display(),
+            text::one_line(&subject.describe()),
+            text::visible(&args.output.to_string_lossy()),
             short(spent),
             figures.table()
         ))?;
@@ -104,9 +108,14 @@ impl Ending {
 fn lay(args: &MapArgs, subject: &Subject, console: &mut Console) -> Result<Map> {
     let old = args.onto.as_deref().map(|file| onto::read(file, subject)).transpose()?;
     let settings = settings(args, console);
-    console.watch(|stop, listener| match &old {
+    let map = console.watch(|stop, listener| match &old {
         Some(old) => old.extend(subject, stop),
         None => lay_out(&subject.rows, subject.dim, &settings, stop, listener),
+    });
+    // A row that cannot be laid out is one of this file.
+    map.map_err(|e| match &args.vectors {
+        Some(vectors) if e.kind() == ErrorKind::Invalid => e.at_file(vectors),
+        _ => e,
     })
 }
 

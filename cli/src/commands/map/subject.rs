@@ -6,7 +6,7 @@ use std::path::Path;
 use looksee::index::{Index, Record};
 use looksee::units::Seed;
 use looksee::vectors::Vectors;
-use looksee::{Error, Result};
+use looksee::{Error, ErrorKind, Result};
 use serde_json::Value;
 
 use crate::args::MapArgs;
@@ -84,14 +84,29 @@ impl Subject {
     fn add_rows(&mut self, index: &Index, rows: &[usize]) -> Result<()> {
         for (item, &row) in rows.iter().enumerate() {
             self.add(Kind::Picture, item, index.picture(row)?);
+            self.expect_finite(index, item)?;
         }
         for (item, &row) in rows.iter().enumerate() {
             if let Some(text) = index.text(row)? {
                 self.partners.push([item as u32, self.points.len() as u32]);
                 self.add(Kind::Text, item, text);
+                self.expect_finite(index, item)?;
             }
         }
         Ok(())
+    }
+
+    /// Refuses the row that was added last when its vector is damaged: index and item are known
+    /// here and no more where rows are laid out.
+    fn expect_finite(&self, index: &Index, item: usize) -> Result<()> {
+        let row = &self.rows[self.rows.len() - self.dim..];
+        let Some(wrong) = row.iter().find(|value| !value.is_finite()) else { return Ok(()) };
+        let side = if self.partners.is_empty() { "picture" } else { "text" };
+        let message = format!(
+            "the vector of its {side} holds {wrong}, so it is damaged; `looksee check` says what is"
+        );
+        let error = Error::new(ErrorKind::Corrupt, message).at_file(index.folder());
+        Err(error.at_item(&*self.items[item].id))
     }
 
     fn add(&mut self, kind: Kind, item: usize, row: &[f32]) {

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::ground::Ground;
 use super::thumbs::{ACROSS, Sheets};
-use super::{Item, Kind, LINK, OTHER, PALETTE, Point, Scene, hex, paths};
+use super::{Item, Kind, LINK, Legend, OTHER, PALETTE, Point, Scene, hex, paths};
 use crate::render::text;
 
 /// Above this many points their places have 32 bits instead of 16: someone will zoom in further.
@@ -30,7 +30,7 @@ const NO_CATEGORY: u16 = u16::MAX;
 /// All but the texts.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Points<'a> {
+struct Points {
     count: usize,
     bits: u32,
     /// x and y of each point, shares of the ground in 16 or 32 bits.
@@ -42,7 +42,7 @@ struct Points<'a> {
     links: String,
     /// Sixteen bits an item, all set for none.
     categories: Option<String>,
-    legend: Option<Names<'a>>,
+    legend: Option<Names>,
     palette: Vec<String>,
     kind_colours: Vec<String>,
     other_colour: String,
@@ -54,9 +54,9 @@ struct Points<'a> {
 }
 
 #[derive(Serialize)]
-struct Names<'a> {
-    field: &'a str,
-    values: &'a [String],
+struct Names {
+    field: String,
+    values: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -96,10 +96,7 @@ pub(super) fn points(
         items_of: (!own).then(|| BASE64.encode(&words(scene.points.iter().map(|p| p.item)))),
         links: BASE64.encode(&words(scene.links.iter().flatten().copied())),
         categories: scene.legend.as_ref().map(|_| BASE64.encode(&categories(&scene.items))),
-        legend: scene
-            .legend
-            .as_ref()
-            .map(|legend| Names { field: &legend.field, values: &legend.values }),
+        legend: scene.legend.as_ref().map(names),
         palette: PALETTE.map(hex).to_vec(),
         kind_colours: Kind::ALL.map(|kind| hex(kind.colour())).to_vec(),
         other_colour: hex(OTHER),
@@ -112,6 +109,13 @@ pub(super) fn points(
         }),
         root: paths::common_root(&scene.items, folder),
     })
+}
+
+fn names(legend: &Legend) -> Names {
+    Names {
+        field: text::one_line(&legend.field),
+        values: legend.values.iter().map(|value| text::one_line(value)).collect(),
+    }
 }
 
 /// The scripts with the texts, made one at a time.
@@ -142,13 +146,16 @@ pub(super) fn sheets(addresses: &[String]) -> Result<String> {
     script(&Addresses { sheets: addresses })
 }
 
+/// How each script begins.
+pub(super) const BEGINNING: &str = "looksee.part(";
+
 /// One call. JSON is an expression of the language; the signs by which a text could end the script
 /// element, or a line of an old browser, are written as escapes.
 fn script(part: &impl Serialize) -> Result<String> {
     let json = serde_json::to_string(part)
         .map_err(|e| Error::invalid("the map cannot be written as JSON").with_source(e))?;
     let mut out = String::with_capacity(json.len() + 20);
-    out.push_str("looksee.part(");
+    out.push_str(BEGINNING);
     for letter in json.chars() {
         match letter {
             '<' => out.push_str("\\u003c"),

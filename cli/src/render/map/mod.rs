@@ -20,7 +20,7 @@ use std::path::PathBuf;
 
 use image::Rgb;
 
-pub(crate) use page::write as write_page;
+pub(crate) use page::{expect_place as expect_page, write as write_page};
 pub(crate) use png::png;
 pub(crate) use svg::svg;
 

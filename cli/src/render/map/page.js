@@ -841,12 +841,12 @@ const looksee = (() => {
     }
     const picture = pictureElement(item, full);
     if (picture) card.append(picture);
-    card.append(make('h2', { text: title }));
+    card.append(make('h2', { text: title, dir: 'auto' }));
     const about = title === id ? kindName(point) : `${kindName(point)} \u00b7 ${id}`;
     card.append(make('p', {}, make('i', { colour: colourOf(point) }), about));
     if (categoryOf) {
       const value = world.legend.values[categoryOf[item]];
-      if (value !== undefined) card.append(make('p', { text: `${world.legend.field}: ${value}` }));
+      if (value !== undefined) card.append(make('p', { text: `${world.legend.field}: ${value}`, dir: 'auto' }));
     }
     if (!full) return;
     const others = partners(point);
@@ -1032,7 +1032,7 @@ const looksee = (() => {
       const button = make('button', { type: 'button', click: () => goToHit(first + place) },
         ...highlighted(titleOf(item)));
       if (first + place === current) button.setAttribute('aria-current', 'true');
-      return make('li', {}, button);
+      return make('li', { dir: 'auto' }, button);
     }));
     byId('found').textContent = query === '' ? '' : found.length === 0 ? 'Nothing found'
       : current < 0 ? `${many(found.length, 'item')} found, Enter goes to the first`

@@ -5,12 +5,12 @@
 //! after their content and the page is put in place last: at no moment does a page lie there whose
 //! files are not those it was made with. What no page names any more is removed after that.
 
-use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use data_encoding::BASE64;
 use html_escape::{encode_double_quoted_attribute, encode_text};
+use looksee::files::FileKind;
 use looksee::images::{self, Frame, Limits};
 use looksee::units::{Event, Listener, Stop};
 use looksee::{Error, Result, files};
@@ -45,40 +45,95 @@ pub(crate) fn write(
     listener: Listener<'_>,
 ) -> Result<Written> {
     let folder = side_folder(path)?;
-    let fresh = !folder.exists();
-    let outcome = write_files(path, &folder, scene, stop, listener);
-    if outcome.is_err() && fresh {
-        let _ = fs_err::remove_dir_all(&folder);
+    let mut laid = Laid::default();
+    let outcome = write_files(path, &folder, &mut laid, scene, stop, listener);
+    if outcome.is_err() && !laid.names.is_empty() {
+        // The others belong to the page that is still there.
+        for name in &laid.new {
+            files::remove_own(&folder.join(name), beginning(name));
+        }
+        remove_if_empty(&folder);
     }
     outcome
+}
+
+/// Parts that were laid beside the page.
+#[derive(Default)]
+struct Laid {
+    names: Vec<String>,
+    /// Those that were not there before.
+    new: Vec<String>,
+}
+
+/// Refuses a page whose folder would be somebody else's: before the work, not after it.
+pub(crate) fn expect_place(path: &Path) -> Result<()> {
+    expect_own(&side_folder(path)?)
+}
+
+/// An error unless the folder is not there yet, empty, or one that holds parts of a page.
+fn expect_own(folder: &Path) -> Result<()> {
+    let what = match files::kind(folder)? {
+        FileKind::Absent => return Ok(()),
+        FileKind::Folder if is_own(folder)? => return Ok(()),
+        FileKind::Folder => "this folder holds other files",
+        FileKind::Link => "this is a symbolic link",
+        FileKind::File | FileKind::Special => "this is a file",
+    };
+    let message = format!(
+        "{what}, and the parts of the page go into a folder of this name; name the page otherwise"
+    );
+    Err(Error::invalid(message).at_file(folder))
+}
+
+/// Files that a desktop puts into folders of its own accord.
+const OF_THE_SYSTEM: [&str; 3] = [".DS_Store", ".directory", "Thumbs.db"];
+
+fn is_own(folder: &Path) -> Result<bool> {
+    let cannot = |e| Error::io("cannot list the folder", e).at_file(folder);
+    let mut empty = true;
+    for entry in std::fs::read_dir(folder).map_err(cannot)? {
+        let entry = entry.map_err(cannot)?;
+        let known = |name: &str| is_ours(name).then(|| beginning(name));
+        let name = entry.file_name();
+        let name = name.to_str().unwrap_or_default();
+        if is_ours(name) || files::is_left_over(&entry.path(), known) {
+            return Ok(true);
+        }
+        empty &= OF_THE_SYSTEM.contains(&name);
+    }
+    Ok(empty)
 }
 
 fn write_files(
     path: &Path,
     folder: &Path,
+    laid: &mut Laid,
     scene: &Scene,
     stop: &Stop,
     listener: Listener<'_>,
 ) -> Result<Written> {
-    let mut names = BTreeSet::new();
     let mut bytes = 0;
     let mut put = |file: &Part| {
-        if names.is_empty() {
-            files::make_folder(folder)?;
+        if laid.names.is_empty() {
+            expect_own(folder)?;
+            files::make_own_folder(folder)?;
         }
         let name = file.name();
+        if files::kind(&folder.join(&name))? == FileKind::Absent {
+            laid.new.push(name.clone());
+        }
         files::replace_bytes(&folder.join(&name), &file.bytes)?;
         bytes += file.bytes.len() as u64;
-        names.insert(name);
+        laid.names.push(name);
         Ok(())
     };
     let place = Place { page: path, folder, one_file: ONE_FILE };
     let assembled = assemble(scene, place, &open, &mut put, stop, listener)?;
     files::replace_bytes(path, assembled.html.as_bytes())?;
-    remove_others(folder, &names);
+    remove_others(folder, &laid.names);
     Ok(Written {
         missing: assembled.missing,
-        side_files: names.len(),
+        side_files: laid.names.len(),
         bytes: bytes + assembled.html.len() as u64,
     })
 }
@@ -98,20 +153,31 @@ fn open(path: &Path, frame: Frame) -> Option<Vec<u8>> {
 }
 
 /// Removes what earlier pages have left in the folder, and the folder when nothing remains. Only
-/// files that are named as ours are touched. That a file cannot be removed harms nobody.
-fn remove_others(folder: &Path, names: &BTreeSet<String>) {
+/// files that are named as ours and begin so are touched. That one cannot be removed harms nobody.
+fn remove_others(folder: &Path, names: &[String]) {
+    if files::kind(folder).ok() != Some(FileKind::Folder) {
+        return;
+    }
+    files::tidy(folder, |name| is_ours(name).then(|| beginning(name)));
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
         let Some(name) = name.to_str() else { continue };
-        if is_ours(name) && !names.contains(name) {
-            let _ = std::fs::remove_file(entry.path());
+        if is_ours(name) && !names.iter().any(|kept| kept == name) {
+            files::remove_own(&entry.path(), beginning(name));
         }
     }
-    if names.is_empty() {
-        // Refused by the system unless it is empty.
-        let _ = std::fs::remove_dir(folder);
-    }
+    remove_if_empty(folder);
+}
+
+/// Refused by the system unless it is empty; a link is no folder to it.
+fn remove_if_empty(folder: &Path) {
+    let _ = std::fs::remove_dir(folder);
+}
+
+/// How a part of this name begins.
+fn beginning(name: &str) -> &'static [u8] {
+    if name.starts_with("sheet") { b"\xff\xd8\xff" } else { data::BEGINNING.as_bytes() }
 }
 
 /// A part of the page that can lie in it or beside it.
@@ -507,6 +573,59 @@ mod tests {
         assert_eq!(changed, 2, "the texts and the notes");
         let small = write(&page, &pictures(2), &Stop::default(), &mut |_| {}).unwrap();
         assert_eq!((small.side_files, listed()), (0, vec!["notes.txt".to_owned()]));
+    }
+
+    /// A scene that does not fit into one file.
+    fn large() -> Scene {
+        let mut large = pictures(10);
+        large.items[1].id = "y".repeat(ONE_FILE + 1);
+        large
+    }
+
+    fn write_large(page: &Path) -> Result<Written> {
+        write(page, &large(), &Stop::default(), &mut |_| {})
+    }
+
+    #[test]
+    fn a_folder_of_somebody_else_is_refused_and_stays_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let (page, beside) = (folder.path().join("map.html"), folder.path().join("map_files"));
+        std::fs::create_dir(&beside).unwrap();
+        std::fs::write(beside.join("diary.txt"), "mine").unwrap();
+        let error = write_large(&page).unwrap_err().to_string();
+        assert!(error.contains("holds other files"), "{error}");
+        assert!(expect_place(&page).is_err());
+        assert_eq!(std::fs::read_dir(&beside).unwrap().count(), 1);
+        assert!(!page.exists());
+    }
+
+    #[test]
+    fn a_file_that_only_has_the_name_of_a_part_is_not_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (page, beside) = (folder.path().join("map.html"), folder.path().join("map_files"));
+        write_large(&page).unwrap();
+        let theirs = beside.join("data-999-0123456789ab.js");
+        std::fs::write(&theirs, "alert(1)").unwrap();
+        let left = beside.join(".data-999-0123456789ab.js.17.tmp");
+        std::fs::write(&left, "looksee.pa").unwrap();
+        write(&page, &pictures(2), &Stop::default(), &mut |_| {}).unwrap();
+        assert!(theirs.exists() && !left.exists());
+        assert_eq!(std::fs::read_dir(&beside).unwrap().count(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_that_is_a_link_is_refused_and_what_it_leads_to_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let (page, beside) = (folder.path().join("map.html"), folder.path().join("map_files"));
+        write_large(&page).unwrap();
+        let elsewhere = folder.path().join("elsewhere");
+        std::fs::rename(&beside, &elsewhere).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, &beside).unwrap();
+        let error = write_large(&page).unwrap_err().to_string();
+        assert!(error.contains("symbolic link"), "{error}");
+        write(&page, &pictures(2), &Stop::default(), &mut |_| {}).unwrap();
+        assert_eq!(std::fs::read_dir(&elsewhere).unwrap().count(), 3);
     }
 
     #[test]
