@@ -89,7 +89,7 @@ fn read(path: &Path) -> Result<(Array, Vec<u8>)> {
     let mut file = files::open(path)?;
     let length = file.metadata().map_err(cannot)?.len();
     let mut head = Vec::new();
-    file.by_ref().take(LONGEST_HEADER).read_to_end(&mut head).map_err(cannot)?;
+    Read::by_ref(&mut file).take(LONGEST_HEADER).read_to_end(&mut head).map_err(cannot)?;
     let (array, start) = parse_header(&head)
         .ok_or_else(|| invalid("this is no numpy file; numpy.save makes one"))?;
     let found = length.saturating_sub(start as u64);
@@ -123,7 +123,7 @@ impl Array {
 /// The header, and where the values begin.
 fn parse_header(bytes: &[u8]) -> Option<(Array, usize)> {
     let rest = bytes.strip_prefix(b"\x93NUMPY")?;
-    let (length, start) = match rest.first()? {
+    let (length, start): (usize, usize) = match rest.first()? {
         1 => (usize::from(u16::from_le_bytes(*rest.get(2..4)?.first_chunk()?)), 10),
         2 | 3 => (u32::from_le_bytes(*rest.get(2..6)?.first_chunk()?) as usize, 12),
         _ => return None,

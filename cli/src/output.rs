@@ -19,9 +19,14 @@ use crate::render::text::{self, Sieve};
 /// Standard output, locked and buffered; [`Write::flush`] it at the end.
 pub(crate) fn stdout() -> BufWriter<Stdout> {
     let out = io::stdout().lock();
-    let out =
-        if out.is_terminal() { Stdout::Terminal(Sifted::new(out)) } else { Stdout::Program(out) };
+    let out = if is_terminal() { Stdout::Terminal(Sifted::new(out)) } else { Stdout::Program(out) };
     BufWriter::with_capacity(1 << 16, out)
+}
+
+/// Whether standard output leads to a person: then what is exact for programs is put on one line,
+/// because a line break in a path or a cell would forge a line.
+pub(crate) fn is_terminal() -> bool {
+    io::stdout().is_terminal()
 }
 
 /// Where standard output leads.
@@ -216,9 +221,10 @@ mod tests {
         let odd = "\u{1b}[31m \u{9b}31m \u{7f} \u{202e}gpj.exe \u{2028} \u{e0065} \u{ad} \
                    gr\u{fc}n \u{1f600}";
         let value = serde_json::json!({ odd: [odd, 1.5], "plain": null });
-        for write in [write_document::<_, serde_json::Value>, write_json_line] {
-            let mut out = Vec::new();
-            write(&mut out, &value).unwrap();
+        let (mut document, mut line) = (Vec::new(), Vec::new());
+        write_document(&mut document, &value).unwrap();
+        write_json_line(&mut line, &value).unwrap();
+        for out in [document, line] {
             let text = String::from_utf8(out).unwrap();
             assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
             assert!(text.chars().all(|c| text::is_plain(c) || c == '\n'), "{text:?}");

@@ -12,7 +12,9 @@ use std::io::{self, Write};
 
 use serde_json::Value;
 
+use super::text;
 use crate::answer::{Answer, Shown};
+use crate::output;
 
 const COLUMNS: [&str; 8] =
     ["query", "rank", "id", "image", "score", "distance", "probability", "title"];
@@ -89,7 +91,9 @@ pub(super) fn line(
         Formulas::Quoted if is_formula(&cell) => format!("'{cell}"),
         _ => cell,
     };
-    let cells: Vec<String> = cells.map(|cell| quoted(&text(cell)).into_owned()).collect();
+    let seen = output::is_terminal();
+    let shown = |cell: String| if seen { text::visible(&cell) } else { cell };
+    let cells: Vec<String> = cells.map(|cell| quoted(&shown(text(cell))).into_owned()).collect();
     writeln!(out, "{}", cells.join(","))
 }
 

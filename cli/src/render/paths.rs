@@ -2,12 +2,19 @@
 
 use std::io::{self, Write};
 
+use super::text;
 use crate::answer::Answer;
+use crate::output;
 
-/// Writes the path of each hit, byte for byte, followed by `end`.
+/// Writes the path of each hit, byte for byte, followed by `end`; on a terminal each is one line.
 pub(crate) fn write(out: &mut impl Write, answer: &Answer, end: u8) -> io::Result<()> {
+    let seen = output::is_terminal();
     for hit in &answer.hits {
-        out.write_all(hit.image.as_os_str().as_encoded_bytes())?;
+        if seen {
+            out.write_all(text::visible(&hit.image.to_string_lossy()).as_bytes())?;
+        } else {
+            out.write_all(hit.image.as_os_str().as_encoded_bytes())?;
+        }
         out.write_all(&[end])?;
     }
     Ok(())

@@ -72,16 +72,12 @@ fn evil_shop() -> Folder {
 /// What is printed for a person or as JSON, whatever it is printed to.
 fn words() -> Vec<Vec<String>> {
     let mut all: Vec<Vec<String>> = [
-        "index evil.jsonl -o evil --json",
         "search evil red -k 30",
         "search evil red -k 30 --json",
         "search evil red -k 30 --format jsonl",
-        "search evil red --hide-duplicates --grid grid.html",
         "search evil --queries queries.txt",
-        "eval model evil.jsonl -v",
-        "eval model evil.jsonl --compare model",
-        "map evil -o map.json --json",
-        "map evil -o map.html",
+        "eval model evil.jsonl --compare model -v",
+        "map evil -o map.json",
         "map evil -o map.svg --color-by nothing",
         "audit evil",
         "audit evil --json",
