@@ -8,6 +8,7 @@
 mod banned;
 mod layers;
 mod links;
+mod named_tests;
 mod source;
 
 use std::fmt;
@@ -59,6 +60,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     let mut problems = layers::problems(&files);
     problems.extend(banned::problems(&files));
     problems.extend(links::problems(&files, &exists));
+    problems.extend(named_tests::problems(&files));
     for problem in &problems {
         eprintln!("{problem}");
     }
