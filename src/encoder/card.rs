@@ -128,7 +128,7 @@ impl Card {
     pub(super) fn fingerprint_of_parts(&self) -> Result<String> {
         let Checksums { image, text, vocabulary } = &self.checksums;
         let shape = shape(&self.architecture)?;
-        Ok(files::fingerprint([image, text, vocabulary, &shape].map(|part| part.as_bytes())))
+        Ok(files::fingerprint([image, text, vocabulary, &shape].map(String::as_bytes)))
     }
 
     /// Fills in fingerprint and checksum and gives the text of the file.

@@ -2,6 +2,7 @@
 
 use std::process::Stdio;
 
+use crate::shop;
 use crate::util::Folder;
 
 #[test]
@@ -125,12 +126,13 @@ fn formats_that_contradict_each_other() {
 #[test]
 fn a_models_description_is_printed_as_it_is_and_as_json() {
     let folder = Folder::new();
-    folder.write("model/model.toml", "dim = 128\n[image]\ntower = \"resnet18\"\n");
-    let ran = folder.run(["info", "model"]);
-    assert_eq!(ran.stdout, "dim = 128\n[image]\ntower = \"resnet18\"\n");
+    shop::copy(&shop::model(), &folder.path().join("model"));
+    let card = std::fs::read_to_string(folder.path().join("model/model.toml")).unwrap();
+    assert_eq!(folder.run(["info", "model"]).stdout, card);
     let ran = folder.run(["info", "model", "--json"]);
     let json: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
-    assert_eq!(json, serde_json::json!({"dim": 128, "image": {"tower": "resnet18"}}));
+    let table: toml::Table = card.parse().unwrap();
+    assert_eq!(json, serde_json::to_value(table).unwrap());
 }
 
 #[test]
@@ -146,9 +148,9 @@ fn a_damaged_model_description_is_an_error_in_one_line() {
 fn a_reader_that_has_gone_is_no_error() {
     let folder = Folder::new();
     // More than a pipe holds, so that the program must notice.
-    let comment = format!("# {}\n", "x".repeat(1 << 20));
-    folder.write("model/model.toml", comment);
-    let mut command = folder.program(["info", "model"]);
+    let rows = (0..20_000).map(|n| format!("{{\"image\":\"http://shop.org/{n}.jpg\"}}\n"));
+    folder.write("shoes.jsonl", rows.collect::<String>());
+    let mut command = folder.program(["urls", "shoes.jsonl"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
@@ -160,9 +162,8 @@ fn a_reader_that_has_gone_is_no_error() {
 #[test]
 fn a_full_disk_behind_standard_output_is_an_error() {
     let folder = Folder::new();
-    folder.write("model/model.toml", "dim = 128\n");
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let output = folder.program(["info", "model"]).stdout(full).output().unwrap();
+    let output = folder.program(["train", "--print-recipe"]).stdout(full).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     let sentence = String::from_utf8(output.stderr).unwrap();
     assert!(sentence.starts_with("looksee: cannot write to standard output: "), "{sentence}");
