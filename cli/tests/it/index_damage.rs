@@ -169,11 +169,9 @@ fn an_empty_database_is_made_anew_by_the_plain_command() {
 fn the_model_inside_is_checked_and_put_in_place_again() {
     let folder = shop::indexed();
     let inside = folder.path().join("index/model");
-    let vocabulary = std::fs::read_dir(&inside).unwrap().map(|entry| entry.unwrap().path());
-    let vocabulary = vocabulary
-        .filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("vocabulary"))
-        .next()
-        .unwrap();
+    let mut files = std::fs::read_dir(&inside).unwrap().map(|entry| entry.unwrap().path());
+    let is_vocabulary = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "json");
+    let vocabulary = files.find(is_vocabulary).unwrap();
     let bytes = std::fs::read(&vocabulary).unwrap();
     std::fs::write(&vocabulary, &bytes[..bytes.len() / 2]).unwrap();
     let ran = looksee(&folder, "check index");
