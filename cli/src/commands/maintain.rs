@@ -44,8 +44,9 @@ fn ids(typed: &[String]) -> Result<Vec<ItemId>> {
 }
 
 pub(crate) fn compact(args: &CompactArgs, console: &mut Console) -> Outcome {
-    let (before, _) = folders::index(&args.index)?.size()?;
+    folders::expect_index(&args.index)?;
     let mut writer = Writer::open_existing(&args.index)?;
+    let (before, _) = folders::index(&args.index)?.size()?;
     writer.compact()?;
     drop(writer);
     let (after, _) = folders::index(&args.index)?.size()?;

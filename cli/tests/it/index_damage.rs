@@ -26,6 +26,11 @@ fn refused(folder: &Folder, words: &str) -> String {
     ran.stderr
 }
 
+/// What `looksee index --json` printed.
+fn summary(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).unwrap()
+}
+
 fn segments(folder: &Folder) -> Vec<PathBuf> {
     let list = std::fs::read_dir(folder.path().join("index/segments")).unwrap();
     let mut files: Vec<PathBuf> = list.map(|entry| entry.unwrap().path()).collect();
@@ -61,6 +66,7 @@ fn a_folder_with_clips_of_a_persons_own_is_refused_and_keeps_them() {
 #[test]
 fn an_index_with_links_in_it_is_refused_by_every_command_that_writes() {
     let folder = shop::indexed();
+    done(&folder, "merge index -o part");
     let thesis = folder.write("docs/thesis.txt", "precious");
     for link in ["segments", ".lock"] {
         let (place, aside) = (folder.path().join("index").join(link), folder.path().join("aside"));
@@ -71,7 +77,7 @@ fn an_index_with_links_in_it_is_refused_by_every_command_that_writes() {
             "compact index",
             "remove index red-disc-1",
             "index shop.jsonl -o index",
-            "merge index -o index",
+            "merge part -o index",
         ] {
             let said = refused(&folder, words);
             assert!(said.contains("symbolic link"), "{words}: {said}");
@@ -95,13 +101,12 @@ fn damaged_vectors_are_not_made_right_by_any_command_but_are_embedded_again() {
     assert!(refused(&folder, "compact index").contains("is not what was written"));
     refused(&folder, "check index");
 
-    let summary = done(&folder, "index shop.jsonl -o index");
-    assert!(
-        summary.starts_with(
-            "1 added, 0 changed, 0 unchanged, 0 removed, 99 were damaged and are mended\n"
-        ),
-        "{summary}"
-    );
+    let summary = summary(&done(&folder, "index shop.jsonl -o index --json"));
+    // As many items as the first segment had; a slow machine commits more often.
+    let mended = summary["mended"].as_u64().unwrap();
+    assert!(mended > 50, "{summary}");
+    assert_eq!((&summary["added"], &summary["removed"]), (&1.into(), &0.into()), "{summary}");
+    assert_eq!(summary["unchanged"], 99 - mended, "{summary}");
     assert!(done(&folder, "check index").contains("every checksum and count is right"));
     let after = done(&folder, "search index red+disc --json");
     let hits = |text: &str| {
@@ -127,12 +132,13 @@ fn what_check_says_works_for_missing_cut_and_changed_segments() {
         segments(&folder).iter().for_each(|segment| damage(segment));
         let ran = looksee(&folder, "check index");
         assert_eq!(ran.code, Some(2), "{ran:?}");
-        assert!(ran.stdout.starts_with("0 items in 2 segments, 2 problems:\n"), "{ran:?}");
-        assert!(ran.stdout.contains("the vectors of 100 items are lost"), "{ran:?}");
+        assert!(ran.stdout.starts_with("0 items in "), "{ran:?}");
+        let each = segments(&folder).len().max(2);
+        assert!(ran.stdout.matches(" items are lost\n").count() >= each, "{ran:?}");
         assert!(ran.stderr.contains("run `looksee index CATALOGUE -o INDEX`"), "{ran:?}");
         let verify = if number % 2 == 0 { "" } else { " --verify" };
-        let text = done(&folder, &format!("index shop.jsonl -o index --json{verify}"));
-        let summary: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let words = format!("index shop.jsonl -o index --json{verify}");
+        let summary = summary(&done(&folder, &words));
         assert_eq!((&summary["mended"], &summary["removed"]), (&100.into(), &0.into()));
         done(&folder, "check index");
         done(&folder, "search index red");
@@ -168,11 +174,9 @@ fn an_empty_database_is_made_anew_by_the_plain_command() {
 fn the_model_inside_is_checked_and_put_in_place_again() {
     let folder = shop::indexed();
     let inside = folder.path().join("index/model");
-    let vocabulary = std::fs::read_dir(&inside).unwrap().map(|entry| entry.unwrap().path());
-    let vocabulary = vocabulary
-        .filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("vocabulary"))
-        .next()
-        .unwrap();
+    let mut files = std::fs::read_dir(&inside).unwrap().map(|entry| entry.unwrap().path());
+    let is_vocabulary = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "json");
+    let vocabulary = files.find(is_vocabulary).unwrap();
     let bytes = std::fs::read(&vocabulary).unwrap();
     std::fs::write(&vocabulary, &bytes[..bytes.len() / 2]).unwrap();
     let ran = looksee(&folder, "check index");
