@@ -84,7 +84,9 @@ impl<W: Write> Write for Sifted<W> {
         let whole = whole_signs(&all);
         let mut shown = String::with_capacity(whole);
         for chunk in all[..whole].utf8_chunks() {
-            chunk.valid().chars().for_each(|letter| self.sift(letter, &mut shown));
+            for letter in chunk.valid().chars() {
+                self.sift(letter, &mut shown);
+            }
             if !chunk.invalid().is_empty() {
                 self.sift(char::REPLACEMENT_CHARACTER, &mut shown);
             }
@@ -101,10 +103,9 @@ impl<W: Write> Write for Sifted<W> {
 
 /// Bytes before a sign at the end that is not whole.
 fn whole_signs(bytes: &[u8]) -> usize {
-    match bytes.utf8_chunks().last().map(|chunk| chunk.invalid()) {
-        Some(rest) if is_begun(rest) => bytes.len() - rest.len(),
-        _ => bytes.len(),
-    }
+    let Some(last) = bytes.utf8_chunks().last() else { return 0 };
+    let rest = last.invalid();
+    if is_begun(rest) { bytes.len() - rest.len() } else { bytes.len() }
 }
 
 /// Whether more bytes could make a sign of these.

@@ -246,7 +246,9 @@ mod tests {
         // Whether a quote is open before it or not, such a row leaves one open.
         let mut text = b"a,b\n".to_vec();
         let rows = 40_000;
-        (0..rows).for_each(|_| text.extend(b"x\",\"\n"));
+        for _ in 0..rows {
+            text.extend(b"x\",\"\n");
+        }
         let mut found = CsvRows::open(Box::new(std::io::Cursor::new(text)), b',').unwrap();
         found.patience = 1 << 20;
         let mut lines = 0;

@@ -215,6 +215,7 @@ fn begins_as_a_list(path: &Path) -> Result<bool> {
 /// JSON with escapes for the signs that JSON allows and that command a terminal or turn the reading
 /// direction round.
 fn harmless(json: &str) -> String {
+    use std::fmt::Write as _;
     let mut out = String::with_capacity(json.len());
     for letter in json.chars() {
         let turns = matches!(
@@ -222,7 +223,7 @@ fn harmless(json: &str) -> String {
             '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
         );
         if letter.is_control() || turns {
-            out.push_str(&format!("\\u{:04x}", u32::from(letter)));
+            let _ = write!(out, "\\u{:04x}", u32::from(letter));
         } else {
             out.push(letter);
         }

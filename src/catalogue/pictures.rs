@@ -115,7 +115,7 @@ impl Pictures {
             .clone()
             .find_map(|name| self.named(name))
             .or_else(|| names.filter_map(percent_decoded).find_map(|name| self.named(&name)));
-        found.ok_or_else(|| Lost::ToFetch(Remote { url: encoded, file }))
+        found.ok_or(Lost::ToFetch(Remote { url: encoded, file }))
     }
 
     fn owns(&mut self, name: &str, url: &str) -> bool {

@@ -65,7 +65,7 @@ pub(crate) struct MapArgs {
     #[arg(long, value_enum, help_heading = "t-SNE")]
     pub(crate) init: Option<InitArg>,
     /// Iterations after the 250 in which clusters are drawn together
-    #[arg(long, value_name = "N", default_value_t = 500, value_parser = values::iterations, help_heading = "t-SNE")]
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = values::number, help_heading = "t-SNE")]
     pub(crate) iterations: usize,
 }
 

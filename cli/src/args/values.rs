@@ -18,11 +18,10 @@ const MOST_THREADS: usize = 1024;
 const MOST_IN_A_BATCH: usize = 4096;
 /// More items than an index or a catalogue has.
 const MOST_ITEMS: usize = 1_000_000_000;
-const MOST_ITERATIONS: usize = 1_000_000;
 /// A year.
 const MOST_MINUTES: f64 = 525_600.0;
 
-/// A number of items, which may be 0.
+/// A number of items or iterations, which may be 0.
 pub(super) fn number(text: &str) -> Result<usize, String> {
     whole(text, 0, MOST_ITEMS)
 }
@@ -39,10 +38,6 @@ pub(super) fn batch(text: &str) -> Result<NonZeroUsize, String> {
 
 pub(super) fn threads(text: &str) -> Result<NonZeroUsize, String> {
     above_zero(text, MOST_THREADS)
-}
-
-pub(super) fn iterations(text: &str) -> Result<usize, String> {
-    whole(text, 0, MOST_ITERATIONS)
 }
 
 /// A budget in minutes.
@@ -153,7 +148,7 @@ mod tests {
             }
         }
         for wrong in ["-1", "1000000001", "18446744073709551615", "1e300"] {
-            assert!(number(wrong).is_err() && iterations(wrong).is_err(), "{wrong}");
+            assert!(number(wrong).is_err(), "{wrong}");
         }
     }
 }

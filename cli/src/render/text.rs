@@ -42,10 +42,9 @@ impl Sieve {
             Kind::Plain => Some(letter),
             Kind::Breaks => Some(' '),
             Kind::Empty => None,
-            Kind::Hides => Some(HIDDEN),
             Kind::Joins if self.before.is_some_and(takes_joiner) => Some(letter),
             Kind::Tag if self.in_flag => Some(letter),
-            Kind::Joins | Kind::Tag => Some(HIDDEN),
+            Kind::Hides | Kind::Joins | Kind::Tag => Some(HIDDEN),
         }
     }
 }
@@ -71,36 +70,46 @@ enum Kind {
 
 fn kind(letter: char) -> Kind {
     match letter {
-        ' '..='~' => Kind::Plain,
         _ if letter.is_control() => Kind::Breaks,
+        _ if is_tag(letter) => Kind::Tag,
         '\u{2028}' | '\u{2029}' => Kind::Breaks,
         '\u{ad}' | '\u{200b}' | '\u{2060}' | '\u{feff}' => Kind::Empty,
         '\u{200c}' | '\u{200d}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}' => {
             Kind::Joins
         }
-        _ if is_tag(letter) => Kind::Tag,
-        // Arabic letter mark, marks, embeddings, overrides and isolates of direction.
-        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-            Kind::Hides
-        }
-        // Invisible signs without use in a title: fillers, operators, retired format signs,
-        // annotations, unassigned ignorable ones.
-        '\u{34f}'
-        | '\u{115f}'
-        | '\u{1160}'
-        | '\u{17b4}'
-        | '\u{17b5}'
-        | '\u{180b}'..='\u{180f}'
-        | '\u{2061}'..='\u{2065}'
-        | '\u{206a}'..='\u{206f}'
-        | '\u{3164}'
-        | '\u{ffa0}'
-        | '\u{fff0}'..='\u{fffb}'
-        | '\u{1bca0}'..='\u{1bca3}'
-        | '\u{1d173}'..='\u{1d17a}'
-        | '\u{e0000}'..='\u{e0fff}' => Kind::Hides,
+        _ if turns(letter) || is_invisible(letter) => Kind::Hides,
         _ => Kind::Plain,
     }
+}
+
+/// Arabic letter mark; marks, embeddings, overrides and isolates of direction.
+fn turns(letter: char) -> bool {
+    matches!(
+        letter,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    )
+}
+
+/// Invisible signs without use in a title: fillers, operators, retired format signs, annotations,
+/// unassigned ones that are to be ignored.
+fn is_invisible(letter: char) -> bool {
+    matches!(
+        letter,
+        '\u{34f}'
+            | '\u{115f}'
+            | '\u{1160}'
+            | '\u{17b4}'
+            | '\u{17b5}'
+            | '\u{180b}'..='\u{180f}'
+            | '\u{2061}'..='\u{2065}'
+            | '\u{206a}'..='\u{206f}'
+            | '\u{3164}'
+            | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fffb}'
+            | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}'
+    )
 }
 
 fn is_tag(letter: char) -> bool {
