@@ -193,7 +193,7 @@ impl Update<'_> {
         listener: Listener<'_>,
     ) -> Result<Option<Vec<Planned>>> {
         let batch_size = self.options.batch_size.max(1);
-        let mut batch = Vec::with_capacity(batch_size);
+        let mut batch = Vec::new();
         let mut renewals = Vec::new();
         while batch.len() < batch_size {
             stop.check()?;
@@ -269,7 +269,8 @@ impl Update<'_> {
         if found.modified_ns == embedded.modified_ns && !self.options.verify {
             return Ok(true);
         }
-        Ok(files::checksum(&files::read(image)?) == embedded.content)
+        let bytes = files::read_at_most(image, self.options.limits.file_bytes)?;
+        Ok(files::checksum(&bytes) == embedded.content)
     }
 
     /// Writes the records of items whose pictures are unchanged, with the texts that are not.

@@ -26,11 +26,6 @@ const CARD_MOST: u64 = 1 << 20;
 /// Bytes of a file that tell whether it is ours.
 const BEGINNING: u64 = 32;
 
-/// What files of other programs lie in many a folder and are never in the way.
-pub(crate) fn is_of_the_system(name: &str) -> bool {
-    matches!(name, ".DS_Store" | ".directory" | "Thumbs.db" | "lost+found")
-}
-
 /// Whether `name` is `STEM-` with 16 hex digits and `.ENDING`.
 pub(super) fn is_named_by_content(name: &str, stem: &str, ending: &str) -> bool {
     let digits = name
@@ -261,7 +256,7 @@ pub fn clear(folder: &Path) -> Result<()> {
     for entry in std::fs::read_dir(folder).map_err(cannot)? {
         let path = entry.map_err(cannot)?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if is_of_the_system(&name) {
+        if files::is_of_the_system(&name) {
             continue;
         }
         if !is_own(&path) && !files::is_left_over(&path, beginning_of) {

@@ -63,6 +63,12 @@ pub fn make_own_folder(path: &Path) -> Result<()> {
     }
 }
 
+/// Whether systems put files or folders of this name into folders unasked: in nobody's way, and
+/// never touched.
+pub fn is_of_the_system(name: &str) -> bool {
+    matches!(name, ".DS_Store" | ".directory" | "Thumbs.db" | "lost+found")
+}
+
 /// Removes a regular file that begins with `beginning`; anything else stays. Whether it is gone.
 ///
 /// The caller answers for the name. An empty `beginning` fits every file.

@@ -31,8 +31,6 @@ const BESIDE_A_DATABASE: [(&str, &[u8]); 4] = [
     ("-shm", &3_007_000_u32.to_ne_bytes()),
     ("-journal", &[0xD9, 0xD5, 0x05, 0xF9, 0x20, 0xA1, 0x63, 0xD7]),
 ];
-/// What systems put into any folder.
-const NOBODYS: [&str; 4] = [".DS_Store", ".directory", "Thumbs.db", "lost+found"];
 
 /// The file `NAME-wal` and the like of a database.
 pub(super) fn beside(database: &Path, ending: &str) -> PathBuf {
@@ -77,7 +75,7 @@ fn is_ours(path: &Path) -> bool {
     let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
     let kind = files::kind(path).ok();
     match name {
-        name if NOBODYS.contains(&name) => true,
+        name if files::is_of_the_system(name) => true,
         ".lock" | "index.sqlite" => kind == Some(FileKind::File),
         // Beside a database that holds nothing, and not alone.
         "index.sqlite-wal" | "index.sqlite-shm" => {

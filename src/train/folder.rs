@@ -122,7 +122,7 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(cannot)? {
         let entry = entry.map_err(cannot)?;
-        if !model::is_of_the_system(&entry.file_name().to_string_lossy()) {
+        if !files::is_of_the_system(&entry.file_name().to_string_lossy()) {
             paths.push(entry.path());
         }
     }

@@ -597,3 +597,18 @@ fn what_an_earlier_build_wrote_is_right_stays_right_and_is_mended() {
     assert_eq!(Check::of(folder.path()).unwrap().problems, about_the_model);
     assert_eq!(Index::open(folder.path()).unwrap().len(), check.items);
 }
+
+#[test]
+fn a_vector_that_was_written_as_nan_is_named_by_its_item() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = writer(folder.path());
+    let records = [record("a", &["a"]), record("b", &["b"])];
+    let texts = [Some(vec![1.0, 0.0, 0.0]), Some(vec![f32::NAN; 3])];
+    writer.add(&records, &vectors(&[X, Y]), &texts).unwrap();
+    writer.commit().unwrap();
+    let index = Index::open(folder.path()).unwrap();
+    let error = index.all_vectors().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    assert!(error.to_string().contains("item b: the vector of its text holds NaN"), "{error}");
+    assert!(!index.check().unwrap().problems.is_empty());
+}
