@@ -12,16 +12,15 @@ use crate::util::Folder;
 fn make(folder: &Folder, name: &str, fingerprint: &str, ids: &[&str]) {
     let path = folder.path().join(name);
     let space = Space { fingerprint: fingerprint.to_owned(), dim: 2 };
+    let fill_model = |to: &Path| {
+        shop::copy(&shop::model(), to);
+        Ok(())
+    };
     let mut writer = Writer::open(&path, &space, fill_model).unwrap();
     let records: Vec<_> = ids.iter().map(|id| record(id)).collect();
     let pictures = Vectors::normalised(2, [1.0, 0.0].repeat(ids.len())).unwrap();
     writer.add(&records, &pictures, &vec![None; ids.len()]).unwrap();
     writer.commit().unwrap();
-}
-
-fn fill_model(folder: &Path) -> looksee::Result<()> {
-    shop::copy(&shop::model(), folder);
-    Ok(())
 }
 
 fn record(id: &str) -> Record {
