@@ -22,7 +22,8 @@ impl Shop {
             };
             let picture = image::RgbImage::from_pixel(16, 16, image::Rgb(rgb));
             picture.save(folder.path().join(format!("{number}.png"))).unwrap();
-            rows += &format!("{{\"image\":\"{number}.png\",\"title\":\"{name} {number}\"}}\n");
+            let row = format!("{{\"image\":\"{number}.png\",\"title\":\"{name} {number}\"}}\n");
+            rows.push_str(&row);
         }
         std::fs::write(folder.path().join("shop.jsonl"), rows).unwrap();
         Self(folder)

@@ -32,7 +32,7 @@ fn model(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 fn kill_when(folder: &Folder, output: &str, path: &str) {
     let mut child = folder.program(words(output, &["-q"])).spawn().unwrap();
     let (path, started) = (folder.path().join(output).join(path), Instant::now());
-    while !path.exists() && started.elapsed() < Duration::from_secs(60) {
+    while !path.exists() && started.elapsed() < Duration::from_mins(1) {
         std::thread::sleep(Duration::from_millis(1));
     }
     child.kill().unwrap();
