@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::super::folders::{self, Harm};
-use super::super::program::End;
+use super::super::program::{End, Injury, Ran};
 use super::super::reference::{Asked, Known};
 use super::super::run::Run;
 use super::super::works::{self, Work, strings, text};
@@ -77,19 +77,32 @@ pub(super) fn interrupted(run: &mut Run<'_>) -> Result<()> {
     run.start(Work::Resume, &out)?;
     let Some(file) = hurt(run, &out)? else { return Ok(()) };
     let words = Work::Resume.words(run.world, &out);
-    match run.end(&words)? {
-        // Whoever loads a model that was hurt is told so; a new one is the reference's.
-        End::Done if run.expect_model(&out).is_ok() => Ok(()),
-        End::Done => {
-            let refused = vectors_are_right(run, &out).map_err(|what| format!("{file}: {what}"))?;
-            let what = format!("{file}: --resume ended well with another model");
-            if refused { Ok(()) } else { Err(what) }
-        }
+    let ran = run.injured(&words, &Injury::None)?;
+    match ran.end().map_err(|what| format!("{file}: --resume: {what}"))? {
+        End::Done => whole_or_told(run, &out, &ran).map_err(|what| format!("{file}: {what}")),
         End::Refused(sentence) if can_be_done_without(&file) => {
             Err(format!("{file} can be made again, but --resume is refused: {sentence}"))
         }
-        End::Refused(_) => Ok(()),
+        End::Refused(_) => {
+            run.tally.refused += 1;
+            Ok(())
+        }
     }
+}
+
+/// After a run that went on, its model is the reference's. One that was told that the best model so
+/// far is damaged has another, which must be whole; one that was told nothing and left the damage
+/// in place is found out by whoever loads the model.
+fn whole_or_told(run: &mut Run<'_>, model: &Path, ran: &Ran) -> Result<()> {
+    if run.expect_model(model).is_ok() {
+        return Ok(());
+    }
+    if ran.stderr.contains("looksee: warning: ") {
+        let whole = !run.embed(model)?.contains(&None);
+        return if whole { Ok(()) } else { Err("the model in its place is damaged".to_owned()) };
+    }
+    let refused = vectors_are_right(run, model)?;
+    if refused { Ok(()) } else { Err("--resume ended well with another model".to_owned()) }
 }
 
 fn can_be_done_without(file: &str) -> bool {

@@ -77,8 +77,9 @@ pub(super) fn then_another_model(run: &mut Run<'_>) -> Result<()> {
 }
 
 /// Runs the work and kills it at a time or at a system call. It may end before that; then it must
-/// have succeeded.
+/// have succeeded. Only training is begun once: where a run was, the plain command may refuse.
 fn kill(run: &mut Run<'_>, work: Work) -> Result<()> {
+    let again = work == Work::Train && run.out().exists();
     let injury = deadly(run, work)?;
     let words = work.words(run.world, &run.out());
     let ran = run.injured(&words, &injury)?;
@@ -87,7 +88,6 @@ fn kill(run: &mut Run<'_>, work: Work) -> Result<()> {
         return Ok(());
     }
     let end = ran.end().map_err(|what| format!("looksee {}: {what}", words.join(" ")))?;
-    let again = work == Work::Train && run.out().join("model.toml").exists();
     match end {
         End::Refused(sentence) if !again => Err(format!("{work:?} was refused: {sentence}")),
         _ => Ok(()),
