@@ -44,7 +44,7 @@ fn unpack(from: &Path, to: &Path) {
 }
 
 /// Everything that format 1 left, the model inside the index as well.
-fn version_1() -> Folder {
+pub(crate) fn version_1() -> Folder {
     let folder = Folder::new();
     let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/formats/v1");
     unpack(&kept, folder.path());
