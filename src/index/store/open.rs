@@ -20,6 +20,9 @@ use crate::index::folder;
 /// Where the name of the program stands in the header of an SQLite file.
 const APPLICATION_AT: usize = 68;
 const HEADER_BYTES: usize = 100;
+/// Where it says which versions of SQLite may write and read it: the same, 1 or 2. A larger one to
+/// write makes SQLite call the database read-only.
+const VERSIONS_AT: usize = 18;
 
 /// An open database of ours.
 #[derive(Debug)]
@@ -206,6 +209,12 @@ pub(in crate::index) fn expect_file(index: &Path) -> Result<()> {
         return Err(Error::invalid(
             "this is not an index: its index.sqlite belongs to another program",
         ));
+    }
+    if let Some(&[write, read]) = header.get(VERSIONS_AT..VERSIONS_AT + 2)
+        && !(write == read && matches!(write, 1 | 2))
+    {
+        let what = format!("the header of the database is damaged (versions {write} and {read})");
+        return Err(beyond_use(&what));
     }
     Ok(())
 }

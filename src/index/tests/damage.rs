@@ -612,3 +612,24 @@ fn a_vector_that_was_written_as_nan_is_named_by_its_item() {
     assert!(error.to_string().contains("item b: the vector of its text holds NaN"), "{error}");
     assert!(!index.check().unwrap().problems.is_empty());
 }
+
+#[test]
+fn a_database_whose_header_forbids_writing_is_damaged_for_readers_and_writers() {
+    let folder = index_of(&[("a", X)]);
+    for place in [18, 19] {
+        for bit in 0..8 {
+            let path = store::path(folder.path());
+            let whole = std::fs::read(&path).unwrap();
+            let mut bytes = whole.clone();
+            bytes[place] ^= 1 << bit;
+            std::fs::write(&path, bytes).unwrap();
+            for error in [Index::open(folder.path()).unwrap_err(), open(folder.path()).unwrap_err()]
+            {
+                assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+                assert!(error.to_string().contains("in a new folder"), "{error}");
+            }
+            std::fs::write(&path, whole).unwrap();
+        }
+    }
+    assert_eq!(find(&Index::open(folder.path()).unwrap(), X, 1), ["a"]);
+}
