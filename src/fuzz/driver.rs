@@ -58,7 +58,7 @@ impl Target<'_> {
             watch.stop();
             tried += 1;
             if let Err(panic) = outcome {
-                faults.add(message(&*panic), input);
+                faults.add(&message(&*panic), input);
             }
         };
         let cases = cases(self.name);
@@ -149,7 +149,7 @@ impl Faults {
     }
 
     /// Keeps the input of a fault of a new kind: numbers in what it said do not make one.
-    fn add(&mut self, said: String, input: &[u8]) {
+    fn add(&mut self, said: &str, input: &[u8]) {
         let kind: String =
             said.chars().take(100).map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
         if self.found.contains_key(&kind) {

@@ -80,10 +80,11 @@ fn remove_logs(index: &Path) {
 }
 
 /// Mutates one file of an index.
-fn fuzz_index(target: Target<'_>, folder: &Path, file: &str, right: Option<&[String]>) {
+fn fuzz_index(target: &Target<'_>, folder: &Path, file: &str, right: Option<&[String]>) {
     let path = folder.join(file);
     let seeds = vec![std::fs::read(&path).unwrap()];
-    Target { seeds, ..target }.run(|_, input| {
+    let &Target { name, file, words, head, .. } = target;
+    Target { name, file, seeds, words, head }.run(|_, input| {
         overwrite(&path, input);
         use_index(folder, right);
         remove_logs(folder);
@@ -103,7 +104,7 @@ fn whatever_a_database_says_an_index_that_is_called_right_answers_right() {
     let shop = indexed();
     let folder = shop.path("index");
     let right = answers(&Index::open(&folder).unwrap()).unwrap();
-    fuzz_index(DATABASE, &folder, "index.sqlite", Some(&right));
+    fuzz_index(&DATABASE, &folder, "index.sqlite", Some(&right));
 }
 
 #[test]
@@ -112,7 +113,7 @@ fn whatever_a_segment_says_an_index_that_is_called_right_answers_right() {
     let folder = shop.path("index");
     let right = answers(&Index::open(&folder).unwrap()).unwrap();
     let target = Target { name: "index-segment", file: "segment", ..DATABASE };
-    fuzz_index(target, &folder, "segments/000001.vectors", Some(&right));
+    fuzz_index(&target, &folder, "segments/000001.vectors", Some(&right));
 }
 
 /// The first format had no checksum a row, so that not every damage can be found in it.
@@ -121,7 +122,8 @@ fn whatever_a_database_of_the_first_format_says_it_is_an_error_or_answers() {
     let shop = Shop::new();
     let folder = shop.path("index");
     copy(&testdata("formats/v1/index"), &folder);
-    fuzz_index(Target { name: "index-first", ..DATABASE }, &folder, "index.sqlite", None);
+    let target = Target { name: "index-first", ..DATABASE };
+    fuzz_index(&target, &folder, "index.sqlite", None);
 }
 
 /// Each column of a database, set to what it should not hold.

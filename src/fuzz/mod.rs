@@ -6,6 +6,7 @@
 //! than the one this project is built with, and would not run where the tests run.
 
 // Also compiled into the command line's tests, which fuzz its own readers with it.
+#[expect(clippy::print_stdout, reason = "what a test prints is for whoever runs it by hand")]
 pub(crate) mod driver;
 mod mutator;
 

@@ -129,7 +129,9 @@ fn what_check_says_works_for_missing_cut_and_changed_segments() {
         turn_signs,
     ];
     for (number, damage) in damages.iter().enumerate() {
-        segments(&folder).iter().for_each(|segment| damage(segment));
+        for segment in segments(&folder) {
+            damage(&segment);
+        }
         let ran = looksee(&folder, "check index");
         assert_eq!(ran.code, Some(2), "{ran:?}");
         assert!(ran.stdout.starts_with("0 items in "), "{ran:?}");
