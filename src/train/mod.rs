@@ -90,7 +90,7 @@ pub struct Outcome {
 }
 
 /// Trains until the recipe or the budget ends. A stop that was asked for saves a checkpoint and
-/// returns an [`ErrorKind::Interrupted`] error that says how to go on.
+/// returns an [`Interrupted`](crate::ErrorKind::Interrupted) error that says how to go on.
 ///
 /// The output folder must be new, empty, or one of an earlier run; what else it may hold is never
 /// touched.
