@@ -25,6 +25,7 @@ mod scenarios;
 mod tally;
 mod works;
 
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -70,7 +71,9 @@ pub(crate) fn run(root: &Path, options: &[&str]) -> Result<()> {
 /// Tortures as planned; an error when anything was wrong.
 pub(crate) fn torture(root: &Path, plan: &Plan) -> Result<()> {
     let start = Instant::now();
-    let folder = empty_folder()?;
+    let folder = target_folder()?.join("torture");
+    let _alone = alone_in(&folder)?;
+    empty(&folder)?;
     let program = Program::new(program(root, plan)?);
     println!("torture of {} with seed {}", program.path.display(), plan.seed);
     say_what_is_left_out(&program, &folder)?;
@@ -96,15 +99,29 @@ fn program(root: &Path, plan: &Plan) -> Result<PathBuf> {
     Ok(target_folder()?.join("debug/looksee"))
 }
 
-/// `target/torture`, empty but for what earlier tortures found wrong.
-fn empty_folder() -> Result<PathBuf> {
-    let folder = target_folder()?.join("torture");
+/// The right to use the folder, for as long as the file lives: a second torture would take away
+/// what the first one works on.
+fn alone_in(folder: &Path) -> Result<File> {
+    std::fs::create_dir_all(folder).map_err(say("cannot make a folder", folder))?;
+    let path = folder.join("lock");
+    let file = File::options().create(true).append(true).open(&path);
+    let file = file.map_err(say("cannot open", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err(format!("another torture works in {}; wait for its end", folder.display()))
+        }
+        Err(TryLockError::Error(error)) => Err(say("cannot lock", &path)(error)),
+    }
+}
+
+/// Empties the folder but for what earlier tortures found wrong.
+fn empty(folder: &Path) -> Result<()> {
     for name in ["reference", "runs"] {
         remove(&folder.join(name))?;
     }
     let reference = folder.join("reference");
-    std::fs::create_dir_all(&reference).map_err(say("cannot make a folder", &reference))?;
-    Ok(folder)
+    std::fs::create_dir_all(&reference).map_err(say("cannot make a folder", &reference))
 }
 
 /// Removes a folder of ours; disks that a killed torture left mounted in it come off first.
