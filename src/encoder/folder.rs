@@ -211,7 +211,7 @@ fn former_files(folder: &Path) -> Vec<PathBuf> {
             return None;
         };
         let paths = [FORMER_WEIGHTS, FORMER_VOCABULARY].map(|name| folder.join(name));
-        let weights = files::read(&paths[0]).ok()?;
+        let weights = files::read_at_most(&paths[0], weights::MOST_BYTES).ok()?;
         let words = files::read_at_most(&paths[1], tokens::MOST_BYTES).ok()?;
         let made = former_fingerprint(&card, &weights, &words).ok()?;
         (made == card.fingerprint).then(|| paths.to_vec())

@@ -96,9 +96,12 @@ pub fn read_at_most(path: &Path, most: u64) -> Result<Vec<u8>> {
     read(&mut file).map_err(|e| e.at_file(path))
 }
 
-/// Reads a whole UTF-8 file.
+/// The longest text that is read whole: a map of ten million points has less.
+const TEXT_MOST: u64 = 1 << 30;
+
+/// Reads a whole UTF-8 file of at most 1 GiB.
 pub fn read_text(path: &Path) -> Result<String> {
-    String::from_utf8(read(path)?).map_err(|_| {
+    String::from_utf8(read_at_most(path, TEXT_MOST)?).map_err(|_| {
         Error::invalid("the file is not UTF-8 text; save it as UTF-8 and try again").at_file(path)
     })
 }
@@ -141,6 +144,7 @@ mod tests {
         let error = read_at_most(&path, 1000).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TooLarge);
         assert!(error.to_string().contains("1099511627776 bytes"), "{error}");
+        assert_eq!(read_text(&path).unwrap_err().kind(), ErrorKind::TooLarge);
         std::fs::write(&path, [7; 1000]).unwrap();
         assert_eq!(read_at_most(&path, 1000).unwrap(), [7; 1000]);
         assert!(read_at_most(&path, 999).is_err());

@@ -27,6 +27,9 @@ use std::path::Path;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files;
 
+/// The longest file that is read, 8 GiB: several times what the largest tower needs.
+pub(super) const MOST_BYTES: u64 = 8 << 30;
+
 /// One tensor of a weight file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NamedTensor {
@@ -49,7 +52,7 @@ pub type Weights = BTreeMap<String, NamedTensor>;
 /// needs more than a state dict does (`Unsupported`) and one that unpacks to far more than its own
 /// size (`TooLarge`).
 pub fn read(path: &Path) -> Result<Weights> {
-    let bytes = files::read(path)?;
+    let bytes = files::read_at_most(path, MOST_BYTES)?;
     read_bytes(&bytes).map_err(|error| error.at_file(path))
 }
 
@@ -88,7 +91,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<(Weights, BTreeMap<String, String>)>
 
 /// The string metadata of a safetensors file; empty if it has none.
 pub fn read_metadata(path: &Path) -> Result<BTreeMap<String, String>> {
-    let bytes = files::read(path)?;
+    let bytes = files::read_at_most(path, MOST_BYTES)?;
     metadata_of(&bytes).map_err(|error| error.at_file(path))
 }
 

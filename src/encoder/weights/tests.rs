@@ -181,6 +181,15 @@ fn a_tensor_whose_shape_and_values_disagree_is_not_written() {
 }
 
 #[test]
+fn a_file_longer_than_any_weights_is_refused_before_it_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("long.pth");
+    std::fs::File::create(&path).unwrap().set_len(1 << 40).unwrap();
+    assert_eq!(read(&path).unwrap_err().kind(), ErrorKind::TooLarge);
+    assert_eq!(read_metadata(&path).unwrap_err().kind(), ErrorKind::TooLarge);
+}
+
+#[test]
 fn a_missing_file_is_not_found() {
     let error = error("no-such-file.pth");
     assert_eq!(error.kind(), ErrorKind::NotFound);
