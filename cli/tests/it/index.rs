@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use looksee::encoder::{Encoder, Model};
-use looksee::index::{Companion, NoModel, Record, Space, Stamp, Writer};
+use looksee::index::{Companion, Index, NoModel, Record, Space, Stamp, Writer};
 use looksee::vectors::Vectors;
 
 use crate::shop;
@@ -127,4 +127,21 @@ fn an_audit_of_an_index_without_texts_says_so() {
         "shop: none of the 2 items has a text, so there is nothing to compare the pictures with; \
          index a catalogue with texts",
     );
+}
+
+/// While a snapshot is open, a process that ends must not take itself for the last one that uses
+/// the database, and delete its log: this process has to keep its locks, whatever else it opens.
+#[test]
+fn a_second_look_at_an_index_keeps_the_locks_of_the_first() {
+    let folder = Folder::new();
+    make_with_model(&folder, "index", &["a", "b", "c"]);
+    let path = folder.path().join("index");
+    let first = Index::open(&path).unwrap();
+    drop(Index::open(&path).unwrap());
+    assert!(first.is_current().unwrap());
+    let ran = folder.run(["remove", "index", "b"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(path.join("index.sqlite-wal").exists(), "the log went while it was in use");
+    assert!(!first.is_current().unwrap());
+    assert_eq!(first.len(), 3);
 }

@@ -11,6 +11,7 @@
 //! compared whenever the row is read. Format 1 had none for the rows; a writer adds them.
 
 mod items;
+mod looked_at;
 mod open;
 
 use std::path::{Path, PathBuf};

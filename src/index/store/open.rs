@@ -10,7 +10,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, params};
 
 use super::{
     APPLICATION, FORMAT, Format, MAGIC, MOST_DIM, PATIENCE, SCHEMA, TABLES, beyond_use, failed,
-    items, meta, newer, path,
+    items, looked_at, meta, newer, path,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{self, FileKind};
@@ -220,13 +220,8 @@ pub(in crate::index) fn expect_file(index: &Path) -> Result<()> {
 }
 
 fn header(file: &Path) -> Result<Vec<u8>> {
-    use std::io::Read;
-    let mut bytes = Vec::new();
-    files::open(file)?
-        .take(HEADER_BYTES as u64)
-        .read_to_end(&mut bytes)
-        .map_err(|e| Error::io("cannot read", e).at_file(file))?;
-    Ok(bytes)
+    looked_at::first_bytes(file, HEADER_BYTES)
+        .map_err(|e| Error::io("cannot read", e).at_file(file))
 }
 
 /// Whether these first bytes of a file are those of an SQLite database that is not ours.
