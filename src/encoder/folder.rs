@@ -60,7 +60,7 @@ impl Kind {
     }
 
     /// What a file of this kind begins with, after so many bytes that differ.
-    fn beginning(self) -> (usize, &'static [u8]) {
+    fn beginning(self) -> files::Beginning {
         match self {
             Self::Card => (0, b"format = "),
             // The length of the header comes first, and names are in order.
@@ -122,12 +122,8 @@ pub(crate) fn has_name_by_content(path: &Path) -> bool {
 }
 
 /// For [`files::tidy`]: what a half-written file of a model called `name` begins with.
-pub(crate) fn beginning_of(name: &str) -> Option<&'static [u8]> {
-    match Kind::of(name)? {
-        // The length of its header comes first, and that is not known.
-        Kind::Weights => Some(b""),
-        kind => Some(kind.beginning().1),
-    }
+pub(crate) fn beginning_of(name: &str) -> Option<files::Beginning> {
+    Kind::of(name).map(Kind::beginning)
 }
 
 fn remove(path: &Path) -> bool {

@@ -16,7 +16,8 @@ mod sums;
 mod whole;
 
 pub use own::{
-    FolderLock, is_left_over, is_of_the_system, make_own_folder, refuse_link, remove_own, tidy,
+    Beginning, FolderLock, is_left_over, is_of_the_system, make_own_folder, refuse_link,
+    remove_own, tidy,
 };
 pub use regular::{FileKind, kind, open, open_stream, read, read_at_most, read_text};
 pub use sums::{checksum, checksum_of_parts, f32_bytes, f32_values, fingerprint};

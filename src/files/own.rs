@@ -73,21 +73,24 @@ pub fn is_of_the_system(name: &str) -> bool {
 ///
 /// The caller answers for the name. An empty `beginning` fits every file.
 pub fn remove_own(path: &Path, beginning: &[u8]) -> bool {
-    begins_with(path, beginning, Cut::Refused) && fs_err::remove_file(path).is_ok()
+    begins_with(path, 0, beginning, Cut::Refused) && fs_err::remove_file(path).is_ok()
 }
 
+/// What a file of ours begins with, after so many bytes that differ from file to file.
+pub type Beginning = (usize, &'static [u8]);
+
 /// Whether `path` is what a killed [`replace`](super::replace) left of a file whose name `ours`
-/// knows: `ours` answers with the bytes that such a file begins with.
-pub fn is_left_over(path: &Path, ours: impl Fn(&str) -> Option<&'static [u8]>) -> bool {
+/// knows: `ours` answers with what such a file begins with.
+pub fn is_left_over(path: &Path, ours: impl Fn(&str) -> Option<Beginning>) -> bool {
     let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return false };
     whole::name_of_temporary(name)
         .and_then(ours)
-        .is_some_and(|beginning| begins_with(path, beginning, Cut::Allowed))
+        .is_some_and(|(skipped, beginning)| begins_with(path, skipped, beginning, Cut::Allowed))
 }
 
 /// Removes what killed runs left half-written in `folder`, see [`is_left_over`]. Call it under the
 /// folder's lock: then nobody is writing these.
-pub fn tidy(folder: &Path, ours: impl Fn(&str) -> Option<&'static [u8]>) {
+pub fn tidy(folder: &Path, ours: impl Fn(&str) -> Option<Beginning>) {
     let Ok(entries) = fs_err::read_dir(folder) else { return };
     for path in entries.flatten().map(|entry| entry.path()) {
         if is_left_over(&path, &ours) {
@@ -104,18 +107,19 @@ enum Cut {
     Refused,
 }
 
-fn begins_with(path: &Path, beginning: &[u8], cut: Cut) -> bool {
+fn begins_with(path: &Path, skipped: usize, beginning: &[u8], cut: Cut) -> bool {
     if kind(path).ok() != Some(FileKind::File) {
         return false;
     }
     let Ok(file) = not_following(OpenOptions::new().read(true)).open(path) else { return false };
     let mut found = Vec::with_capacity(beginning.len());
-    if file.take(beginning.len() as u64).read_to_end(&mut found).is_err() {
+    if file.take((skipped + beginning.len()) as u64).read_to_end(&mut found).is_err() {
         return false;
     }
+    let known = found.get(skipped..).unwrap_or_default();
     match cut {
-        Cut::Refused => found == beginning,
-        Cut::Allowed => beginning.starts_with(&found) || found.iter().all(|&byte| byte == 0),
+        Cut::Refused => known == beginning,
+        Cut::Allowed => beginning.starts_with(known) || found.iter().all(|&byte| byte == 0),
     }
 }
 
@@ -215,7 +219,7 @@ mod tests {
         ]) {
             std::fs::write(folder.path().join(name), content).unwrap();
         }
-        tidy(folder.path(), |name| (name == "weights").then_some(b"MAGIC"));
+        tidy(folder.path(), |name| (name == "weights").then_some((0, b"MAGIC".as_slice())));
         let mut left: Vec<_> = std::fs::read_dir(folder.path())
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())

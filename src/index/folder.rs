@@ -109,8 +109,8 @@ fn is_segment(path: &Path) -> bool {
 }
 
 /// What a file begins with that becomes a segment of this name.
-fn half_written(name: &str) -> Option<&'static [u8]> {
-    segment::number_of(name).map(|_| segment::MAGIC.as_slice())
+fn half_written(name: &str) -> Option<files::Beginning> {
+    segment::number_of(name).map(|_| (0, segment::MAGIC.as_slice()))
 }
 
 /// Whether this is a regular file with this beginning, as far as it goes.

@@ -15,6 +15,8 @@ use crate::images;
 
 /// The list of what was left out, which the command line writes here when a run has ended.
 const SKIPPED: &str = "skipped.jsonl";
+/// What a checkpoint begins with, after the length of its header.
+const CHECKPOINT_BEGINS_WITH: files::Beginning = (8, b"{\"__metadata__\":");
 
 /// What of looksee's lies in a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,16 +73,15 @@ pub(super) fn tidy(folder: &Path) {
 }
 
 /// What a half-written file of a run begins with, the model's own not among them.
-fn beginning_of(name: &str) -> Option<&'static [u8]> {
+fn beginning_of(name: &str) -> Option<files::Beginning> {
     match name {
-        log::NAME | SKIPPED => Some(b"{\""),
-        _ => images::beginning_of_cache(name),
+        log::NAME | SKIPPED => Some((0, b"{\"")),
+        _ => images::beginning_of_cache(name).map(|magic| (0, magic)),
     }
 }
 
-fn beginning_of_checkpoint(name: &str) -> Option<&'static [u8]> {
-    // The length of its header comes first, and that is not known.
-    (name == checkpoint::LAST).then_some(b"")
+fn beginning_of_checkpoint(name: &str) -> Option<files::Beginning> {
+    (name == checkpoint::LAST).then_some(CHECKPOINT_BEGINS_WITH)
 }
 
 /// What of looksee's lies in `folder`; anything that is not, where nothing proves the folder to be
@@ -100,7 +101,9 @@ fn look(folder: &Path) -> Result<Found> {
     let last = folder.join(checkpoint::FOLDER).join(checkpoint::LAST);
     let has_checkpoint = files::kind(&last)? == FileKind::File;
     let has_model = begins_with(&folder.join("model.toml"), 0, b"format = ");
-    let is_ours = has_model || (has_checkpoint && begins_with(&last, 8, b"{\"__metadata__\":"));
+    let is_ours = has_model
+        || (has_checkpoint
+            && begins_with(&last, CHECKPOINT_BEGINS_WITH.0, CHECKPOINT_BEGINS_WITH.1));
     if !is_ours && let Some(foreign) = entries.iter().find(|path| !is_preparation(path)) {
         return Err(Error::invalid(
             "this is not looksee's, and a model is written only into a new or an empty folder; \
