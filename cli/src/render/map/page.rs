@@ -93,7 +93,7 @@ fn is_own(folder: &Path) -> Result<bool> {
     let mut empty = true;
     for entry in std::fs::read_dir(folder).map_err(cannot)? {
         let entry = entry.map_err(cannot)?;
-        let known = |name: &str| is_ours(name).then(|| beginning(name));
+        let known = |name: &str| is_ours(name).then(|| (0, beginning(name)));
         let name = entry.file_name();
         let name = name.to_str().unwrap_or_default();
         if is_ours(name) || files::is_left_over(&entry.path(), known) {
@@ -158,7 +158,7 @@ fn remove_others(folder: &Path, names: &[String]) {
     if files::kind(folder).ok() != Some(FileKind::Folder) {
         return;
     }
-    files::tidy(folder, |name| is_ours(name).then(|| beginning(name)));
+    files::tidy(folder, |name| is_ours(name).then(|| (0, beginning(name))));
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
