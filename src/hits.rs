@@ -2,39 +2,28 @@
 
 use looksee_kernels::scan::dot;
 
-use crate::error::Result;
-use crate::index::{Hit, Index};
+use crate::index::Hit;
 
 /// Groups hits that show the same picture (same file content, or cosine at least `alike`):
-/// the first of each group stays, with the others behind it.
+/// the first of each group stays, with the others behind it. The hits must carry
+/// [`LOOKS`](crate::index::Carry::LOOKS); those that do not are like no other.
 ///
 /// Hits are compared with the first of each group only, so that a chain of small changes does not
 /// pull different pictures together.
-pub fn fold_duplicates(index: &Index, hits: Vec<Hit>, alike: f32) -> Result<Vec<(Hit, Vec<Hit>)>> {
+pub fn fold_duplicates(hits: Vec<Hit>, alike: f32) -> Vec<(Hit, Vec<Hit>)> {
     let mut groups: Vec<(Hit, Vec<Hit>)> = Vec::new();
     for hit in hits {
-        match same_picture(index, &groups, &hit, alike)? {
+        match groups.iter().position(|(first, _)| same_picture(first, &hit, alike)) {
             Some(place) => groups[place].1.push(hit),
             None => groups.push((hit, Vec::new())),
         }
     }
-    Ok(groups)
+    groups
 }
 
-/// The first group whose first hit shows the same picture as `hit`.
-fn same_picture(
-    index: &Index,
-    groups: &[(Hit, Vec<Hit>)],
-    hit: &Hit,
-    alike: f32,
-) -> Result<Option<usize>> {
-    for (place, (first, _)) in groups.iter().enumerate() {
-        let same_file = index.content(first.row) == index.content(hit.row);
-        if same_file || cosine(index, first, hit)? >= alike {
-            return Ok(Some(place));
-        }
-    }
-    Ok(None)
+fn same_picture(first: &Hit, hit: &Hit, alike: f32) -> bool {
+    let same_file = first.item.content.is_some() && first.item.content == hit.item.content;
+    same_file || cosine(first, hit) >= alike
 }
 
 /// Picks `top` hits that are close to the query but unlike each other: maximal marginal relevance
@@ -42,7 +31,8 @@ fn same_picture(
 ///
 /// Each pick is the hit with the greatest `lambda * score - (1 - lambda) * s`, where `s` is its
 /// greatest cosine with a hit picked before; the earlier of equals. The first pick is the closest.
-pub fn diverse(index: &Index, hits: Vec<Hit>, top: usize, lambda: f32) -> Result<Vec<Hit>> {
+/// The hits must carry the vectors of their pictures.
+pub fn diverse(hits: Vec<Hit>, top: usize, lambda: f32) -> Vec<Hit> {
     // Each hit with its greatest cosine to what was picked.
     let mut left: Vec<(Hit, Option<f32>)> = hits.into_iter().map(|hit| (hit, None)).collect();
     let mut picked = Vec::new();
@@ -51,12 +41,12 @@ pub fn diverse(index: &Index, hits: Vec<Hit>, top: usize, lambda: f32) -> Result
     {
         let (hit, _) = left.remove(best);
         for (other, nearest) in &mut left {
-            let cosine = cosine(index, &hit, other)?;
+            let cosine = cosine(&hit, other);
             *nearest = Some(nearest.map_or(cosine, |nearest| nearest.max(cosine)));
         }
         picked.push(hit);
     }
-    Ok(picked)
+    picked
 }
 
 fn best_place(left: &[(Hit, Option<f32>)], lambda: f32) -> Option<usize> {
@@ -68,15 +58,20 @@ fn best_place(left: &[(Hit, Option<f32>)], lambda: f32) -> Option<usize> {
     (0..left.len()).rev().max_by(|a, b| value(a).total_cmp(&value(b)))
 }
 
-fn cosine(index: &Index, a: &Hit, b: &Hit) -> Result<f32> {
-    Ok(dot(index.picture(a.row)?, index.picture(b.row)?))
+fn cosine(a: &Hit, b: &Hit) -> f32 {
+    match (&a.item.picture, &b.item.picture) {
+        (Some(a), Some(b)) => dot(a, b),
+        _ => -1.0,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::filter::Fields;
-    use crate::index::{NoModel, Query, Record, Space, Stamp, Writer};
+    use crate::index::{
+        Carry, Collection, Index, Nearest, NoModel, Record, Sink, Space, Stamp, Writer,
+    };
     use crate::vectors::Vectors;
 
     /// Items in the plane: name, content of the file, angle in degrees.
@@ -105,28 +100,28 @@ mod tests {
     /// All items by their closeness to the angle 0.
     fn hits(index: &Index) -> Vec<Hit> {
         let vectors = Vectors::normalised(2, vec![1.0, 0.0]).unwrap();
-        let query = Query { vectors: &vectors, top: index.len(), filter: None };
+        let query = Nearest::new(&vectors, index.len()).carrying(Carry::LOOKS);
         index.search(&query).unwrap().remove(0)
     }
 
     fn names(hits: &[Hit]) -> Vec<&str> {
-        hits.iter().map(|hit| hit.id.as_str()).collect()
+        hits.iter().map(|hit| hit.item.id.as_str()).collect()
     }
 
     #[test]
     fn copies_and_near_copies_stand_behind_the_first_of_them() {
         let (_folder, index) =
             index(&[("a", 1, 0.0), ("b", 2, 10.0), ("c", 3, 11.0), ("d", 1, 60.0), ("e", 4, 80.0)]);
-        let groups = fold_duplicates(&index, hits(&index), 0.999).unwrap();
+        let groups = fold_duplicates(hits(&index), 0.999);
         let found: Vec<_> =
-            groups.iter().map(|(first, others)| (first.id.as_str(), names(others))).collect();
+            groups.iter().map(|(first, others)| (first.item.id.as_str(), names(others))).collect();
         assert_eq!(found, [("a", vec!["d"]), ("b", vec!["c"]), ("e", vec![])]);
     }
 
     #[test]
     fn a_chain_of_small_changes_is_not_one_group() {
         let (_folder, index) = index(&[("a", 1, 0.0), ("b", 2, 20.0), ("c", 3, 40.0)]);
-        let groups = fold_duplicates(&index, hits(&index), 25f32.to_radians().cos()).unwrap();
+        let groups = fold_duplicates(hits(&index), 25f32.to_radians().cos());
         assert_eq!(groups.len(), 2);
     }
 
@@ -134,10 +129,10 @@ mod tests {
     fn diverse_hits_begin_with_the_closest_and_leave_its_likes_for_later() {
         let (_folder, index) =
             index(&[("a", 1, 0.0), ("b", 2, 5.0), ("c", 3, -50.0), ("d", 4, 60.0)]);
-        let picked = |top, lambda| diverse(&index, hits(&index), top, lambda).unwrap();
+        let picked = |top, lambda| diverse(hits(&index), top, lambda);
         assert_eq!(names(&picked(3, 0.3)), ["a", "d", "c"]);
         assert_eq!(names(&picked(3, 1.0)), ["a", "b", "c"]);
         assert_eq!(picked(9, 0.5).len(), 4);
-        assert!(diverse(&index, Vec::new(), 9, 0.5).unwrap().is_empty());
+        assert!(diverse(Vec::new(), 9, 0.5).is_empty());
     }
 }

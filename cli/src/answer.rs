@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use looksee::encoder::Encoder;
 use looksee::filter::{Fields, Filter};
 use looksee::hits;
-use looksee::index::{Hit, Index};
+use looksee::index::{Carry, Collection, Hit, Nearest};
 use looksee::units::ItemId;
 use looksee::vectors::Vectors;
-use looksee::{Error, Result, index};
+use looksee::{Error, ErrorKind, Result};
 use serde::Serialize;
 
 /// Pictures at least this alike (cosine) are shown as one with `--hide-duplicates`.
@@ -82,7 +82,7 @@ impl Choice {
 /// What answers are drawn from.
 #[derive(Clone, Copy)]
 pub(crate) struct Finder<'a> {
-    pub(crate) index: &'a Index,
+    pub(crate) index: &'a dyn Collection,
     pub(crate) encoder: &'a dyn Encoder,
     pub(crate) choice: &'a Choice,
     /// Items that pass the filter.
@@ -114,7 +114,7 @@ impl Finder<'_> {
         row: usize,
         hits: Vec<Hit>,
     ) -> Result<Answer> {
-        let chosen = self.choose(self.enough(asked, vectors, row, hits)?)?;
+        let chosen = self.choose(self.enough(asked, vectors, row, hits)?);
         let best = chosen.first().map(|(hit, _)| self.encoder.probability(hit.score));
         let confident = asked.words_only.then(|| best.is_some_and(|chance| chance >= 0.5));
         let ranked = chosen.into_iter().enumerate().skip(self.choice.offset);
@@ -141,7 +141,7 @@ impl Finder<'_> {
         loop {
             let last_passes = hits.last().is_some_and(|hit| self.passes(asked, hit));
             let more = hits.len() == ask && ask < self.total && last_passes;
-            let folded = self.fold(asked, hits)?;
+            let folded = self.fold(asked, hits);
             if !more || folded.len() >= self.choice.wanted() {
                 return Ok(folded);
             }
@@ -152,7 +152,10 @@ impl Finder<'_> {
 
     fn search(&self, vectors: &Vectors, top: usize) -> Result<Vec<Vec<Hit>>> {
         let filter = self.choice.filter.as_ref();
-        self.index.search(&index::Query { vectors, top: top.min(self.total.max(1)), filter })
+        let looks = self.choice.hide_duplicates || self.choice.diverse;
+        let carry = if looks { Carry::LOOKS } else { Carry::NOTHING };
+        let query = Nearest::new(vectors, top.min(self.total.max(1)));
+        self.index.search(&query.among(filter).carrying(carry))
     }
 
     /// Whether a hit is likely enough, where that is asked and known.
@@ -163,44 +166,48 @@ impl Finder<'_> {
         }
     }
 
-    fn fold(&self, asked: &Asked, mut hits: Vec<Hit>) -> Result<Vec<Folded>> {
+    fn fold(&self, asked: &Asked, mut hits: Vec<Hit>) -> Vec<Folded> {
         hits.retain(|hit| self.passes(asked, hit));
         if self.choice.hide_duplicates {
-            hits::fold_duplicates(self.index, hits, ALIKE)
+            hits::fold_duplicates(hits, ALIKE)
         } else {
-            Ok(hits.into_iter().map(|hit| (hit, Vec::new())).collect())
+            hits.into_iter().map(|hit| (hit, Vec::new())).collect()
         }
     }
 
-    fn choose(&self, mut folded: Vec<Folded>) -> Result<Vec<Folded>> {
+    fn choose(&self, mut folded: Vec<Folded>) -> Vec<Folded> {
         let wanted = self.choice.wanted();
         if !self.choice.diverse {
             folded.truncate(wanted);
-            return Ok(folded);
+            return folded;
         }
         let heads = folded.iter().map(|(hit, _)| hit.clone()).collect();
-        let mut behind: HashMap<usize, Vec<Hit>> =
-            folded.into_iter().map(|(hit, others)| (hit.row, others)).collect();
-        let diverse = hits::diverse(self.index, heads, wanted, CLOSENESS)?;
+        let mut behind: HashMap<ItemId, Vec<Hit>> =
+            folded.into_iter().map(|(hit, others)| (hit.item.id, others)).collect();
+        let diverse = hits::diverse(heads, wanted, CLOSENESS);
         let with_others = |hit: Hit| {
-            let others = behind.remove(&hit.row).unwrap_or_default();
+            let others = behind.remove(&hit.item.id).unwrap_or_default();
             (hit, others)
         };
-        Ok(diverse.into_iter().map(with_others).collect())
+        diverse.into_iter().map(with_others).collect()
     }
 
     fn show(&self, rank: usize, (hit, others): Folded, words_only: bool) -> Result<Shown> {
-        let record = self.index.record(hit.row)?;
+        let found = self.index.get(std::slice::from_ref(&hit.item.id), Carry::RECORD)?.pop();
+        let record = found.flatten().and_then(|found| found.record).ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, "a hit is not in the index")
+                .at_item(hit.item.id.as_str())
+        })?;
         Ok(Shown {
             rank,
-            id: hit.id,
+            id: hit.item.id,
             image: record.image,
             score: hit.score,
             distance: distance(hit.score),
             probability: words_only.then(|| self.encoder.probability(hit.score)),
             title: record.texts.into_iter().next(),
             fields: record.fields,
-            duplicates: others.into_iter().map(|hit| hit.id).collect(),
+            duplicates: others.into_iter().map(|hit| hit.item.id).collect(),
         })
     }
 }
@@ -228,7 +235,7 @@ fn as_text<S: serde::Serializer>(path: &std::path::Path, to: S) -> Result<S::Ok,
 #[cfg(test)]
 mod tests {
     use looksee::images::{Fit, Frame, ImageBatch};
-    use looksee::index::{NoModel, Record, Space, Stamp, Writer};
+    use looksee::index::{Index, NoModel, Record, Sink, Space, Stamp, Writer};
 
     use super::*;
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use looksee::encoder::{Encoder, Model};
-use looksee::index::Index;
+use looksee::index::{Collection, Index};
 use looksee::{Error, ErrorKind, Result};
 
 /// Whether `folder` holds a model.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use looksee::filter::Filter;
-use looksee::index::Index;
+use looksee::index::{Collection, Index};
 use looksee::{Error, Result};
 
 use crate::answer::{Answer, Asked, Choice, Finder, expect_calibrated};

@@ -8,7 +8,7 @@ use std::io::Read;
 
 use looksee::encoder::Encoder;
 use looksee::images::{self, Decoded, ImageBatch, Limits};
-use looksee::index::Index;
+use looksee::index::{Carry, Collection, Found};
 use looksee::units::{ItemId, Stop};
 use looksee::vectors::Vectors;
 use looksee::{Error, ErrorKind, Result, embed};
@@ -21,12 +21,12 @@ const BATCH: usize = 32;
 /// Knows everything that a part of a query can refer to.
 pub(crate) struct Reference<'a> {
     pub(crate) encoder: &'a dyn Encoder,
-    pub(crate) index: &'a Index,
+    pub(crate) index: &'a dyn Collection,
     standard_input: OnceCell<Vec<u8>>,
 }
 
 impl<'a> Reference<'a> {
-    pub(crate) fn new(encoder: &'a dyn Encoder, index: &'a Index) -> Self {
+    pub(crate) fn new(encoder: &'a dyn Encoder, index: &'a dyn Collection) -> Self {
         Self { encoder, index, standard_input: OnceCell::new() }
     }
 
@@ -51,7 +51,10 @@ impl<'a> Reference<'a> {
         self.fill_pictures(parts, &mut rows)?;
         for (part, row) in parts.iter().zip(&mut rows) {
             if let Content::Item(id) = &part.content {
-                *row = self.index.picture(self.find(id)?)?.to_vec();
+                *row = self
+                    .find(id, Carry { picture: true, ..Carry::NOTHING })?
+                    .picture
+                    .unwrap_or_default();
             }
         }
         Ok(rows)
@@ -100,7 +103,9 @@ impl<'a> Reference<'a> {
         match content {
             Content::Picture(path) => images::open(path, Limits::default()),
             Content::Item(id) => {
-                images::open(&self.index.record(self.find(id)?)?.image, Limits::default())
+                let record = self.find(id, Carry::RECORD)?.record;
+                let image = record.map(|record| record.image).unwrap_or_default();
+                images::open(&image, Limits::default())
             }
             Content::StandardInput => images::decode(self.standard_input()?, Limits::default())
                 .map_err(|e| e.at_file("standard input")),
@@ -123,8 +128,8 @@ impl<'a> Reference<'a> {
         Ok(self.standard_input.get_or_init(|| bytes))
     }
 
-    fn find(&self, id: &ItemId) -> Result<usize> {
-        self.index.find(id)?.ok_or_else(|| {
+    fn find(&self, id: &ItemId, carry: Carry) -> Result<Found> {
+        self.index.get(std::slice::from_ref(id), carry)?.pop().flatten().ok_or_else(|| {
             Error::new(
                 ErrorKind::NotFound,
                 format!("no item {:?} in this index; a search shows the names", id.as_str()),
