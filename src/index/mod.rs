@@ -47,6 +47,8 @@ mod store;
 mod writer;
 
 #[cfg(test)]
+mod conformance;
+#[cfg(test)]
 mod tests;
 
 pub use check::{Check, Remedy};
