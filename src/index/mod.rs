@@ -44,6 +44,7 @@ mod record;
 mod segment;
 mod sink;
 mod store;
+mod watch;
 mod writer;
 
 #[cfg(test)]
