@@ -400,7 +400,7 @@ impl Sink for Changes {
     fn remove(&mut self, ids: &[ItemId]) -> Result<usize> {
         let there = ids.iter().filter(|&id| self.items.contains_key(id)).count();
         if !self.spot.has(Fault::KeepsTheRemoved) {
-            ids.iter().for_each(|id| drop(self.items.remove(id)));
+            self.items.retain(|id, _| !ids.contains(id));
         }
         Ok(there)
     }
