@@ -3,35 +3,33 @@
 //! All words of a batch of queries go through the encoder together, and so do all pictures; then
 //! each query sums its own.
 
-use std::cell::OnceCell;
-use std::io::Read;
+use rayon::ThreadPool;
 
-use looksee::encoder::Encoder;
-use looksee::images::{self, Decoded, ImageBatch, Limits};
-use looksee::index::Index;
-use looksee::units::{ItemId, Stop};
-use looksee::vectors::Vectors;
-use looksee::{Error, ErrorKind, Result, embed};
-
-use super::{Content, Part, Query};
+use super::query::{Content, Part, Query};
+use super::references::References;
+use crate::embed;
+use crate::encoder::Encoder;
+use crate::error::{Error, ErrorKind, Result};
+use crate::images::{self, Decoded, ImageBatch, Limits};
+use crate::index::{Carry, Collection, Found};
+use crate::units::{ItemId, Stop};
+use crate::vectors::Vectors;
 
 /// Pictures that go through the encoder together.
 const BATCH: usize = 32;
 
 /// Knows everything that a part of a query can refer to.
-pub(crate) struct Reference<'a> {
-    pub(crate) encoder: &'a dyn Encoder,
-    pub(crate) index: &'a Index,
-    standard_input: OnceCell<Vec<u8>>,
+pub(super) struct Sums<'a> {
+    pub(super) encoder: &'a dyn Encoder,
+    pub(super) collection: &'a dyn Collection,
+    pub(super) references: &'a dyn References,
+    /// Where pictures are decoded and embedded, so that words never wait for them.
+    pub(super) pictures: &'a ThreadPool,
 }
 
-impl<'a> Reference<'a> {
-    pub(crate) fn new(encoder: &'a dyn Encoder, index: &'a Index) -> Self {
-        Self { encoder, index, standard_input: OnceCell::new() }
-    }
-
+impl Sums<'_> {
     /// The vectors of queries, `[n, dim]`.
-    pub(crate) fn vectors(&self, queries: &[Query]) -> Result<Vectors> {
+    pub(super) fn vectors(&self, queries: &[Query]) -> Result<Vectors> {
         let parts: Vec<&Part> = queries.iter().flat_map(|query| &query.parts).collect();
         let rows = self.rows(&parts)?;
         let mut sums = Vectors::empty(self.encoder.dim());
@@ -49,11 +47,7 @@ impl<'a> Reference<'a> {
         let mut rows = vec![Vec::new(); parts.len()];
         self.fill_words(parts, &mut rows)?;
         self.fill_pictures(parts, &mut rows)?;
-        for (part, row) in parts.iter().zip(&mut rows) {
-            if let Content::Item(id) = &part.content {
-                *row = self.index.picture(self.find(id)?)?.to_vec();
-            }
-        }
+        self.fill_items(parts, &mut rows)?;
         Ok(rows)
     }
 
@@ -79,15 +73,11 @@ impl<'a> Reference<'a> {
 
     fn fill_pictures(&self, parts: &[&Part], rows: &mut [Vec<f32>]) -> Result<()> {
         let is_picture =
-            |part: &Part| matches!(part.content, Content::Picture(_) | Content::StandardInput);
+            |part: &Part| !matches!(part.content, Content::Words(_) | Content::Item(_));
         let numbers: Vec<usize> = (0..parts.len()).filter(|&n| is_picture(parts[n])).collect();
         for numbers in numbers.chunks(BATCH) {
-            let mut batch = ImageBatch::new(self.encoder.frame());
-            for &number in numbers {
-                let picture = self.picture(&parts[number].content)?;
-                batch.push(&images::frame(&picture, self.encoder.frame()).rgb);
-            }
-            let vectors = self.encoder.images(&batch)?;
+            let contents: Vec<&Content> = numbers.iter().map(|&n| &parts[n].content).collect();
+            let vectors = self.pictures.install(|| self.embed(&contents))?;
             for (&number, row) in numbers.iter().zip(vectors.rows()) {
                 rows[number] = row.to_vec();
             }
@@ -95,42 +85,62 @@ impl<'a> Reference<'a> {
         Ok(())
     }
 
+    fn embed(&self, pictures: &[&Content]) -> Result<Vectors> {
+        let frame = self.encoder.frame();
+        let mut batch = ImageBatch::new(frame);
+        for content in pictures {
+            batch.push(&images::frame(&self.picture(content)?, frame).rgb);
+        }
+        self.encoder.images(&batch)
+    }
+
+    fn fill_items(&self, parts: &[&Part], rows: &mut [Vec<f32>]) -> Result<()> {
+        let (numbers, ids): (Vec<usize>, Vec<ItemId>) = parts
+            .iter()
+            .enumerate()
+            .filter_map(|(number, part)| match &part.content {
+                Content::Item(id) => Some((number, id.clone())),
+                _ => None,
+            })
+            .unzip();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let found = self.collection.get(&ids, Carry { picture: true, ..Carry::NOTHING })?;
+        for ((number, id), found) in numbers.into_iter().zip(&ids).zip(found) {
+            rows[number] =
+                found.and_then(|found| found.picture).ok_or_else(|| unknown_item(id))?;
+        }
+        Ok(())
+    }
+
     /// The picture of a part that is none of words.
-    pub(crate) fn picture(&self, content: &Content) -> Result<Decoded> {
+    pub(super) fn picture(&self, content: &Content) -> Result<Decoded> {
         match content {
-            Content::Picture(path) => images::open(path, Limits::default()),
-            Content::Item(id) => {
-                images::open(&self.index.record(self.find(id)?)?.image, Limits::default())
-            }
-            Content::StandardInput => images::decode(self.standard_input()?, Limits::default())
-                .map_err(|e| e.at_file("standard input")),
             Content::Words(words) => {
                 Err(Error::invalid(format!("{words:?} are words and no picture")))
             }
+            Content::Item(id) => self.picture_of(id),
+            _ => {
+                let bytes = self.references.bytes(content)?;
+                images::decode(&bytes, Limits::default())
+                    .map_err(|e| e.at_file(content.to_string()))
+            }
         }
     }
 
-    fn standard_input(&self) -> Result<&[u8]> {
-        if let Some(bytes) = self.standard_input.get() {
-            return Ok(bytes);
-        }
-        let mut bytes = Vec::new();
-        std::io::stdin()
-            .lock()
-            .take(Limits::default().file_bytes + 1)
-            .read_to_end(&mut bytes)
-            .map_err(|e| Error::io("cannot read the picture on standard input", e))?;
-        Ok(self.standard_input.get_or_init(|| bytes))
+    fn picture_of(&self, id: &ItemId) -> Result<Decoded> {
+        let found = self.collection.get(std::slice::from_ref(id), Carry::RECORD)?.pop().flatten();
+        let record = found.and_then(|Found { record, .. }| record);
+        images::open(&record.ok_or_else(|| unknown_item(id))?.image, Limits::default())
     }
+}
 
-    fn find(&self, id: &ItemId) -> Result<usize> {
-        self.index.find(id)?.ok_or_else(|| {
-            Error::new(
-                ErrorKind::NotFound,
-                format!("no item {:?} in this index; a search shows the names", id.as_str()),
-            )
-        })
-    }
+fn unknown_item(id: &ItemId) -> Error {
+    Error::new(
+        ErrorKind::NotFound,
+        format!("no item {:?} in this index; a search shows the names", id.as_str()),
+    )
 }
 
 /// The normalised weighted sum of the rows of a query's parts.
