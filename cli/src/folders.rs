@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use looksee::encoder::{Encoder, Model};
+use looksee::encoder::Model;
 use looksee::index::Index;
+use looksee::search::Searcher;
 use looksee::{Error, ErrorKind, Result};
 
 /// Whether `folder` holds a model.
@@ -52,22 +53,9 @@ pub(crate) fn expect_index(folder: &Path) -> Result<()> {
         .at_file(folder))
 }
 
-/// Loads the model that travels inside an index, which must be the one that made its vectors.
-pub(crate) fn model_of(index: &Index) -> Result<Model> {
-    let folder = index.model_folder();
-    let model = model(&folder)?;
-    let (made_by, inside) = (&index.space().fingerprint, model.fingerprint());
-    if made_by == inside {
-        return Ok(model);
-    }
-    Err(Error::new(
-        ErrorKind::Mismatch,
-        format!(
-            "the index was made by model {made_by} but the model inside it is {inside}; run \
-             `looksee index` again with the catalogue and --model, it puts the right one inside"
-        ),
-    )
-    .at_file(folder))
+/// Opens the index in `folder` and the model inside it, to be searched.
+pub(crate) fn searcher(folder: &Path) -> Result<Searcher> {
+    Searcher::of_index(index(folder)?)
 }
 
 /// Refuses a file to be written whose folder does not exist: before the work, not after it.

@@ -3,7 +3,9 @@
 //! All words of a batch of queries go through the encoder together, and so do all pictures; then
 //! each query sums its own.
 
-use rayon::ThreadPool;
+use std::sync::OnceLock;
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::query::{Content, Part, Query};
 use super::references::References;
@@ -23,8 +25,29 @@ pub(super) struct Sums<'a> {
     pub(super) encoder: &'a dyn Encoder,
     pub(super) collection: &'a dyn Collection,
     pub(super) references: &'a dyn References,
-    /// Where pictures are decoded and embedded, so that words never wait for them.
-    pub(super) pictures: &'a ThreadPool,
+    pub(super) pictures: &'a PictureThreads,
+}
+
+/// Threads that decode and embed the pictures of queries; made when the first one comes.
+///
+/// Pictures keep all threads of a pool busy for long. In a pool of their own they leave the common
+/// one to words and scans, and the system divides the processor between the two.
+#[derive(Debug, Default)]
+pub(super) struct PictureThreads(OnceLock<ThreadPool>);
+
+impl PictureThreads {
+    fn get(&self) -> Result<&ThreadPool> {
+        if let Some(pool) = self.0.get() {
+            return Ok(pool);
+        }
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(rayon::current_num_threads())
+            .thread_name(|number| format!("picture-{number}"))
+            .build();
+        let cannot = |e| Error::new(ErrorKind::Io, "cannot start threads for pictures").with_source(e);
+        let pool = pool.map_err(cannot)?;
+        Ok(self.0.get_or_init(|| pool))
+    }
 }
 
 impl Sums<'_> {
@@ -77,7 +100,7 @@ impl Sums<'_> {
         let numbers: Vec<usize> = (0..parts.len()).filter(|&n| is_picture(parts[n])).collect();
         for numbers in numbers.chunks(BATCH) {
             let contents: Vec<&Content> = numbers.iter().map(|&n| &parts[n].content).collect();
-            let vectors = self.pictures.install(|| self.embed(&contents))?;
+            let vectors = self.pictures.get()?.install(|| self.embed(&contents))?;
             for (&number, row) in numbers.iter().zip(vectors.rows()) {
                 rows[number] = row.to_vec();
             }

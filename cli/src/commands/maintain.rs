@@ -62,7 +62,7 @@ pub(crate) fn merge(args: &MergeArgs, console: &mut Console) -> Outcome {
     let parts = args.parts.iter().map(|part| folders::index(part)).collect::<Result<Vec<_>>>()?;
     let Some(first) = parts.first() else { return Ok(Status::NothingFound) };
     expect_one_model(&parts)?;
-    let model = folders::model_of(first)?;
+    let model = looksee::search::model_of(first)?;
     let mut writer = Writer::open(&args.output, first.space(), &model)?;
     let mut taken = 0;
     for (part, name) in parts.iter().zip(&args.parts) {

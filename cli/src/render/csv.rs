@@ -13,7 +13,7 @@ use std::io::{self, Write};
 use serde_json::Value;
 
 use super::text;
-use crate::answer::{Answer, Shown};
+use looksee::search::{Answer, Shown};
 use crate::output;
 
 const COLUMNS: [&str; 8] =

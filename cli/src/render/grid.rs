@@ -10,7 +10,7 @@ use looksee::{Error, Result, files};
 use rayon::prelude::*;
 
 use super::{grid_html, grid_png};
-use crate::answer::{Answer, Shown};
+use looksee::search::{Answer, Shown};
 use crate::figures;
 
 /// What stands in the cell of a picture that is gone.

@@ -20,7 +20,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::answer::{Answer, Shown};
+use looksee::search::{Answer, Shown};
 use crate::output;
 use csv::Formulas;
 

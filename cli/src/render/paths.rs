@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::text;
-use crate::answer::Answer;
+use looksee::search::Answer;
 use crate::output;
 
 /// Writes the path of each hit, byte for byte, followed by `end`; on a terminal each is one line.

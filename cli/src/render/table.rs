@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::columns::{self, Side};
 use super::text;
-use crate::answer::{Answer, Shown};
+use looksee::search::{Answer, Shown};
 use crate::figures;
 
 /// Characters of a title that are shown.
