@@ -21,7 +21,7 @@ use crate::encoder::{self, Encoder, Model};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files;
 use crate::images::{self, Frame, Framed, ImageBatch, Limits};
-use crate::index::{Companion, Known, Record, Stamp, Writer};
+use crate::index::{Companion, Known, Record, Space, Stamp, Writer};
 use crate::units::{Event, ItemId, Listener, Stop};
 use crate::vectors::Vectors;
 
@@ -30,6 +30,11 @@ const COMMIT_EVERY: Duration = Duration::from_secs(20);
 const COMMIT_ITEMS: usize = 8192;
 /// Unchanged items between two reports of progress.
 const REPORT_ITEMS: usize = 1024;
+
+/// The space of an encoder's vectors, as an index knows it.
+pub fn space_of(encoder: &dyn Encoder) -> Space {
+    Space { fingerprint: encoder.fingerprint().to_owned(), dim: encoder.dim() }
+}
 
 /// How [`update`] treats what it finds.
 #[derive(Clone, Copy, Debug)]
