@@ -52,7 +52,8 @@ impl Encoder for MeanColour {
     }
 
     fn texts(&self, texts: &[&str]) -> Result<Vectors> {
-        let row = |text: &&str| hue(COLOURS.map(|colour| f32::from(u8::from(text.contains(colour)))));
+        let row =
+            |text: &&str| hue(COLOURS.map(|colour| f32::from(u8::from(text.contains(colour)))));
         Vectors::normalised(self.dim(), texts.iter().flat_map(row).collect())
     }
 

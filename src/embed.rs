@@ -21,7 +21,7 @@ use crate::encoder::{self, Encoder, Model};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files;
 use crate::images::{self, Frame, Framed, ImageBatch, Limits};
-use crate::index::{Companion, Known, Record, Space, Stamp, Writer};
+use crate::index::{Companion, Known, Record, Sink, Space, Stamp};
 use crate::units::{Event, ItemId, Listener, Stop};
 use crate::vectors::Vectors;
 
@@ -96,7 +96,7 @@ pub struct Updated {
 pub fn update(
     source: &Source,
     encoder: &dyn Encoder,
-    writer: &mut Writer,
+    writer: &mut dyn Sink,
     options: &UpdateOptions,
     stop: &Stop,
     listener: Listener<'_>,
@@ -136,7 +136,7 @@ pub fn update(
 /// An update under way.
 struct Update<'a> {
     encoder: &'a dyn Encoder,
-    writer: &'a mut Writer,
+    writer: &'a mut dyn Sink,
     options: &'a UpdateOptions,
     done: Updated,
     failed: Vec<Skip>,

@@ -145,12 +145,72 @@ impl Condition {
 }
 
 /// The field called `name`, or the one reached by taking `name` apart at its dots.
-fn lookup<'a>(fields: &'a Fields, name: &str) -> Option<&'a Value> {
+pub(crate) fn lookup<'a>(fields: &'a Fields, name: &str) -> Option<&'a Value> {
     if let Some(value) = fields.get(name) {
         return Some(value);
     }
     let (head, rest) = name.split_once('.')?;
     lookup(fields.get(head)?.as_object()?, rest)
+}
+
+/// Whether the field `known` is the one called `name`, or one that `name` may lead into.
+pub(crate) fn may_reach(known: &str, name: &str) -> bool {
+    name.strip_prefix(known).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// The texts, numbers and flags of a field, as they are shown; of a list those of its elements.
+pub(crate) fn shown_values(value: Option<&Value>) -> Vec<String> {
+    match value {
+        None | Some(Value::Null | Value::Object(_)) => Vec::new(),
+        Some(Value::String(text)) => vec![text.clone()],
+        Some(Value::Array(elements)) => {
+            elements.iter().flat_map(|element| shown_values(Some(element))).collect()
+        }
+        Some(value @ (Value::Number(_) | Value::Bool(_))) => vec![value.to_string()],
+    }
+}
+
+/// Where a field's value stands among others: numbers and texts that are numbers, other texts
+/// without regard to case, flags.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Rank {
+    Number(f64),
+    Text(String),
+    Flag(bool),
+}
+
+impl Rank {
+    /// The rank of a value, or of a list's first element; `None` where there is nothing to order.
+    pub(crate) fn of(value: &Value) -> Option<Self> {
+        match value {
+            Value::Number(number) => number.as_f64().map(Self::Number),
+            Value::String(text) => {
+                Some(number_in(text).map_or_else(|| Self::Text(fold(text)), Self::Number))
+            }
+            Value::Bool(flag) => Some(Self::Flag(*flag)),
+            Value::Array(elements) => elements.first().and_then(Self::of),
+            Value::Null | Value::Object(_) => None,
+        }
+    }
+
+    /// Orders ranks of different kinds.
+    fn kind(&self) -> u8 {
+        match self {
+            Self::Number(_) => 0,
+            Self::Text(_) => 1,
+            Self::Flag(_) => 2,
+        }
+    }
+
+    /// How two ranks stand to each other.
+    pub(crate) fn order(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (Self::Number(a), Self::Number(b)) => a.total_cmp(b),
+            (Self::Text(a), Self::Text(b)) => a.cmp(b),
+            (Self::Flag(a), Self::Flag(b)) => a.cmp(b),
+            _ => self.kind().cmp(&other.kind()),
+        }
+    }
 }
 
 impl Test {

@@ -34,12 +34,13 @@ mod texts;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Serialize, Serializer};
 
 use crate::error::{Error, Result};
-use crate::index::Index;
+use crate::index::{Carry, Collection, Record};
 use crate::units::{Event, ItemId, Listener, Seed, Stop};
 
 /// What is probably wrong with a row.
@@ -107,7 +108,7 @@ impl Default for Options {
 /// What was found.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// Items of the index.
+    /// Items of the collection.
     pub items: usize,
     /// Items with both a picture and a text, which were compared.
     pub compared: usize,
@@ -196,49 +197,52 @@ fn as_text<S: Serializer>(path: &Path, to: S) -> std::result::Result<S::Ok, S::E
     to.serialize_str(&path.to_string_lossy())
 }
 
-/// Looks for rows that are probably wrong. The same index and seed give the same report.
+/// Looks for rows that are probably wrong. The same collection and seed give the same report.
 ///
 /// Fails when no item has a text. With fewer than 20 items that have both a picture and a text
 /// there is nothing that one of them could stand out from: only empty texts are listed then, and
 /// the listener is warned.
 pub fn run(
-    index: &Index,
+    collection: &dyn Collection,
     options: &Options,
     stop: &Stop,
     listener: Listener<'_>,
 ) -> Result<Report> {
-    let vectors = index.all_vectors()?;
+    let vectors = &*collection.rows()?;
     let rows: Vec<u32> =
-        (0..index.len()).filter(|&r| vectors.text(r).is_some()).map(|r| r as u32).collect();
+        (0..vectors.len()).filter(|&r| vectors.text(r).is_some()).map(|r| r as u32).collect();
     if rows.is_empty() {
-        return Err(no_texts(index));
+        return Err(no_texts(vectors.len(), collection.place()));
     }
-    let texts = texts::read(index, stop, listener)?;
+    let texts = texts::read(collection, vectors.len(), stop, listener)?;
     let measured = if rows.len() < judge::FEWEST {
         listener(Event::Warning(&too_few(rows.len())));
         Vec::new()
     } else {
         measure::rows(vectors, &rows, options, stop, listener)?
     };
-    let (found, chosen) = judge::choose(index, vectors, &measured, &texts, options);
-    let findings = chosen.iter().map(|suspect| suspect.finding(index));
-    Ok(Report {
-        items: index.len(),
-        compared: rows.len(),
-        found,
-        findings: findings.collect::<Result<_>>()?,
-    })
+    let (found, chosen) = judge::choose(vectors, &measured, &texts, options);
+    let shown: Vec<u32> = chosen.iter().flat_map(judge::Suspect::shown).collect();
+    let records = records(collection, shown.iter().map(|&row| vectors.id(row as usize)).collect())?;
+    let findings = chosen.iter().filter_map(|suspect| suspect.finding(vectors, &records));
+    Ok(Report { items: vectors.len(), compared: rows.len(), found, findings: findings.collect() })
 }
 
-fn no_texts(index: &Index) -> Error {
-    let message = match index.len() {
+/// The records of these items.
+fn records(collection: &dyn Collection, ids: Vec<ItemId>) -> Result<HashMap<ItemId, Record>> {
+    let found = collection.get(&ids, Carry::RECORD)?.into_iter().flatten();
+    Ok(found.filter_map(|found| Some((found.id, found.record?))).collect())
+}
+
+fn no_texts(items: usize, place: &Path) -> Error {
+    let message = match items {
         0 => "the index is empty; `looksee index CATALOGUE` fills it".to_owned(),
         items => format!(
             "none of the {items} items has a text, so there is nothing to compare the pictures \
              with; index a catalogue with texts"
         ),
     };
-    Error::invalid(message).at_file(index.folder())
+    Error::invalid(message).at_file(place)
 }
 
 fn too_few(compared: usize) -> String {

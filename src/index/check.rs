@@ -90,7 +90,7 @@ impl Index {
         let segments = self.segments().iter();
         let parts: Vec<Part<&Segment>> =
             segments.map(|segment| Part { entry: segment.entry(), segment: Ok(segment) }).collect();
-        let made_by = self.space().fingerprint.clone();
+        let made_by = self.made_by().fingerprint.clone();
         let check = Check { segments: parts.len(), model: made_by, ..Check::default() };
         check.look(self.folder(), &self.connection(), self.format(), &parts)
     }

@@ -1,5 +1,5 @@
 //! Everything in an index compared with its checksum: what [`Index::check`](super::Index::check)
-//! tells, and what [`Writer::look_for_damage`](super::Writer::look_for_damage) has mended.
+//! tells, and what [`Sink::look_for_damage`](super::Sink::look_for_damage) has mended.
 //!
 //! Both ask here, so that what the one finds is what the other mends.
 

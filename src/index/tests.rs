@@ -86,8 +86,8 @@ fn index_of(items: &[(&str, [f32; DIM])]) -> TempDir {
 }
 
 fn find(index: &Index, query: [f32; DIM], top: usize) -> Vec<String> {
-    let query = Query { vectors: &vectors(&[query]), top, filter: None };
-    index.search(&query).unwrap()[0].iter().map(|hit| hit.id.to_string()).collect()
+    let hits = index.search(&Nearest::new(&vectors(&[query]), top)).unwrap();
+    hits[0].iter().map(|hit| hit.item.id.to_string()).collect()
 }
 
 fn names(index: &Index) -> Vec<String> {
@@ -122,7 +122,7 @@ fn what_was_added_comes_back() {
     let index = Index::open(folder.path()).unwrap();
     assert_eq!(*index.space(), space());
     assert_eq!(names(&index), ["hat", "shoe"]);
-    let row = index.find(&"shoe".into()).unwrap().unwrap();
+    let row = index.row_of(&"shoe".into()).unwrap();
     let back = index.record(row).unwrap();
     assert_eq!(back.checksum(), shoe.checksum());
     assert_eq!((back.image, back.stamp), (shoe.image, shoe.stamp));
@@ -131,7 +131,7 @@ fn what_was_added_comes_back() {
         (X.as_slice(), Some([0.0, 0.6, 0.8].as_slice()))
     );
     assert_eq!(index.text(0).unwrap(), None);
-    assert_eq!(index.find(&"scarf".into()).unwrap(), None);
+    assert_eq!(index.row_of(&"scarf".into()), None);
     assert_eq!(index.model_folder().join("model.toml").metadata().unwrap().len(), 1);
     assert_whole(&index);
 }
@@ -154,15 +154,14 @@ fn search_agrees_with_comparing_every_pair() {
         writer.commit().unwrap();
     }
     let index = Index::open(folder.path()).unwrap();
-    let found = index.search(&Query { vectors: &queries, top: 9, filter: None }).unwrap();
+    let found = index.search(&Nearest::new(&queries, 9)).unwrap();
     for (query, found) in queries.rows().zip(&found) {
         let cosine = |row: &[f32]| row.iter().zip(query).map(|(x, y)| x * y).sum::<f32>();
         let mut expected: Vec<(f32, usize)> = pictures.rows().map(cosine).zip(0..).collect();
         expected.sort_by(|a, b| b.0.total_cmp(&a.0));
         for (hit, (score, number)) in found.iter().zip(expected) {
-            assert_eq!(hit.id.as_str(), format!("{:03}", count - number));
+            assert_eq!(hit.item.id.as_str(), format!("{:03}", count - number));
             assert!((hit.score - score).abs() < 1e-5);
-            assert_eq!(index.id(hit.row), hit.id);
         }
         assert_eq!(found.len(), 9);
     }
@@ -289,7 +288,7 @@ fn an_index_of_another_model_is_refused_with_both_models() {
 fn queries_of_another_size_are_refused() {
     let index = Index::open(index_of(&[("a", X)]).path()).unwrap();
     let vectors = Vectors::normalised(2, vec![1.0, 0.0]).unwrap();
-    let error = index.search(&Query { vectors: &vectors, top: 1, filter: None }).unwrap_err();
+    let error = index.search(&Nearest::new(&vectors, 1)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Mismatch);
 }
 
@@ -563,16 +562,18 @@ fn a_filter_sees_fields_id_group_and_title() {
         ("price > 99", vec![]),
     ] {
         let filter = Filter::parse(condition).unwrap();
-        let query = Query { vectors: &vectors(&[X]), top: 9, filter: Some(&filter) };
+        let query = vectors(&[X]);
+        let query = Nearest::new(&query, 9).among(Some(&filter));
         let found = index.search(&query).unwrap().remove(0);
-        let found: Vec<&str> = found.iter().map(|hit| hit.id.as_str()).collect();
+        let found: Vec<&str> = found.iter().map(|hit| hit.item.id.as_str()).collect();
         assert_eq!(found, expected, "{condition}");
         assert_eq!(index.count(Some(&filter)).unwrap(), expected.len());
     }
     let many = Filter::parse("price < 19").unwrap();
     assert_eq!(index.count(Some(&many)).unwrap(), 19);
-    let query = Query { vectors: &vectors(&[X]), top: 19, filter: Some(&many) };
-    assert_eq!(index.search(&query).unwrap()[0].last().unwrap().id.as_str(), "18");
+    let query = vectors(&[X]);
+    let hits = index.search(&Nearest::new(&query, 19).among(Some(&many))).unwrap();
+    assert_eq!(hits[0].last().unwrap().item.id.as_str(), "18");
     assert_eq!(index.count(None).unwrap(), 20);
 }
 

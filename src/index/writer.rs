@@ -8,12 +8,14 @@ use rusqlite::Connection;
 use super::Space;
 use super::bits::Keys;
 use super::check;
+use super::collection::Rows;
 use super::companion::Companion;
 use super::examine::{self, Part};
 use super::folder;
 use super::reader::Index;
 use super::record::{Known, Record, Stored};
 use super::segment::{self, Kind, Segment};
+use super::sink::Sink;
 use super::store::{self, Change, Format, Item, Location, failed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{self, FileKind, FolderLock};
@@ -23,7 +25,7 @@ use crate::vectors::Vectors;
 /// Items held in memory before their vectors are written to a segment.
 const PENDING_ITEMS: usize = 16_384;
 
-/// The one process that changes an index. Nothing is visible to readers before [`Writer::commit`].
+/// The one process that changes an index. Nothing is visible to readers before [`Sink::commit`].
 ///
 /// After an error nothing since the last commit is kept: drop the writer and begin again.
 #[derive(Debug)]
@@ -39,7 +41,7 @@ pub struct Writer {
     _lock: FolderLock,
 }
 
-/// What [`Writer::look_for_damage`] found, as far as it is not mended.
+/// What [`Sink::look_for_damage`] found, as far as it is not mended.
 #[derive(Debug, Default)]
 struct Damage {
     /// Items that must be embedded again.
@@ -106,44 +108,6 @@ impl Writer {
         Ok(writer)
     }
 
-    /// The model whose vectors the index takes.
-    pub fn space(&self) -> &Space {
-        &self.space
-    }
-
-    /// Compares everything in the index with its checksums. From now on items that are damaged are
-    /// unknown, so that they are added again; [`Writer::drop_damaged`] ends the mending. The number
-    /// of such items.
-    ///
-    /// Fails as [`ErrorKind::Corrupt`] when the database itself is beyond mending.
-    pub fn look_for_damage(&mut self) -> Result<usize> {
-        self.find_damage().map_err(|e| self.here(e))?;
-        Ok(self.damage.lost.len())
-    }
-
-    /// Whether an item was damaged and was not added again yet.
-    pub fn is_lost(&self, id: &ItemId) -> bool {
-        self.damage.lost.contains(id)
-    }
-
-    /// Takes out the items that are damaged and were not added again, and the damaged segments:
-    /// what is sound in these is written anew. The number of items taken out. To be committed.
-    pub fn drop_damaged(&mut self) -> Result<usize> {
-        self.whole(|writer| {
-            writer.flush()?;
-            let Damage { lost, segments, orphans } = std::mem::take(&mut writer.damage);
-            if lost.is_empty() && segments.is_empty() && !orphans {
-                return Ok(0);
-            }
-            writer.begin()?;
-            lost.iter()
-                .try_for_each(|id| store::forget(&writer.connection, id.as_str()).map(drop))?;
-            store::remove_orphans(&writer.connection)?;
-            writer.move_rows(&segments)?;
-            Ok(lost.len())
-        })
-    }
-
     fn find_damage(&mut self) -> Result<()> {
         let problems = store::structure_problems(&self.connection)?;
         if let Some(first) = problems.first() {
@@ -159,116 +123,6 @@ impl Writer {
             lost: findings.lost.into_keys().collect(),
         };
         Ok(())
-    }
-
-    /// What is known of `id`, committed or not.
-    pub fn known(&self, id: &ItemId) -> Result<Option<Known>> {
-        if let Some(pending) = self.pending.get(id) {
-            return Ok(Some(pending.stored.known()));
-        }
-        if self.is_lost(id) {
-            return Ok(None);
-        }
-        Ok(self.item(id)?.map(|item| item.known))
-    }
-
-    /// Marks an unchanged item as seen in this run.
-    pub fn keep(&mut self, id: &ItemId) -> Result<()> {
-        if !self.pending.contains_key(id) {
-            let item = self.item(id)?.ok_or_else(|| self.here(store::unknown(id)))?;
-            self.seen.insert(item.key);
-        }
-        Ok(())
-    }
-
-    /// New texts or fields for an item whose picture is unchanged; keeps its picture vector.
-    /// `text_vector` is `Some` when the texts changed; `None` with changed texts means that there
-    /// is no text any more.
-    pub fn renew(&mut self, record: &Record, text_vector: Option<&[f32]>) -> Result<()> {
-        let stored = Stored::of(record);
-        let known = self.known(&stored.id)?.ok_or_else(|| self.here(store::unknown(&stored.id)))?;
-        let same_texts = known.texts == stored.texts_checksum();
-        let text = match text_vector {
-            Some(vector) => Change::Set(Some(self.unit(&stored.id, vector)?)),
-            None if same_texts => Change::Keep,
-            None => Change::Set(None),
-        };
-        self.put(Pending { stored, picture: Change::Keep, text })
-    }
-
-    /// Adds or replaces items: picture vectors `[n, dim]`, text vectors for items that have texts.
-    pub fn add(
-        &mut self,
-        records: &[Record],
-        pictures: &Vectors,
-        texts: &[Option<Vec<f32>>],
-    ) -> Result<()> {
-        if records.len() != pictures.len() || records.len() != texts.len() {
-            return Err(Error::new(
-                ErrorKind::Mismatch,
-                format!(
-                    "{} records came with {} picture vectors and {} texts; each needs one",
-                    records.len(),
-                    pictures.len(),
-                    texts.len()
-                ),
-            ));
-        }
-        for ((record, picture), text) in records.iter().zip(pictures.rows()).zip(texts) {
-            let stored = Stored::of(record);
-            let picture = Change::Set(self.unit(&stored.id, picture)?);
-            let text = text.as_deref().map(|text| self.unit(&stored.id, text)).transpose()?;
-            self.put(Pending { stored, picture, text: Change::Set(text) })?;
-        }
-        Ok(())
-    }
-
-    /// Writes, flushes and names what was added so far; a run that is killed later keeps it.
-    pub fn commit(&mut self) -> Result<()> {
-        self.whole(|writer| {
-            writer.flush()?;
-            if writer.connection.is_autocommit() {
-                return Ok(());
-            }
-            let generation: i64 = store::meta(&writer.connection, "generation")?;
-            store::set_meta(&writer.connection, "generation", generation.wrapping_add(1))?;
-            writer.connection.execute_batch("COMMIT").map_err(failed)
-        })
-    }
-
-    /// Like [`Writer::commit`]; also deletes the segments that are no longer named.
-    pub fn finish(&mut self) -> Result<()> {
-        self.commit()?;
-        self.delete_left_overs()
-    }
-
-    /// Takes out all items that were neither kept, renewed nor added by this writer; the number.
-    /// Lost ones stay for [`Writer::drop_damaged`].
-    pub fn remove_unseen(&mut self) -> Result<usize> {
-        self.whole(|writer| {
-            writer.flush()?;
-            let mut unseen = Vec::new();
-            store::each_row(&writer.connection, Format::Two, |id, item| {
-                let id = ItemId::from(id);
-                if writer.is_lost(&id) {
-                    return Ok(());
-                }
-                match item {
-                    Some(item) if writer.seen.contains(item.key) => {}
-                    _ => unseen.push(id),
-                }
-                Ok(())
-            })?;
-            writer.delete(&unseen)
-        })
-    }
-
-    /// Takes out these items; the number that was there.
-    pub fn remove(&mut self, ids: &[ItemId]) -> Result<usize> {
-        self.whole(|writer| {
-            writer.flush()?;
-            writer.delete(ids)
-        })
     }
 
     /// Rewrites segments so that no removed row takes up space. Commits first. Readers that are
@@ -292,8 +146,8 @@ impl Writer {
     /// Fails as [`ErrorKind::Corrupt`], and nothing is taken over, when a vector or a record of the
     /// other is not the one that was written.
     pub fn merge(&mut self, other: &Index) -> Result<usize> {
-        if *other.space() != self.space {
-            return Err(mismatch(&self.folder, &self.space, other.space()));
+        if *other.made_by() != self.space {
+            return Err(mismatch(&self.folder, &self.space, other.made_by()));
         }
         let vectors = other.all_vectors()?;
         self.whole(|writer| {
@@ -501,6 +355,136 @@ impl Writer {
     fn delete_left_overs(&self) -> Result<()> {
         let named = store::segments(&self.connection)?;
         folder::delete_left_overs(&self.folder, &named.iter().map(|entry| entry.number).collect())
+    }
+}
+
+impl Sink for Writer {
+    fn space(&self) -> &Space {
+        &self.space
+    }
+
+    fn known(&self, id: &ItemId) -> Result<Option<Known>> {
+        if let Some(pending) = self.pending.get(id) {
+            return Ok(Some(pending.stored.known()));
+        }
+        if self.is_lost(id) {
+            return Ok(None);
+        }
+        Ok(self.item(id)?.map(|item| item.known))
+    }
+
+    fn keep(&mut self, id: &ItemId) -> Result<()> {
+        if !self.pending.contains_key(id) {
+            let item = self.item(id)?.ok_or_else(|| self.here(store::unknown(id)))?;
+            self.seen.insert(item.key);
+        }
+        Ok(())
+    }
+
+    fn renew(&mut self, record: &Record, text_vector: Option<&[f32]>) -> Result<()> {
+        let stored = Stored::of(record);
+        let known = self.known(&stored.id)?.ok_or_else(|| self.here(store::unknown(&stored.id)))?;
+        let same_texts = known.texts == stored.texts_checksum();
+        let text = match text_vector {
+            Some(vector) => Change::Set(Some(self.unit(&stored.id, vector)?)),
+            None if same_texts => Change::Keep,
+            None => Change::Set(None),
+        };
+        self.put(Pending { stored, picture: Change::Keep, text })
+    }
+
+    fn add(
+        &mut self,
+        records: &[Record],
+        pictures: &Vectors,
+        texts: &[Option<Vec<f32>>],
+    ) -> Result<()> {
+        if records.len() != pictures.len() || records.len() != texts.len() {
+            return Err(Error::new(
+                ErrorKind::Mismatch,
+                format!(
+                    "{} records came with {} picture vectors and {} texts; each needs one",
+                    records.len(),
+                    pictures.len(),
+                    texts.len()
+                ),
+            ));
+        }
+        for ((record, picture), text) in records.iter().zip(pictures.rows()).zip(texts) {
+            let stored = Stored::of(record);
+            let picture = Change::Set(self.unit(&stored.id, picture)?);
+            let text = text.as_deref().map(|text| self.unit(&stored.id, text)).transpose()?;
+            self.put(Pending { stored, picture, text: Change::Set(text) })?;
+        }
+        Ok(())
+    }
+
+    fn remove(&mut self, ids: &[ItemId]) -> Result<usize> {
+        self.whole(|writer| {
+            writer.flush()?;
+            writer.delete(ids)
+        })
+    }
+
+    fn remove_unseen(&mut self) -> Result<usize> {
+        self.whole(|writer| {
+            writer.flush()?;
+            let mut unseen = Vec::new();
+            store::each_row(&writer.connection, Format::Two, |id, item| {
+                let id = ItemId::from(id);
+                if writer.is_lost(&id) {
+                    return Ok(());
+                }
+                match item {
+                    Some(item) if writer.seen.contains(item.key) => {}
+                    _ => unseen.push(id),
+                }
+                Ok(())
+            })?;
+            writer.delete(&unseen)
+        })
+    }
+
+    fn commit(&mut self) -> Result<()> {
+        self.whole(|writer| {
+            writer.flush()?;
+            if writer.connection.is_autocommit() {
+                return Ok(());
+            }
+            let generation: i64 = store::meta(&writer.connection, "generation")?;
+            store::set_meta(&writer.connection, "generation", generation.wrapping_add(1))?;
+            writer.connection.execute_batch("COMMIT").map_err(failed)
+        })
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        self.commit()?;
+        self.delete_left_overs()
+    }
+
+    fn look_for_damage(&mut self) -> Result<usize> {
+        self.find_damage().map_err(|e| self.here(e))?;
+        Ok(self.damage.lost.len())
+    }
+
+    fn is_lost(&self, id: &ItemId) -> bool {
+        self.damage.lost.contains(id)
+    }
+
+    fn drop_damaged(&mut self) -> Result<usize> {
+        self.whole(|writer| {
+            writer.flush()?;
+            let Damage { lost, segments, orphans } = std::mem::take(&mut writer.damage);
+            if lost.is_empty() && segments.is_empty() && !orphans {
+                return Ok(0);
+            }
+            writer.begin()?;
+            lost.iter()
+                .try_for_each(|id| store::forget(&writer.connection, id.as_str()).map(drop))?;
+            store::remove_orphans(&writer.connection)?;
+            writer.move_rows(&segments)?;
+            Ok(lost.len())
+        })
     }
 }
 

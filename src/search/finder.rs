@@ -79,12 +79,10 @@ impl Finder<'_> {
     }
 
     fn search(&self, vectors: &Vectors, top: usize) -> Result<Vec<Vec<Hit>>> {
-        self.collection.search(&Nearest {
-            vectors,
-            top: top.min(self.total.max(1)),
-            filter: self.choice.filter.as_ref(),
-            carry: self.choice.carry(),
-        })
+        let nearest = Nearest::new(vectors, top.min(self.total.max(1)))
+            .among(self.choice.filter.as_ref())
+            .carrying(self.choice.carry());
+        self.collection.search(&nearest)
     }
 
     /// Whether a hit is likely enough, where that is asked and known.

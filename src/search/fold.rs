@@ -3,7 +3,7 @@
 //!
 //! Hits must carry their picture's vector, and for folding the checksum of its content.
 
-use looksee_kernels::scan::dot;
+use looksee_kernels::search::scan::dot;
 
 use crate::index::Hit;
 
@@ -90,7 +90,7 @@ mod tests {
     fn hits(items: &[(&str, u64, f32)]) -> Vec<Hit> {
         let hit = |&(id, content, degrees): &(&str, u64, f32)| {
             let (sin, cos) = degrees.to_radians().sin_cos();
-            let mut item = Found::named(id.into());
+            let mut item = Found::new(id.into());
             item.content = Some(content);
             item.picture = Some(vec![cos, sin]);
             Hit::new(cos, item)
@@ -127,9 +127,7 @@ mod tests {
         let hits = hits(&[("a", 1, 0.0), ("b", 2, 5.0), ("c", 3, -50.0), ("d", 4, 60.0)]);
         let hits: Vec<Folded> = hits.into_iter().map(Folded::alone).collect();
         let picked = |top, lambda| diverse(hits.clone(), top, lambda);
-        let firsts = |picked: Vec<Folded>| {
-            names(picked.iter().map(|hit| &hit.first)).join(" ")
-        };
+        let firsts = |picked: Vec<Folded>| names(picked.iter().map(|hit| &hit.first)).join(" ");
         assert_eq!(firsts(picked(3, 0.3)), "a d c");
         assert_eq!(firsts(picked(3, 1.0)), "a b c");
         assert_eq!(picked(9, 0.5).len(), 4);

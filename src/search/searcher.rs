@@ -193,11 +193,7 @@ impl Searcher {
         Arc::clone(&self.now.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn sums<'a>(
-        &'a self,
-        snapshot: &'a Snapshot,
-        references: &'a dyn References,
-    ) -> Sums<'a> {
+    fn sums<'a>(&'a self, snapshot: &'a Snapshot, references: &'a dyn References) -> Sums<'a> {
         Sums {
             encoder: &*snapshot.encoder,
             collection: &*snapshot.collection,

@@ -44,7 +44,8 @@ impl PictureThreads {
             .num_threads(rayon::current_num_threads())
             .thread_name(|number| format!("picture-{number}"))
             .build();
-        let cannot = |e| Error::new(ErrorKind::Io, "cannot start threads for pictures").with_source(e);
+        let cannot =
+            |e| Error::new(ErrorKind::Io, "cannot start threads for pictures").with_source(e);
         let pool = pool.map_err(cannot)?;
         Ok(self.0.get_or_init(|| pool))
     }
@@ -131,8 +132,7 @@ impl Sums<'_> {
         }
         let found = self.collection.get(&ids, Carry { picture: true, ..Carry::NOTHING })?;
         for ((number, id), found) in numbers.into_iter().zip(&ids).zip(found) {
-            rows[number] =
-                found.and_then(|found| found.picture).ok_or_else(|| unknown_item(id))?;
+            rows[number] = found.and_then(|found| found.picture).ok_or_else(|| unknown_item(id))?;
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use crate::encoder::Encoder;
 use crate::error::{ErrorKind, Result};
 use crate::filter::{Fields, Filter};
 use crate::images::{Fit, Frame, ImageBatch};
-use crate::index::{Index, NoModel, Record, Space, Stamp, Writer};
+use crate::index::{Index, NoModel, Record, Sink, Space, Stamp, Writer};
 use crate::vectors::Vectors;
 
 /// A model of two values a vector, to which a cosine is a chance: every text lies at 0 degrees,
@@ -284,6 +284,4 @@ fn an_answer_has_the_names_of_the_contract() {
             "title"
         ]
     );
-
-
 }

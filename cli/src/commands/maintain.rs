@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use looksee::encoder::{Encoder, Model};
-use looksee::index::{Check, Index, Remedy, Writer};
+use looksee::index::{Check, Collection, Index, Remedy, Sink, Writer};
 use looksee::units::ItemId;
 use looksee::{Error, ErrorKind, Result};
 use serde_json::json;

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use looksee::filter::Filter;
 use looksee::images::{Decoded, Limits};
 use looksee::search::{
-    Allowed, Answer, Argument, Choice, Content, Parsed, Part, PictureFiles, Query, References, Searcher,
+    Allowed, Argument, Choice, Content, Parsed, Part, PictureFiles, Query, References, Searcher,
     starts_like_path,
 };
 use looksee::{Error, Result};
@@ -87,11 +87,7 @@ fn argument(word: &str) -> Argument {
 }
 
 fn picture(path: &Path) -> Content {
-    if path.as_os_str() == "-" {
-        Content::StandardInput
-    } else {
-        Content::File(path.to_path_buf())
-    }
+    if path.as_os_str() == "-" { Content::StandardInput } else { Content::File(path.to_path_buf()) }
 }
 
 /// Files of this machine and the picture on standard input, which is read once.

@@ -10,8 +10,8 @@ use looksee::{Error, Result, files};
 use rayon::prelude::*;
 
 use super::{grid_html, grid_png};
-use looksee::search::{Answer, Shown};
 use crate::figures;
+use looksee::search::{Answer, Shown};
 
 /// What stands in the cell of a picture that is gone.
 pub(super) const NOT_FOUND: &str = "picture not found";

@@ -98,9 +98,9 @@ pub(super) fn data_uri(rgb: &[u8], side: usize) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use looksee::search::Answer;
     use crate::render::grid::tests::sheet;
     use crate::render::samples;
+    use looksee::search::Answer;
 
     #[test]
     fn strangers_texts_are_escaped() {

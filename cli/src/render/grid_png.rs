@@ -153,9 +153,9 @@ fn missing(canvas: &mut Canvas, (x, y): (usize, usize)) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use looksee::search::Answer;
     use crate::render::grid::tests::sheet;
     use crate::render::samples;
+    use looksee::search::Answer;
 
     fn layout(hits: usize, asked: usize) -> Layout {
         let answer = samples::answer();

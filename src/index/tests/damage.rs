@@ -240,15 +240,16 @@ fn damaged_vectors_are_not_searched_compared_compacted_or_merged() {
         assert_eq!(error.file(), Some(segment::path(folder.path(), 1).as_path()));
         assert!(error.message().contains("run `looksee index`"), "{error}");
     };
-    let query = Query { vectors: &vectors(&[X]), top: 1, filter: None };
+    let query = vectors(&[X]);
+    let query = Nearest::new(&query, 1);
     corrupt(index.search(&query).unwrap_err());
     corrupt(index.picture(1).unwrap_err());
     corrupt(index.all_vectors().unwrap_err());
     assert_eq!(index.picture(2).unwrap(), Z);
     // A search that does not read the damaged page does not know of it.
     let filter = Filter::parse("id = \"c\"").unwrap();
-    let among_few = Query { filter: Some(&filter), ..query };
-    assert_eq!(index.search(&among_few).unwrap()[0][0].id.as_str(), "c");
+    let among_few = query.among(Some(&filter));
+    assert_eq!(index.search(&among_few).unwrap()[0][0].item.id.as_str(), "c");
 
     let before = everything(folder.path());
     let mut writer = writer(folder.path());
