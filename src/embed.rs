@@ -1,6 +1,6 @@
 //! Catalogues and files through an encoder: into vectors, or into an index.
 //!
-//! [`update`] walks over the catalogue once, in batches. For each item it asks the index what it
+//! [`update`] walks over the catalogue once, in batches. For each item it asks the sink what it
 //! knows and does the least that is needed: nothing, a new record, or a new embedding. The
 //! pictures of the next batch are read and decoded on another thread while the encoder works on
 //! this one.

@@ -219,7 +219,7 @@ pub trait Collection: Send + Sync + Debug {
     /// A value is a text (without regard to case), a number or a flag; each element of a list
     /// counts, once an item. Fails when no item has the field.
     fn value_counts(&self, field: &str, filter: Option<&Filter>) -> Result<Vec<(String, usize)>> {
-        expect_known_names(&[field], &self.field_names()?)?;
+        expect_known_names(&[field], &self.field_names()?).map_err(|e| e.at_file(self.place()))?;
         let mut counts = Counts::default();
         self.visit(filter, Carry::RECORD, &mut |item| {
             let fields = item.record.as_ref().map(seen_by_filter).unwrap_or_default();
@@ -235,7 +235,7 @@ pub trait Collection: Send + Sync + Debug {
     ///
     /// Fails when no item has the field.
     fn ids_by(&self, field: &str, order: Order, filter: Option<&Filter>) -> Result<Vec<ItemId>> {
-        expect_known_names(&[field], &self.field_names()?)?;
+        expect_known_names(&[field], &self.field_names()?).map_err(|e| e.at_file(self.place()))?;
         let (mut ranked, mut without) = (Vec::new(), Vec::new());
         self.visit(filter, Carry::RECORD, &mut |item| {
             let fields = item.record.as_ref().map(seen_by_filter).unwrap_or_default();

@@ -44,8 +44,11 @@ mod record;
 mod segment;
 mod sink;
 mod store;
+mod watch;
 mod writer;
 
+#[cfg(test)]
+mod conformance;
 #[cfg(test)]
 mod tests;
 

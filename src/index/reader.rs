@@ -14,6 +14,7 @@ use super::collection::{described, expect_known_fields, reads_title};
 use super::record::{Record, Stamp, Stored, json};
 use super::segment::{self, Kind, Segment};
 use super::store::{self, Format, Location, Opened, Raw, damaged};
+use super::watch::Watch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::filter::{Fields, Filter};
 use crate::units::ItemId;
@@ -41,6 +42,7 @@ pub struct Index {
     connection: Mutex<Connection>,
     format: Format,
     generation: i64,
+    watch: Watch,
     items: Items,
     segments: Vec<Segment>,
     /// The segments with pictures, each with the item that owns each row.
@@ -150,6 +152,7 @@ impl Index {
     }
 
     fn open_once(folder: &Path) -> Result<Self> {
+        let watch = Watch::of(folder);
         let Opened { connection, space, format } = store::for_reading(folder)?;
         let entries = store::segments(&connection)?;
         let places = (0..).zip(&entries).map(|(place, entry)| (entry.number, place)).collect();
@@ -159,6 +162,7 @@ impl Index {
         Ok(Self {
             folder: folder.to_path_buf(),
             generation: store::meta(&connection, "generation")?,
+            watch,
             pictures: owned_rows(&segments, &items)?,
             space,
             connection: Mutex::new(connection),
@@ -195,11 +199,10 @@ impl Index {
         self.len() == 0
     }
 
-    /// Whether nothing was committed since this snapshot was taken.
+    /// Whether nothing was committed since this snapshot was taken, and no other index was put in
+    /// its place. One small read, but for the first call.
     pub fn is_current(&self) -> Result<bool> {
-        let opened = store::for_reading(&self.folder)?;
-        let generation: i64 = store::meta(&opened.connection, "generation")?;
-        Ok(generation == self.generation)
+        Ok(self.watch.generation()? == Some(self.generation))
     }
 
     /// The scores and rows of the `top` closest pictures of each query, closest first, ties by row.

@@ -410,17 +410,17 @@ impl Pages {
 }
 
 /// What tells a file from another one of the same name.
-type Identity = (u64, u64);
+pub(super) type Identity = (u64, u64);
 
 #[cfg(unix)]
-fn identity(about: &std::fs::Metadata) -> Identity {
+pub(super) fn identity(about: &std::fs::Metadata) -> Identity {
     use std::os::unix::fs::MetadataExt;
     (about.dev(), about.ino())
 }
 
 /// Elsewhere a file that is mapped cannot be cut short.
 #[cfg(not(unix))]
-fn identity(_: &std::fs::Metadata) -> Identity {
+pub(super) fn identity(_: &std::fs::Metadata) -> Identity {
     (0, 0)
 }
 

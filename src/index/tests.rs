@@ -79,10 +79,14 @@ fn add(writer: &mut Writer, items: &[(&str, [f32; DIM])]) {
 
 fn index_of(items: &[(&str, [f32; DIM])]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let mut writer = writer(folder.path());
+    fill(folder.path(), items);
+    folder
+}
+
+fn fill(folder: &Path, items: &[(&str, [f32; DIM])]) {
+    let mut writer = writer(folder);
     add(&mut writer, items);
     writer.commit().unwrap();
-    folder
 }
 
 fn find(index: &Index, query: [f32; DIM], top: usize) -> Vec<String> {
@@ -212,6 +216,41 @@ fn a_reader_keeps_its_state_through_commits_removals_and_compaction() {
     assert!(!before.is_current().unwrap());
     assert_whole(&before);
     assert_whole(&after);
+}
+
+#[test]
+fn a_snapshot_knows_that_another_index_took_its_place() {
+    let (folder, other) = (tempfile::tempdir().unwrap(), index_of(&[("b", Y)]));
+    let place = folder.path().join("index");
+    std::fs::create_dir(&place).unwrap();
+    fill(&place, &[("a", X)]);
+    let before = Index::open(&place).unwrap();
+    assert!(before.is_current().unwrap() && before.is_current().unwrap());
+    std::fs::rename(&place, folder.path().join("away")).unwrap();
+    assert_eq!(before.is_current().unwrap_err().kind(), ErrorKind::NotFound);
+    std::fs::rename(other.path(), &place).unwrap();
+    assert!(!before.is_current().unwrap());
+    let after = before.renewed().unwrap().unwrap();
+    assert_eq!(after.ids(None).unwrap(), ["b".into()]);
+    assert_eq!(names(&before), ["a"]);
+}
+
+#[test]
+fn each_commit_of_a_writer_is_seen_by_the_snapshots_before_it() {
+    let folder = index_of(&[("a", X)]);
+    let first = Index::open(folder.path()).unwrap();
+    assert!(first.is_current().unwrap());
+    let mut writer = writer(folder.path());
+    for id in ["b", "c"] {
+        let latest = Index::open(folder.path()).unwrap();
+        add(&mut writer, &[(id, Y)]);
+        assert!(latest.is_current().unwrap());
+        writer.commit().unwrap();
+        assert!(!latest.is_current().unwrap() && !first.is_current().unwrap());
+    }
+    writer.compact().unwrap();
+    assert_eq!(first.renewed().unwrap().unwrap().count(None).unwrap(), 3);
+    assert_eq!(names(&first), ["a"]);
 }
 
 #[test]

@@ -22,7 +22,6 @@ pub struct Choice {
     /// How many of the best are passed over: those of the pages before.
     pub offset: usize,
     /// Only items that pass.
-    #[serde(skip)]
     pub filter: Option<Filter>,
     /// One hit for all items that show the same picture; the others stand behind it.
     pub hide_duplicates: bool,
