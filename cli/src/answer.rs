@@ -1,9 +1,9 @@
 //! Answers: the hits of a query with all that is shown of them, whatever the format.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 
 use looksee::encoder::Encoder;
+use looksee::files::Blob;
 use looksee::filter::{Fields, Filter};
 use looksee::hits;
 use looksee::index::{Hit, Index};
@@ -38,8 +38,7 @@ pub(crate) struct Shown {
     /// From 1, counted over all answers, those before `--offset` included.
     pub(crate) rank: usize,
     pub(crate) id: ItemId,
-    #[serde(serialize_with = "as_text")]
-    pub(crate) image: PathBuf,
+    pub(crate) image: Blob,
     /// Cosine, greater is closer.
     pub(crate) score: f32,
     /// Euclidean distance of the unit vectors, less is closer.
@@ -219,10 +218,6 @@ pub(crate) fn expect_calibrated(choice: &Choice, asked: &Asked) -> Result<()> {
 /// The Euclidean distance of two unit vectors with this cosine.
 fn distance(cosine: f32) -> f32 {
     (2.0 - 2.0 * cosine).max(0.0).sqrt()
-}
-
-fn as_text<S: serde::Serializer>(path: &std::path::Path, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(&path.to_string_lossy())
 }
 
 #[cfg(test)]

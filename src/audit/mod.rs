@@ -34,11 +34,10 @@ mod texts;
 #[cfg(test)]
 mod tests;
 
-use std::path::{Path, PathBuf};
-
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use crate::error::{Error, Result};
+use crate::files::Blob;
 use crate::index::Index;
 use crate::units::{Event, ItemId, Listener, Seed, Stop};
 
@@ -152,9 +151,8 @@ pub struct Finding {
     pub kind: Kind,
     /// The item's name.
     pub id: ItemId,
-    /// The picture's file.
-    #[serde(serialize_with = "as_text")]
-    pub image: PathBuf,
+    /// Where its picture is.
+    pub image: Blob,
     /// The first text.
     pub title: Option<String>,
     /// How much is wrong, to be compared within a kind; greater is worse. Of a wrong picture the
@@ -179,9 +177,8 @@ pub struct Finding {
 pub struct Partner {
     /// The item's name.
     pub id: ItemId,
-    /// Its picture's file.
-    #[serde(serialize_with = "as_text")]
-    pub image: PathBuf,
+    /// Where its picture is.
+    pub image: Blob,
     /// Its own first text.
     pub title: Option<String>,
     /// Cosine of its picture with the text of the finding.
@@ -190,10 +187,6 @@ pub struct Partner {
     pub suspicious: bool,
     /// Whether that row's text also fits the picture of the finding: the two may have been swapped.
     pub swapped: bool,
-}
-
-fn as_text<S: Serializer>(path: &Path, to: S) -> std::result::Result<S::Ok, S::Error> {
-    to.serialize_str(&path.to_string_lossy())
 }
 
 /// Looks for rows that are probably wrong. The same index and seed give the same report.

@@ -64,7 +64,7 @@ fn an_index_holds_the_pictures_texts_and_fields_of_the_catalogue() {
     assert_eq!(index.search(&query).unwrap()[0][0].id.as_str(), "b");
     let red = index.record(2).unwrap();
     assert_eq!((&red.texts[..], &red.fields["price"]), (&["red hat".to_owned()][..], &json!(3)));
-    assert_eq!(red.image, std::path::absolute(shop.path("r.png")).unwrap());
+    assert_eq!(red.image, Blob::from(shop.path("r.png")).absolute().unwrap());
     assert!(index.text(0).unwrap().is_none() && index.text(2).unwrap().unwrap()[0] > 0.9);
     assert!(index.check().unwrap().problems.is_empty());
 }
@@ -173,7 +173,7 @@ fn a_file_with_another_time_and_the_same_content_is_not_embedded_again() {
     let (shop, encoder) = (shop(), Colours::default());
     run(&shop, &encoder, &UpdateOptions::default()).unwrap();
     encoder.counted();
-    set_time(&shop.path("r.png"), UNIX_EPOCH + Duration::from_secs(5));
+    set_time(&shop.path("r.png"), std::time::UNIX_EPOCH + Duration::from_secs(5));
     let updated = run(&shop, &encoder, &UpdateOptions::default()).unwrap();
     assert_eq!((counts(&updated), encoder.counted()), ([0, 0, 3, 0], (0, 0)));
     assert_eq!(open(&shop).record(2).unwrap().stamp.modified_ns, 5_000_000_000);
@@ -244,7 +244,7 @@ fn a_disk_that_is_not_there_does_not_empty_the_index() {
 fn vectors_of_files_leave_out_the_bad_ones_and_say_which() {
     let shop = shop();
     files::replace_bytes(&shop.path("bad.png"), b"no picture").unwrap();
-    let paths = ["r.png", "bad.png", "b.png", "gone.png"].map(|name| shop.path(name));
+    let paths = ["r.png", "bad.png", "b.png", "gone.png"].map(|name| Blob::from(shop.path(name)));
     let encoder = Colours::default();
     let (stop, limits) = (Stop::default(), Limits::default());
     let (vectors, failed) = pictures(&paths, &encoder, limits, &stop, &mut |_| {}).unwrap();

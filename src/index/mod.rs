@@ -16,6 +16,9 @@
 //! rows take some tens of milliseconds. Vectors are outside SQLite because a scan wants them
 //! aligned and in one piece; records are inside because they want transactions.
 //!
+//! Pictures below the root of the catalogue are kept relative to it, and the root once: when both
+//! have moved, [`Index::at_root`] is told the new one, and a writer of the catalogue remembers it.
+//!
 //! Nothing that is read is taken on trust. A page of a segment, a row of the table of items and a
 //! record each have a checksum, and each is compared when it is read: a search compares what it
 //! reads, [`Check::of`] all there is. Rows are copied only after they were compared, so that
@@ -31,9 +34,9 @@ mod check;
 mod companion;
 mod examine;
 mod folder;
-mod paths;
 mod reader;
 mod record;
+mod root;
 mod segment;
 mod store;
 mod writer;
@@ -41,10 +44,12 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use crate::files::Stamp;
 pub use check::{Check, Remedy};
 pub use companion::{Companion, NoModel};
 pub use reader::{AllVectors, Hit, Index, Query};
-pub use record::{Known, Record, Stamp};
+pub use record::{Known, Record};
+pub use root::Gone;
 pub use writer::Writer;
 
 /// Which model made an index.

@@ -12,10 +12,11 @@ use serde_json::Value;
 
 use super::Space;
 use super::bits::Bits;
-use super::record::{Record, Stamp, Stored, json};
+use super::record::{Record, Stored, json};
 use super::segment::{self, Kind, Segment};
 use super::store::{self, Format, Location, Opened, Raw, damaged};
 use crate::error::{Error, ErrorKind, Result};
+use crate::files::Stamp;
 use crate::filter::{Fields, Filter};
 use crate::units::ItemId;
 use crate::vectors::Vectors;
@@ -42,6 +43,8 @@ pub struct Index {
     connection: Mutex<Connection>,
     format: Format,
     generation: i64,
+    /// Where relative places of pictures are looked up.
+    root: Option<PathBuf>,
     items: Items,
     segments: Vec<Segment>,
     /// The segments with pictures, each with the item that owns each row.
@@ -173,7 +176,7 @@ impl Index {
     }
 
     fn open_once(folder: &Path) -> Result<Self> {
-        let Opened { connection, space, format } = store::for_reading(folder)?;
+        let Opened { connection, space, format, root } = store::for_reading(folder)?;
         let entries = store::segments(&connection)?;
         let places = (0..).zip(&entries).map(|(place, entry)| (entry.number, place)).collect();
         let open = |entry| Segment::open(folder, entry, space.dim);
@@ -186,6 +189,7 @@ impl Index {
             space,
             connection: Mutex::new(connection),
             format,
+            root,
             items,
             segments,
             field_names: OnceLock::new(),
@@ -201,6 +205,16 @@ impl Index {
     /// The folder of the index.
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// The folder below which the pictures lie: the catalogue's, as it was remembered or named with
+    /// [`Index::at_root`]. None when all pictures have whole paths.
+    pub fn root(&self) -> Option<&Path> {
+        self.root.as_deref()
+    }
+
+    pub(super) fn with_root(self, root: PathBuf) -> Self {
+        Self { root: Some(root), ..self }
     }
 
     /// The folder with the model that travels inside the index.
@@ -298,7 +312,7 @@ impl Index {
 
     /// Everything about the item in `row`.
     pub fn record(&self, row: usize) -> Result<Record> {
-        self.stored(row)?.into_record().map_err(|e| e.at_file(&self.folder))
+        self.stored(row)?.into_record(self.root()).map_err(|e| e.at_file(&self.folder))
     }
 
     pub(super) fn stored(&self, row: usize) -> Result<Stored> {

@@ -86,7 +86,7 @@ fn model(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     model.verify().unwrap();
     let names = model.card().files.clone();
     let names = [names.weights, names.vocabulary, "model.toml".to_owned()];
-    names.map(|name| (name.clone(), files::read(&folder.join(name)).unwrap())).into()
+    names.map(|name| (name.clone(), crate::files::read(&folder.join(name)).unwrap())).into()
 }
 
 fn copy(from: &Path, to: &Path) {

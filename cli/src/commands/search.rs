@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use looksee::filter::Filter;
-use looksee::index::Index;
+use looksee::index::{Gone, Index};
 use looksee::{Error, Result};
 
 use crate::answer::{Answer, Asked, Choice, Finder, expect_calibrated};
@@ -26,7 +26,7 @@ const BATCH: usize = 256;
 pub(crate) fn run(args: &SearchArgs, console: &mut Console) -> Outcome {
     let plan = Plan::of(args, console)?;
     let choice = choice(args)?;
-    let index = folders::index(&args.index)?;
+    let index = folders::index_at(&args.index, args.root.as_deref())?;
     let total = index.count(choice.filter.as_ref())?;
     let model = folders::model_of(&index)?;
     let finder = Finder { index: &index, encoder: &model, choice: &choice, total };
@@ -139,6 +139,9 @@ impl Search<'_> {
             grid::write(&path, kind, &answer, &self.pictures_of(&query)?)?;
             console.note(&format!("grid in {}", path.display()));
         }
+        let mut gone = Gone::default();
+        gone.look(self.finder.index, answer.hits.iter().map(|hit| &hit.image));
+        folders::tell_gone(&gone, self.finder.index, console);
         if answer.confident == Some(false) && !answer.hits.is_empty() {
             console.note("no hit is likely to match: none reaches a chance of 50 %");
         }
@@ -152,7 +155,7 @@ impl Search<'_> {
     fn many(&self, file: &Path, console: &mut Console) -> Outcome {
         let mut out = output::stdout();
         self.format.begin(&mut out)?;
-        let mut found = false;
+        let (mut found, mut gone) = (false, Gone::default());
         let mut lines = QueryLines(Lines::open(file)?);
         loop {
             let batch = lines.next_batch(BATCH)?;
@@ -165,10 +168,12 @@ impl Search<'_> {
             let queries: Vec<Query> = batch.into_iter().map(|parsed| parsed.query).collect();
             for answer in self.answers(&queries)? {
                 found |= !answer.hits.is_empty();
+                gone.look(self.finder.index, answer.hits.iter().map(|hit| &hit.image));
                 self.format.write(&mut out, &answer)?;
             }
             out.flush()?;
         }
+        folders::tell_gone(&gone, self.finder.index, console);
         Ok(if found { Status::Done } else { Status::NothingFound })
     }
 

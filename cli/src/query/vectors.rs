@@ -98,7 +98,7 @@ impl<'a> Reference<'a> {
     /// The picture of a part that is none of words.
     pub(crate) fn picture(&self, content: &Content) -> Result<Decoded> {
         match content {
-            Content::Picture(path) => images::open(path, Limits::default()),
+            Content::Picture(path) => images::open(&path.into(), Limits::default()),
             Content::Item(id) => {
                 images::open(&self.index.record(self.find(id)?)?.image, Limits::default())
             }
