@@ -714,7 +714,10 @@ fn the_root_is_the_folder_in_which_pictures_are_looked_up() {
     assert_eq!(root(&["shop/pictures"], Some("elsewhere")), path("shop/pictures"));
     assert_eq!(root(&["shop/hats.jsonl", "shop/more/shoes.csv"], None), path("shop"));
     assert_eq!(root(&["shop/pictures", "elsewhere"], None), path(""));
-    assert_eq!(root(&["shop/hats.jsonl"], None).unwrap().join("red.jpg"), shop.path("shop/red.jpg"));
+    assert_eq!(
+        root(&["shop/hats.jsonl"], None).unwrap().join("red.jpg"),
+        shop.path("shop/red.jpg")
+    );
     assert_eq!(Source::new([] as [&str; 0]).root().unwrap(), None);
     assert_eq!(Source::new(["/a/x.csv", "/b/x.csv"]).root().unwrap(), None);
     let here = Source::new(["x.csv"]).root().unwrap().unwrap();

@@ -509,7 +509,8 @@ mod tests {
             }
             let bytes = blob.to_bytes(root);
             assert_eq!(Blob::from_bytes(&bytes, root).unwrap(), blob, "{bytes:?} below {root:?}");
-            let below = root.is_some_and(|root| blob.path() != root && blob.path().starts_with(root));
+            let below =
+                root.is_some_and(|root| blob.path() != root && blob.path().starts_with(root));
             assert_eq!(Blob::is_below_root(&bytes), below || blob.path().is_relative(), "{blob}");
         }
     }

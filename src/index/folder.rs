@@ -230,7 +230,8 @@ impl New {
         folder: &Path,
         lock: impl FnOnce() -> Result<FolderLock>,
     ) -> Result<(FolderLock, Self)> {
-        let is_absent = |name: &&str| files::kind(&folder.join(name)).ok() == Some(FileKind::Absent);
+        let is_absent =
+            |name: &&str| files::kind(&folder.join(name)).ok() == Some(FileKind::Absent);
         let folders = Made::folder(folder)?;
         let is_new = is_absent(&LOCK);
         let lock = lock().inspect_err(|_| folders.undo())?;

@@ -133,8 +133,8 @@ fn look(folder: &Path) -> Result<Found> {
     let last = folder.join(checkpoint::FOLDER).join(checkpoint::LAST);
     let has_checkpoint = files::kind(&last)? == FileKind::File;
     let has_model = files::begins(&folder.join("model.toml"), CARD_BEGINS_WITH, Cut::Nowhere);
-    let is_ours = has_model
-        || (has_checkpoint && files::begins(&last, CHECKPOINT_BEGINS_WITH, Cut::Nowhere));
+    let is_ours =
+        has_model || (has_checkpoint && files::begins(&last, CHECKPOINT_BEGINS_WITH, Cut::Nowhere));
     if !is_ours && let Some(foreign) = entries.iter().find(|path| !is_preparation(path)) {
         return Err(Error::invalid(
             "this is not looksee's, and a model is written only into a new or an empty folder; \

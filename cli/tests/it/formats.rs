@@ -121,6 +121,13 @@ fn brought_up_to_date(folder: &Folder) {
     right_and_answering(folder);
     done(folder.run(["compact", "index"]));
     right_and_answering(folder);
+    // From now on the pictures are kept relative to the catalogue, which can move with them.
+    std::fs::create_dir(folder.path().join("moved")).unwrap();
+    for name in ["shop.jsonl", "pictures"] {
+        std::fs::rename(folder.path().join(name), folder.path().join("moved").join(name)).unwrap();
+    }
+    let ran = done(folder.run(["index", "moved/shop.jsonl", "-o", "index"]));
+    assert!(ran.stdout.starts_with("0 added, 0 changed, 24 unchanged"), "{}", ran.stdout);
 }
 
 fn making_the_same_vectors(folder: &Folder) {
@@ -161,6 +168,21 @@ fn an_index_of_format_1_is_brought_up_to_date_without_embedding_anything_again()
 #[test]
 fn an_index_of_format_2_is_brought_up_to_date_without_embedding_anything_again() {
     brought_up_to_date(&version("v2"));
+}
+
+#[test]
+fn an_index_with_whole_paths_says_so_where_another_place_is_named() {
+    let folder = version("v2");
+    let ran = done(folder.run(["search", "index", "red disc", "-k3"]));
+    let advice = "if they have moved, `looksee index CATALOGUE -o INDEX` finds them again";
+    assert!(
+        ran.stderr.contains("3 of 3 pictures") && ran.stderr.contains(advice),
+        "{}",
+        ran.stderr
+    );
+    let ran = folder.run(["search", "index", "red disc", "--images", "."]);
+    ran.failed_with_part("keeps the whole paths of its pictures");
+    assert!(folder.run(["info", "index"]).stdout.contains("\npictures in   no one folder"));
 }
 
 #[test]

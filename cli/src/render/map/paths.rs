@@ -37,7 +37,8 @@ pub(super) fn encode_name(name: &Path) -> String {
 
 /// The longest beginning, up to a slash, that the addresses of all pictures share.
 pub(super) fn common_root(items: &[Item], folder: &Path) -> String {
-    let mut hrefs = items.iter().filter_map(|item| item.image.as_ref()).map(|p| href(p.path(), folder));
+    let mut hrefs =
+        items.iter().filter_map(|item| item.image.as_ref()).map(|p| href(p.path(), folder));
     let Some(mut root) = hrefs.next() else { return String::new() };
     root.truncate(root.rfind('/').map_or(0, |slash| slash + 1));
     for href in hrefs {

@@ -73,8 +73,10 @@ impl Sheets {
         let items = &self.order[number * ACROSS * ACROSS..self.end(number)];
         let frame = Frame { width_px: self.side, height_px: self.side, fit: Fit::Letterbox };
         let image = |item: &u32| scene.items[*item as usize].image.as_ref();
-        let pictures: Vec<_> =
-            items.par_iter().map(|item| image(item).and_then(|picture| open(picture, frame))).collect();
+        let pictures: Vec<_> = items
+            .par_iter()
+            .map(|item| image(item).and_then(|picture| open(picture, frame)))
+            .collect();
         let (width, height) = (ACROSS * self.side, items.len().div_ceil(ACROSS) * self.side);
         let mut rgb = vec![WHITE; width * height * 3];
         let mut missing = Vec::new();
