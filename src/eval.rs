@@ -6,7 +6,6 @@
 //! from the ranks (see [`crate::metrics`]), so that two models can be compared query by query.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -15,6 +14,7 @@ use crate::catalogue::{Item, Ledger, Place, Reason, Skip, Source};
 use crate::embed;
 use crate::encoder::Encoder;
 use crate::error::{Error, ErrorKind, Result};
+use crate::files::Blob;
 use crate::images::{self, Limits};
 use crate::metrics::{self, Summary};
 use crate::units::{Event, ItemId, Listener, Seed, Stop};
@@ -161,7 +161,7 @@ pub fn run(
 /// What is kept of an item while it may enter the gallery.
 struct Entry {
     id: ItemId,
-    image: PathBuf,
+    image: Blob,
     text: Option<String>,
     /// Its group, or its label where a label field is named.
     kin: Option<Arc<str>>,
@@ -314,9 +314,9 @@ impl Hall<'_> {
         numbers: &[usize],
         listener: Listener<'_>,
     ) -> Result<BTreeMap<usize, Vec<f32>>> {
-        let paths: Vec<&PathBuf> = numbers.iter().map(|&n| &self.entries[n].image).collect();
+        let pictures: Vec<Blob> = numbers.iter().map(|&n| self.entries[n].image.clone()).collect();
         let (vectors, failed) =
-            embed::pictures(&paths, self.encoder, self.limits, self.stop, listener)?;
+            embed::pictures(&pictures, self.encoder, self.limits, self.stop, listener)?;
         for (place, error) in &failed {
             let entry = &mut self.entries[numbers[*place]];
             entry.state = State::Refused;

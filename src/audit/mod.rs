@@ -35,11 +35,11 @@ mod texts;
 mod tests;
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use crate::error::{Error, Result};
+use crate::files::Blob;
 use crate::index::{Carry, Collection, Record};
 use crate::units::{Event, ItemId, Listener, Seed, Stop};
 
@@ -153,9 +153,8 @@ pub struct Finding {
     pub kind: Kind,
     /// The item's name.
     pub id: ItemId,
-    /// The picture's file.
-    #[serde(serialize_with = "as_text")]
-    pub image: PathBuf,
+    /// Where its picture is.
+    pub image: Blob,
     /// The first text.
     pub title: Option<String>,
     /// How much is wrong, to be compared within a kind; greater is worse. Of a wrong picture the
@@ -180,9 +179,8 @@ pub struct Finding {
 pub struct Partner {
     /// The item's name.
     pub id: ItemId,
-    /// Its picture's file.
-    #[serde(serialize_with = "as_text")]
-    pub image: PathBuf,
+    /// Where its picture is.
+    pub image: Blob,
     /// Its own first text.
     pub title: Option<String>,
     /// Cosine of its picture with the text of the finding.
@@ -191,10 +189,6 @@ pub struct Partner {
     pub suspicious: bool,
     /// Whether that row's text also fits the picture of the finding: the two may have been swapped.
     pub swapped: bool,
-}
-
-fn as_text<S: Serializer>(path: &Path, to: S) -> std::result::Result<S::Ok, S::Error> {
-    to.serialize_str(&path.to_string_lossy())
 }
 
 /// Looks for rows that are probably wrong. The same collection and seed give the same report.

@@ -97,7 +97,7 @@ impl Index {
 }
 
 fn of_damaged(folder: &Path) -> Result<Check> {
-    let store::Opened { connection, space, format } = store::for_reading(folder)?;
+    let store::Opened { connection, space, format, .. } = store::for_reading(folder)?;
     let parts = open_all(folder, &connection, space.dim).map_err(|e| e.at_file(folder))?;
     let check = Check { segments: parts.len(), model: space.fingerprint, ..Check::default() };
     check.look(folder, &connection, format, &parts)

@@ -66,7 +66,11 @@ impl Collection for Index {
         if self.is_current()? {
             return Ok(None);
         }
-        Ok(Some(Arc::new(Self::open(self.folder())?)))
+        let newer = Self::open(self.folder())?;
+        Ok(Some(Arc::new(match self.told_root() {
+            Some(root) => newer.at_root(root)?,
+            None => newer,
+        })))
     }
 }
 

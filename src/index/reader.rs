@@ -11,11 +11,12 @@ use rusqlite::Connection;
 use super::Space;
 use super::bits::Bits;
 use super::collection::{described, expect_known_fields, reads_title};
-use super::record::{Record, Stamp, Stored, json};
+use super::record::{Record, Stored, json};
 use super::segment::{self, Kind, Segment};
 use super::store::{self, Format, Location, Opened, Raw, damaged};
 use super::watch::Watch;
 use crate::error::{Error, ErrorKind, Result};
+use crate::files::Stamp;
 use crate::filter::{Fields, Filter};
 use crate::units::ItemId;
 use crate::vectors::Vectors;
@@ -43,6 +44,10 @@ pub struct Index {
     format: Format,
     generation: i64,
     watch: Watch,
+    /// Where relative places of pictures are looked up.
+    root: Option<PathBuf>,
+    /// Whether the root is one that the caller named, not the one that the index remembers.
+    is_told_root: bool,
     items: Items,
     segments: Vec<Segment>,
     /// The segments with pictures, each with the item that owns each row.
@@ -153,7 +158,7 @@ impl Index {
 
     fn open_once(folder: &Path) -> Result<Self> {
         let watch = Watch::of(folder);
-        let Opened { connection, space, format } = store::for_reading(folder)?;
+        let Opened { connection, space, format, root } = store::for_reading(folder)?;
         let entries = store::segments(&connection)?;
         let places = (0..).zip(&entries).map(|(place, entry)| (entry.number, place)).collect();
         let open = |entry| Segment::open(folder, entry, space.dim);
@@ -167,6 +172,8 @@ impl Index {
             space,
             connection: Mutex::new(connection),
             format,
+            root,
+            is_told_root: false,
             items,
             segments,
             field_names: OnceLock::new(),
@@ -182,6 +189,21 @@ impl Index {
     /// The folder of the index.
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// The folder below which the pictures lie: the catalogue's, as it was remembered or named with
+    /// [`Index::at_root`]. None when all pictures have whole paths.
+    pub fn root(&self) -> Option<&Path> {
+        self.root.as_deref()
+    }
+
+    pub(super) fn with_root(self, root: PathBuf) -> Self {
+        Self { root: Some(root), is_told_root: true, ..self }
+    }
+
+    /// The root that the caller named, if it did.
+    pub(super) fn told_root(&self) -> Option<&Path> {
+        self.root().filter(|_| self.is_told_root)
     }
 
     /// The folder with the model that travels inside the index.
@@ -263,7 +285,7 @@ impl Index {
 
     /// Everything about the item in `row`.
     pub(super) fn record(&self, row: usize) -> Result<Record> {
-        self.stored(row)?.into_record().map_err(|e| e.at_file(&self.folder))
+        self.stored(row)?.into_record(self.root()).map_err(|e| e.at_file(&self.folder))
     }
 
     pub(super) fn stored(&self, row: usize) -> Result<Stored> {

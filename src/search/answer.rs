@@ -1,9 +1,8 @@
 //! What is shown: the hits of a query with everything a reader wants of them.
 
-use std::path::PathBuf;
-
 use serde::{Deserialize, Serialize};
 
+use crate::files::Blob;
 use crate::filter::Fields;
 use crate::index::{Hit, Record};
 use crate::units::ItemId;
@@ -38,7 +37,7 @@ pub struct Answer {
 /// #     query: String::new(), total: 0, confident: None, took_ms: 0.0, hits: Vec::new(),
 /// # };
 /// for hit in &answer.hits {
-///     println!("{}. {} (cosine {:.2}) {}", hit.rank, hit.id, hit.score, hit.image.display());
+///     println!("{}. {} (cosine {:.2}) {}", hit.rank, hit.id, hit.score, hit.image);
 /// }
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -48,8 +47,7 @@ pub struct Shown {
     /// The item's name.
     pub id: ItemId,
     /// Its picture's place.
-    #[serde(serialize_with = "as_text")]
-    pub image: PathBuf,
+    pub image: Blob,
     /// Cosine, greater is closer.
     pub score: f32,
     /// Euclidean distance of the unit vectors, less is closer.
@@ -89,10 +87,6 @@ impl Shown {
 /// The Euclidean distance of two unit vectors with this cosine.
 fn distance(cosine: f32) -> f32 {
     (2.0 - 2.0 * cosine).max(0.0).sqrt()
-}
-
-fn as_text<S: serde::Serializer>(path: &std::path::Path, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(&path.to_string_lossy())
 }
 
 #[cfg(test)]

@@ -86,7 +86,7 @@ fn model(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     model.verify().unwrap();
     let names = model.card().files.clone();
     let names = [names.weights, names.vocabulary, "model.toml".to_owned()];
-    names.map(|name| (name.clone(), files::read(&folder.join(name)).unwrap())).into()
+    names.map(|name| (name.clone(), crate::files::read(&folder.join(name)).unwrap())).into()
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -310,4 +310,39 @@ fn a_budget_that_no_clock_can_keep_is_refused() {
         assert!(error.to_string().contains("a year"), "{error}");
     }
     assert!(!shop.path("model").exists());
+}
+
+#[test]
+fn a_run_that_is_stopped_before_its_first_step_leaves_what_is_worth_keeping() {
+    let shop = Shop::new();
+    let stop = Stop::default();
+    stop.ask();
+    let job = shop.job("new/model");
+    let error = run(&job, &stop, &mut |_| {}).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Interrupted);
+    assert!(!shop.path("new").exists());
+    // Stopped when the pictures are decoded: they are kept, and the plain command goes on.
+    let stop = Stop::default();
+    let asks = |event: Event<'_>| {
+        if matches!(event, Event::Progress { what: "decoding", .. }) {
+            stop.ask();
+        }
+    };
+    let error = run(&job, &stop, &mut { asks }).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Interrupted);
+    let left = names(&job.output);
+    assert!(matches!(&left[..], [lock, cache] if lock == ".lock" && cache.starts_with("cache-")));
+    run(&job, &Stop::default(), &mut |_| {}).unwrap();
+    model(&job.output);
+}
+
+#[test]
+fn a_run_without_a_usable_picture_leaves_no_folder() {
+    let shop = Shop::new();
+    for number in 0..20 {
+        std::fs::write(shop.path(&format!("{number}.png")), "no picture").unwrap();
+    }
+    let job = shop.job("new/model");
+    assert_eq!(refusal(&job).kind(), ErrorKind::Invalid);
+    assert!(!shop.path("new").exists());
 }

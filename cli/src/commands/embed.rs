@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use looksee::encoder::Model;
+use looksee::files::Blob;
 use looksee::images::Limits;
 use looksee::vectors::Vectors;
 use looksee::{Error, Result, embed};
@@ -35,8 +36,9 @@ fn texts(file: &Path, model: &Model, console: &mut Console) -> Result<Vectors> {
 /// The vectors of the pictures that can be used, and how many cannot.
 fn pictures(args: &EmbedArgs, model: &Model, console: &mut Console) -> Result<(Vectors, usize)> {
     let paths = picture_paths(&args.images)?;
+    let pictures: Vec<Blob> = paths.iter().map(Blob::from).collect();
     let (vectors, failed) = console.watch(|stop, listener| {
-        embed::pictures(&paths, model, Limits::default(), stop, listener)
+        embed::pictures(&pictures, model, Limits::default(), stop, listener)
     })?;
     for (number, error) in &failed {
         console.warn(&without_place_twice(error, &paths[*number]));

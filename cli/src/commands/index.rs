@@ -19,7 +19,14 @@ pub(crate) fn run(args: &IndexArgs, console: &mut Console) -> Outcome {
     let options = options(args);
     let updated = console.watch(|stop, listener| {
         embed::update(&source, &model, &mut writer, &options, stop, listener)
-    })?;
+    });
+    let updated = match updated {
+        Ok(updated) => updated,
+        Err(error) => {
+            writer.discard_if_empty(&model);
+            return Err(error.into());
+        }
+    };
     report(args, &updated, console)
 }
 

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 use looksee::filter::Filter;
 use looksee::images::{Decoded, Limits};
+use looksee::index::Gone;
 use looksee::search::{
     Allowed, Argument, Choice, Content, Parsed, Part, PictureFiles, Query, References, Searcher,
     starts_like_path,
@@ -27,9 +28,11 @@ const BATCH: usize = 256;
 pub(crate) fn run(args: &SearchArgs, console: &mut Console) -> Outcome {
     let plan = Plan::of(args, console)?;
     let choice = choice(args)?;
-    let searcher = folders::searcher(&args.index)?;
+    let index = folders::index_at(&args.index, args.root.as_deref())?;
+    let gone = Gone::of(&index);
+    let searcher = Searcher::of_index(index)?;
     let format = plan.format.resolve(&searcher)?;
-    let search = Search { format, searcher, choice, pictures: Pictures::default() };
+    let mut search = Search { format, searcher, choice, pictures: Pictures::default(), gone };
     match plan.input {
         Input::One(parsed) => search.one(parsed, plan.grid, console),
         Input::Many(file) => search.many(&file, console),
@@ -182,11 +185,13 @@ struct Search {
     searcher: Searcher,
     choice: Choice,
     pictures: Pictures,
+    /// Pictures of hits that are not where the index says.
+    gone: Gone,
 }
 
 impl Search {
     fn one(
-        &self,
+        &mut self,
         parsed: Parsed,
         grid: Option<(PathBuf, grid::Kind)>,
         console: &mut Console,
@@ -198,6 +203,8 @@ impl Search {
             grid::write(&path, kind, &answer, &self.pictures_of(&query)?)?;
             console.note(&format!("grid in {}", path.display()));
         }
+        self.gone.look(answer.hits.iter().map(|hit| &hit.image));
+        folders::tell_gone(&self.gone, console);
         if answer.confident == Some(false) && !answer.hits.is_empty() {
             console.note("no hit is likely to match: none reaches a chance of 50 %");
         }
@@ -208,7 +215,7 @@ impl Search {
         Ok(if answer.hits.is_empty() { Status::NothingFound } else { Status::Done })
     }
 
-    fn many(&self, file: &Path, console: &mut Console) -> Outcome {
+    fn many(&mut self, file: &Path, console: &mut Console) -> Outcome {
         let mut out = output::stdout();
         self.format.begin(&mut out)?;
         let mut found = false;
@@ -224,10 +231,12 @@ impl Search {
             let queries: Vec<Query> = batch.into_iter().map(|parsed| parsed.query).collect();
             for answer in self.searcher.answers(&queries, &self.choice, &self.pictures)? {
                 found |= !answer.hits.is_empty();
+                self.gone.look(answer.hits.iter().map(|hit| &hit.image));
                 self.format.write(&mut out, &answer)?;
             }
             out.flush()?;
         }
+        folders::tell_gone(&self.gone, console);
         Ok(if found { Status::Done } else { Status::NothingFound })
     }
 

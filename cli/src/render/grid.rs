@@ -5,8 +5,9 @@
 
 use std::path::Path;
 
+use looksee::files::{self, Blob};
 use looksee::images::{self, Decoded, Fit, Frame, Limits};
-use looksee::{Error, Result, files};
+use looksee::{Error, Result};
 use rayon::prelude::*;
 
 use super::{grid_html, grid_png};
@@ -97,8 +98,8 @@ pub(super) fn title(hit: &Shown) -> &str {
 }
 
 /// The picture in its frame, `[side, side, 3]`; `None` when it cannot be opened any more.
-pub(super) fn open(path: &Path, frame: Frame) -> Option<Vec<u8>> {
-    images::load(path, frame, Limits::default()).ok().map(|framed| framed.rgb)
+pub(super) fn open(picture: &Blob, frame: Frame) -> Option<Vec<u8>> {
+    images::load(picture, frame, Limits::default()).ok().map(|framed| framed.rgb)
 }
 
 /// The frame of a cell.

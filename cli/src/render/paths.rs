@@ -11,9 +11,9 @@ pub(crate) fn write(out: &mut impl Write, answer: &Answer, end: u8) -> io::Resul
     let seen = output::is_terminal();
     for hit in &answer.hits {
         if seen {
-            out.write_all(text::visible(&hit.image.to_string_lossy()).as_bytes())?;
+            out.write_all(text::visible(&hit.image.to_string()).as_bytes())?;
         } else {
-            out.write_all(hit.image.as_os_str().as_encoded_bytes())?;
+            out.write_all(&hit.image.as_shown())?;
         }
         out.write_all(&[end])?;
     }

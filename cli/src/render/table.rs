@@ -40,7 +40,7 @@ fn row(hit: &Shown) -> Vec<String> {
         chance,
         text::one_line(hit.id.as_str()),
         title,
-        text::one_line(&hit.image.to_string_lossy()),
+        text::one_line(&hit.image.to_string()),
     ]
 }
 

@@ -32,6 +32,8 @@ pub(super) struct Subject {
     pub(super) legend: Option<Legend>,
     /// Points of a picture and its text.
     partners: Vec<[u32; 2]>,
+    /// What it was drawn of, unless that is a file of vectors.
+    pub(super) index: Option<Index>,
 }
 
 /// What a row stands for.
@@ -46,7 +48,9 @@ impl Subject {
     pub(super) fn of(args: &MapArgs, sample: Option<usize>, seed: Seed) -> Result<Self> {
         match (&args.index, &args.vectors) {
             (Some(index), _) => {
-                Self::of_index(&folders::index(index)?, args.color_by.as_deref(), sample, seed)
+                let index = folders::index_at(index, args.root.as_deref())?;
+                let subject = Self::of_index(&index, args.color_by.as_deref(), sample, seed)?;
+                Ok(Self { index: Some(index), ..subject })
             }
             (None, Some(vectors)) => {
                 Self::of_vectors(vectors, args.labels.as_deref(), sample, seed)
@@ -76,6 +80,7 @@ impl Subject {
             items: Vec::new(),
             legend: None,
             partners: Vec::new(),
+            index: None,
         };
         let (values, texts) = subject.add_items(index, &ids, field)?;
         subject.add_texts(index, texts)?;
@@ -171,6 +176,7 @@ impl Subject {
             items: items.collect(),
             legend,
             partners: Vec::new(),
+            index: None,
         })
     }
 
@@ -336,6 +342,7 @@ mod tests {
                 .collect(),
             items: vec![Item::default(); 10],
             legend: None,
+            index: None,
             partners: (0..10).map(|at| [at, at + 10]).collect(),
         };
         let mut positions = vec![[0.0, 0.0]; 20];
