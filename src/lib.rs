@@ -38,4 +38,4 @@ pub mod bench;
 #[cfg(test)]
 mod fuzz;
 
-pub use error::{Error, ErrorKind, Result};
+pub use error::{Error, ErrorKind, Fact, FieldRole, Result};

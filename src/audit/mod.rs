@@ -38,7 +38,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Serialize, Serializer};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Fact, Result};
 use crate::index::Index;
 use crate::units::{Event, ItemId, Listener, Seed, Stop};
 
@@ -231,14 +231,14 @@ pub fn run(
 }
 
 fn no_texts(index: &Index) -> Error {
-    let message = match index.len() {
-        0 => "the index is empty; `looksee index CATALOGUE` fills it".to_owned(),
-        items => format!(
+    let error = match index.len() {
+        0 => Error::invalid("the index is empty").with_fact(Fact::EmptyIndex),
+        items => Error::invalid(format!(
             "none of the {items} items has a text, so there is nothing to compare the pictures \
              with; index a catalogue with texts"
-        ),
+        )),
     };
-    Error::invalid(message).at_file(index.folder())
+    error.at_file(index.folder())
 }
 
 fn too_few(compared: usize) -> String {

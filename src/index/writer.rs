@@ -15,7 +15,7 @@ use super::reader::Index;
 use super::record::{Known, Record, Stored};
 use super::segment::{self, Kind, Segment};
 use super::store::{self, Change, Format, Item, Location, failed};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Fact, Result};
 use crate::files::{self, FileKind, FolderLock};
 use crate::units::ItemId;
 use crate::vectors::Vectors;
@@ -559,5 +559,6 @@ fn mismatch(folder: &Path, index: &Space, given: &Space) -> Error {
         folder.display(),
         folder.join("model").display()
     );
-    Error::new(ErrorKind::Mismatch, message)
+    let (made_by, given) = (index.to_string(), given.to_string());
+    Error::new(ErrorKind::Mismatch, message).with_fact(Fact::OtherModel { made_by, given })
 }
