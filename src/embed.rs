@@ -442,7 +442,7 @@ fn skip(item: &Item, error: &Error) -> Skip {
         place: item.place.clone(),
         id: Some(item.id.clone()),
         reason: images::reason(error),
-        message: error.to_string(),
+        message: error.whole(),
     }
 }
 

@@ -320,7 +320,7 @@ impl Hall<'_> {
         for (place, error) in &failed {
             let entry = &mut self.entries[numbers[*place]];
             entry.state = State::Refused;
-            self.ledger.skipped.push(entry.skip(images::reason(error), error.to_string()));
+            self.ledger.skipped.push(entry.skip(images::reason(error), error.whole()));
         }
         let usable = |number: &&usize| self.entries[**number].state == State::Waiting;
         let usable: Vec<usize> = numbers.iter().filter(usable).copied().collect();

@@ -76,7 +76,7 @@ mod fuzz;
 
 pub use catalogue::{Catalogue, Item, Source};
 pub use encoder::{Encoder, Model};
-pub use error::{Error, ErrorKind, Result};
+pub use error::{Error, ErrorKind, Fact, FieldRole, Result};
 pub use filter::Filter;
 pub use index::{Collection, Hit, Index};
 pub use search::{Answer, Choice, Query, Searcher};

@@ -5,6 +5,7 @@
 //! library, `render` turns answers into text and pictures, `console` is the only place that writes
 //! to standard error.
 
+mod advice;
 mod args;
 mod commands;
 mod console;

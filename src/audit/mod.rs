@@ -38,7 +38,7 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Fact, Result};
 use crate::files::Blob;
 use crate::index::{Carry, Collection, Record};
 use crate::units::{Event, ItemId, Listener, Seed, Stop};
@@ -229,14 +229,14 @@ fn records(collection: &dyn Collection, ids: Vec<ItemId>) -> Result<HashMap<Item
 }
 
 fn no_texts(items: usize, place: &Path) -> Error {
-    let message = match items {
-        0 => "the index is empty; `looksee index CATALOGUE` fills it".to_owned(),
-        items => format!(
+    let error = match items {
+        0 => Error::invalid("the index is empty").with_fact(Fact::EmptyIndex),
+        items => Error::invalid(format!(
             "none of the {items} items has a text, so there is nothing to compare the pictures \
              with; index a catalogue with texts"
-        ),
+        )),
     };
-    Error::invalid(message).at_file(place)
+    error.at_file(place)
 }
 
 fn too_few(compared: usize) -> String {

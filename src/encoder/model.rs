@@ -10,7 +10,7 @@ use super::parameters::{Mode, Parameters, Pass};
 use super::towers::{Architecture, Towers};
 use super::weight_file::{Guard, Side, WeightFile};
 use super::weights;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Fact, Result};
 use crate::files::{self, FileKind};
 use crate::images::{Frame, ImageBatch};
 use crate::tokens::{self, Vocabulary};
@@ -281,12 +281,11 @@ impl Encoder for Model {
 
 fn read_card(folder: &Path) -> Result<String> {
     folder::read_card(folder).map_err(|e| match e.kind() {
-        ErrorKind::NotFound => Error::new(
-            ErrorKind::NotFound,
-            "no model here: the folder has no model.toml; `looksee train CATALOGUE -o FOLDER` \
-             makes one",
-        )
-        .at_file(folder),
+        ErrorKind::NotFound => {
+            Error::new(ErrorKind::NotFound, "no model here: the folder has no model.toml")
+                .with_fact(Fact::NoModel)
+                .at_file(folder)
+        }
         _ => e,
     })
 }

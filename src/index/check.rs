@@ -34,11 +34,11 @@ pub enum Remedy {
     /// Nothing has to be mended.
     #[default]
     None,
-    /// `looksee index` with the catalogue: it embeds again what was lost.
+    /// An update with the catalogue: it embeds again what was lost.
     Update,
-    /// `looksee index` with the catalogue and the model, which is put inside once more.
+    /// An update with the catalogue and the model, which is put inside once more.
     UpdateWithModel,
-    /// Making the index anew in a new folder: no command can mend this one.
+    /// Making the index anew in a new folder: nothing can mend this one.
     NewFolder,
 }
 

@@ -15,7 +15,7 @@ use super::record::{Record, Stored, json};
 use super::segment::{self, Kind, Segment};
 use super::store::{self, Format, Location, Opened, Raw, damaged};
 use super::watch::Watch;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Fact, Result};
 use crate::files::Stamp;
 use crate::filter::{Fields, Filter};
 use crate::units::ItemId;
@@ -146,9 +146,8 @@ impl Index {
                 // A compaction ended between the look at the database and the look at the files.
                 Err(error) if lost_segment(&error) && tries < OPEN_TRIES => tries += 1,
                 Err(error) if lost_segment(&error) => {
-                    let message = "a file with vectors is gone; run `looksee index` with the \
-                                   catalogue again, it embeds these items again";
-                    return Err(Error::new(ErrorKind::Corrupt, message)
+                    return Err(Error::new(ErrorKind::Corrupt, "a file with vectors is gone")
+                        .with_fact(Fact::DamagedItems)
                         .at_file(error.file().unwrap_or(folder)));
                 }
                 outcome => return outcome.map_err(|e| e.at_file(folder)),
@@ -439,12 +438,8 @@ impl Index {
         if count == self.len() {
             return Ok(());
         }
-        let message = format!(
-            "there are {} items but {count} records of them; run `looksee index` with the \
-             catalogue again",
-            self.len()
-        );
-        Err(Error::new(ErrorKind::Corrupt, message))
+        let message = format!("there are {} items but {count} records of them", self.len());
+        Err(Error::new(ErrorKind::Corrupt, message).with_fact(Fact::DamagedItems))
     }
 
     /// The record of `row` if it is the one that was written.

@@ -17,7 +17,7 @@ use super::record::{Known, Record, Stored};
 use super::segment::{self, Kind, Segment};
 use super::sink::Sink;
 use super::store::{self, Change, Format, Item, Location, Opened, failed};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Fact, Result};
 use crate::files::{self, Blob, FileKind, FolderLock};
 use crate::units::ItemId;
 use crate::vectors::Vectors;
@@ -604,5 +604,6 @@ fn mismatch(folder: &Path, index: &Space, given: &Space) -> Error {
         folder.display(),
         folder.join("model").display()
     );
-    Error::new(ErrorKind::Mismatch, message)
+    let (made_by, given) = (index.to_string(), given.to_string());
+    Error::new(ErrorKind::Mismatch, message).with_fact(Fact::OtherModel { made_by, given })
 }

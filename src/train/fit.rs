@@ -16,7 +16,7 @@ use super::{Job, calibrate, diagnose};
 use crate::encoder::parameters::{Mode, Parameters, Pass};
 use crate::encoder::towers::Towers;
 use crate::encoder::{self, About, Calibration};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Fact, Result};
 use crate::images::ImageBatch;
 use crate::metrics::{self, Summary};
 use crate::ops::values_of;
@@ -100,8 +100,9 @@ impl Trainer<'_> {
         }
         if let Err(error) = self.save_checkpoint(&mut run) {
             listener(Event::Warning(&format!(
-                "the last checkpoint cannot be written ({error}); the model is whole, but training \
-                 it for longer will begin at an earlier step"
+                "the last checkpoint cannot be written ({}); the model is whole, but training it \
+                 for longer will begin at an earlier step",
+                error.whole()
             )));
         }
         Ok(self.summary())
@@ -199,7 +200,7 @@ impl Trainer<'_> {
             LossKind::InfoNce => (run.size as f32).ln(),
         };
         if let Some(warning) = run.watch.see(loss.kind, line.loss, line.distance, resting) {
-            listener(Event::Warning(&warning));
+            listener(Event::Suspicion(&warning, Fact::Collapsed));
         }
         let done = self.state.step as usize * run.size;
         let progress = self.progress(run);
@@ -375,13 +376,8 @@ impl Trainer<'_> {
 
     fn interrupted(&self, run: &mut Run<'_>) -> Result<()> {
         self.save_checkpoint(run)?;
-        Err(Error::new(
-            ErrorKind::Interrupted,
-            format!(
-                "stopped after step {}; run the same command with --resume to go on",
-                self.state.step
-            ),
-        ))
+        Err(Error::new(ErrorKind::Interrupted, format!("stopped after step {}", self.state.step))
+            .with_fact(Fact::Stopped { step: self.state.step }))
     }
 
     fn note(&self, measured: &Best, run: &Run<'_>) -> String {

@@ -6,7 +6,7 @@ use super::loss::{Loss, LossKind};
 use super::schedule::Schedule;
 use crate::encoder::towers::Bounded;
 use crate::encoder::{Architecture, Depth, Freeze, Pool, TextTower};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Fact, Result};
 use crate::images::{Augment, Fit, Frame};
 use crate::tokens::Rules;
 
@@ -106,11 +106,9 @@ impl Recipe {
             "default" => Self::parse(DEFAULT),
             _ => Err(Error::new(
                 ErrorKind::NotFound,
-                format!(
-                    "no recipe \"{name}\"; there are article and default, or give a file: \
-                     --recipe FILE.toml"
-                ),
-            )),
+                format!("no recipe \"{name}\"; there are article and default"),
+            )
+            .with_fact(Fact::NoSuchRecipe)),
         }
     }
 

@@ -23,7 +23,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, Row, params};
 
 use super::segment::{self, Entry, Kind};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Fact, Result};
 use crate::files;
 
 pub(super) use items::{
@@ -117,18 +117,12 @@ pub(super) fn failed(error: rusqlite::Error) -> Error {
 
 /// The error for a database that no command can mend.
 pub(super) fn beyond_use(what: &str) -> Error {
-    let message = format!(
-        "{what}; make the index anew in a new folder (`looksee index CATALOGUE -m MODEL -o NEW`), \
-         or put a copy in its place"
-    );
-    Error::new(ErrorKind::Corrupt, message)
+    Error::new(ErrorKind::Corrupt, what).with_fact(Fact::DamagedIndex)
 }
 
-/// The error for a part of the database that `looksee index` mends.
+/// The error for a part of the database that an update with the catalogue mends.
 pub(super) fn damaged(id: &str, what: &str) -> Error {
-    let message =
-        format!("{what}; run `looksee index` with the catalogue again, it embeds the item again");
-    Error::new(ErrorKind::Corrupt, message).at_item(id)
+    Error::new(ErrorKind::Corrupt, what).with_fact(Fact::DamagedItems).at_item(id)
 }
 
 /// The error for something that a later version wrote.

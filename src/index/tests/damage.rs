@@ -3,6 +3,7 @@
 use rusqlite::Connection;
 
 use super::*;
+use crate::error::Fact;
 use crate::index::store::Opened;
 
 /// Changes one bit of a file.
@@ -238,7 +239,7 @@ fn damaged_vectors_are_not_searched_compared_compacted_or_merged() {
     let corrupt = |error: Error| {
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
         assert_eq!(error.file(), Some(segment::path(folder.path(), 1).as_path()));
-        assert!(error.message().contains("run `looksee index`"), "{error}");
+        assert_eq!(error.fact(), Some(&Fact::DamagedItems), "{error}");
     };
     let query = vectors(&[X]);
     let query = Nearest::new(&query, 1);
@@ -515,7 +516,8 @@ fn an_empty_database_is_damage_for_readers_and_made_anew_by_a_writer() {
     std::fs::write(store::path(folder.path()), "").unwrap();
     let error = Index::open(folder.path()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
-    assert!(error.message().contains("it was cut short; run `looksee index`"), "{error}");
+    assert!(error.message().ends_with("it was cut short"), "{error}");
+    assert_eq!(error.fact(), Some(&Fact::DamagedItems));
     assert_eq!(Check::of(folder.path()).unwrap_err().kind(), ErrorKind::Corrupt);
     std::fs::write(folder.path().join("photo.jpg"), "precious").unwrap();
     open(folder.path()).unwrap_err();
