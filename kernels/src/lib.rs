@@ -15,18 +15,18 @@
 //! | room | what it computes |
 //! |---|---|
 //! | [`cpu`] | which instructions are used, chosen at run time; threads, memory, a mapped file |
-//! | [`product`] | products of matrices |
+//! | `product` | the matrix product under layers, networks and the search for neighbours |
 //! | [`layers`] | the layers of a network and their gradients, and one step of the optimiser |
 //! | [`network`] | those layers as one network for pictures |
 //! | [`search`] | exact nearest rows of a query, or of every row of a matrix |
-//! | [`tsne`] | the affinities and the two forces of a t-SNE map |
+//! | [`tsne`] | the affinities and the two forces of a t-SNE map, and a step down its gradient |
 
 #![expect(clippy::inline_always, reason = "what a versioned loop calls must become part of it")]
 
 pub mod cpu;
 pub mod layers;
 pub mod network;
-pub mod product;
+mod product;
 pub mod search;
 #[cfg(test)]
 mod testing;

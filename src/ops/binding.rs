@@ -19,7 +19,7 @@ use burn::tensor::{Bytes, DType, Shape};
 use looksee_kernels::layers::conv::{self, ConvShape};
 use looksee_kernels::layers::depthwise::{self, DepthwiseShape, Epilogue};
 use looksee_kernels::layers::elementwise;
-use looksee_kernels::layers::gru::{self, Direction, GruShape, GruWeights, Kept};
+use looksee_kernels::layers::gru::{self, Direction, GruShape, GruTape, GruWeights};
 use looksee_kernels::layers::norm::{self, Activation, Moments, Norm};
 use looksee_kernels::layers::pool::{self, PoolShape};
 use looksee_kernels::network::{LayerGradients, LayerSource, MapShape, Network, Seen, Tape};
@@ -258,7 +258,7 @@ pub(crate) type GruParameters<B> = [FloatTensor<B>; 4];
 pub(crate) struct GruSaved<B: Backend> {
     parameters: GruParameters<B>,
     shape: GruShape,
-    kept: Kept,
+    kept: GruTape,
 }
 
 impl<B: Backend> Clone for GruSaved<B> {

@@ -1,4 +1,5 @@
-//! Memory that is used again: a training step needs the same lengths as the one before.
+//! Memory that is used again (a buffer pool): a training step needs the same lengths as the one
+//! before.
 //!
 //! Fresh memory of a megabyte or more comes from the operating system page by page, zeroed; for the
 //! activations of a step that took a tenth of its time. Buffers of the same length change hands
@@ -14,7 +15,7 @@ const MOST_VALUES: usize = 1 << 28;
 
 /// Unused vectors, and how many of each length are out.
 #[derive(Default)]
-struct Kept {
+struct BufferPool {
     /// The longest unused first.
     unused: VecDeque<Vec<f32>>,
     values: usize,
@@ -22,7 +23,7 @@ struct Kept {
     lent: BTreeMap<usize, usize>,
 }
 
-impl Kept {
+impl BufferPool {
     /// A vector of `len` values or up to `most`, the smallest and newest that lies unused.
     fn take(&mut self, len: usize, most: usize) -> Option<Vec<f32>> {
         let fitting = self.unused.iter().enumerate().rev();
@@ -52,22 +53,22 @@ impl Kept {
     }
 }
 
-fn kept() -> MutexGuard<'static, Kept> {
-    static KEPT: Mutex<Kept> =
-        Mutex::new(Kept { unused: VecDeque::new(), values: 0, lent: BTreeMap::new() });
-    KEPT.lock().unwrap_or_else(PoisonError::into_inner)
+fn pool() -> MutexGuard<'static, BufferPool> {
+    static POOL: Mutex<BufferPool> =
+        Mutex::new(BufferPool { unused: VecDeque::new(), values: 0, lent: BTreeMap::new() });
+    POOL.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A vector of `len` values that hold whatever the last user left.
-pub fn take(len: usize) -> Vec<f32> {
-    let values = kept().take(len, len);
+pub(crate) fn take(len: usize) -> Vec<f32> {
+    let values = pool().take(len, len);
     values.unwrap_or_else(|| vec![0.0; len])
 }
 
 /// Gives a vector back for the next [`take`] of its length; one that was not taken is freed.
 pub fn give(values: Vec<f32>) {
     // Freed after the lock: it can take the system a while.
-    let freed = kept().give(values);
+    let freed = pool().give(values);
     drop(freed);
 }
 
@@ -82,7 +83,7 @@ pub(crate) struct Buffer {
 impl Buffer {
     /// `len` values that hold whatever the last user left.
     pub(crate) fn new(len: usize) -> Self {
-        let values = kept().take(len, 2 * len);
+        let values = pool().take(len, 2 * len);
         Self { values: values.unwrap_or_else(|| vec![0.0; len]), len }
     }
 }
@@ -133,12 +134,12 @@ mod tests {
 
     #[test]
     fn what_has_lain_longest_makes_room() {
-        let mut kept = Kept::default();
+        let mut pool = BufferPool::default();
         let half = MOST_VALUES / 2 + 1;
         for len in [half, half + 1, half] {
-            let values = kept.take(len, len).unwrap_or_else(|| vec![0.0; len]);
-            let freed = kept.give(values);
-            assert!(kept.values <= MOST_VALUES && kept.unused.len() == 1);
+            let values = pool.take(len, len).unwrap_or_else(|| vec![0.0; len]);
+            let freed = pool.give(values);
+            assert!(pool.values <= MOST_VALUES && pool.unused.len() == 1);
             assert!(freed.iter().all(|freed| freed.len() != len), "the newest stays");
         }
     }

@@ -1,7 +1,9 @@
-//! `exp`-based activations as plain arithmetic that a compiler can vectorise.
+//! Exponential, logarithm, sigmoid and tanh (elementary functions) as plain arithmetic that a
+//! compiler can vectorise.
 //!
-//! Both split `e^x` into a power of two and a polynomial. `tanh` is taken from `e^2x - 1`, not from
-//! `e^2x`, so that small arguments keep their digits. Relative error below 1e-6; NaN stays NaN.
+//! All but the logarithm split `e^x` into a power of two and a polynomial. `tanh` is taken from
+//! `e^2x - 1`, not from `e^2x`, so that small arguments keep their digits. Relative error below
+//! 1e-6; NaN stays NaN.
 
 /// Adding and subtracting this rounds an `f32` to a whole number, and leaves the number in its
 /// low bits in between.

@@ -1,4 +1,5 @@
-//! Vectors of `f32` for loops that are written once and compiled for each [`SimdLevel`].
+//! Vectors of `f32` (SIMD lanes) for loops that are written once and compiled for each
+//! [`SimdLevel`].
 //!
 //! A value of `Avx512`, `Avx2` or `Neon` can only be made on a processor that has these
 //! instructions, so it is the licence to use them; [`Plain`] needs none. The [`on_lanes!`] macro

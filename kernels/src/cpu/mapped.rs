@@ -1,4 +1,4 @@
-//! A read-only mapped file.
+//! A read-only mapped file (mmap).
 
 use std::fs::File;
 use std::io;

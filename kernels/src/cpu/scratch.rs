@@ -1,4 +1,5 @@
-//! Memory that a thread keeps between calls; [`crate::cpu::buffers`] has what outlives a call.
+//! Memory that a thread keeps between calls (a workspace); [`crate::cpu::buffers`] has what
+//! outlives a call.
 //!
 //! A fresh buffer of a megabyte costs more in page faults than the copy that fills it.
 

@@ -1,4 +1,4 @@
-//! Which vector instructions the kernels use, chosen at run time.
+//! Which vector instructions (SIMD) the kernels use, chosen at run time (dynamic dispatch).
 //!
 //! One program serves every processor: a hot loop is compiled several times, and the version is
 //! picked once a block by [`simd_level`]. Loops that a compiler vectorises well are written once,

@@ -1,4 +1,5 @@
-//! One step of Adam with decoupled weight decay (Kingma & Ba 2015; Loshchilov & Hutter 2019).
+//! One step of Adam with decoupled weight decay (`AdamW`: Kingma & Ba 2015; Loshchilov & Hutter
+//! 2019).
 //!
 //! Four streams of memory are read and three written, so the step is fused, in place and on all
 //! threads; a tensor framework that makes a temporary a term is several times slower.

@@ -1,5 +1,5 @@
-//! Two-dimensional convolution without bias, `[n, height, width, inputs]` to
-//! `[n, out height, out width, outputs]`, and both of its gradients.
+//! Two-dimensional convolution (conv2d, by im2col and by Winograd) without bias,
+//! `[n, height, width, inputs]` to `[n, out height, out width, outputs]`, and both of its gradients.
 //!
 //! A convolution is a matrix product: row `r` of the left matrix holds the input values under the
 //! kernel at output position `r` (its *patch*), the right matrix holds the weights. A 1x1 kernel
@@ -28,9 +28,8 @@ use crate::cpu::scratch::with_scratch;
 use crate::cpu::simd::{multiversion, simd_level};
 use crate::layers::elementwise::relu;
 use crate::layers::norm::{Activation, Moments, MomentsOfBlocks, relu6};
-use crate::product::matmul::Write;
-use crate::product::panels::{
-    Block, Epilogue, Left, Panels, grid, multiply, multiply_then, pack, pack_on_all,
+use crate::product::{
+    Block, Epilogue, Left, Panels, Write, grid, multiply, multiply_then, pack, pack_on_all,
     pack_transposed, panel_width, panels_len, tile_height,
 };
 use patches::{Along, add_patches, with_patches};
@@ -90,6 +89,12 @@ pub struct ConvShape {
 }
 
 impl ConvShape {
+    /// The convolution that is the product of two matrices, `[rows, inputs]` and `[inputs, outputs]`.
+    pub fn product(rows: usize, inputs: usize, outputs: usize) -> Self {
+        let [n, width, kernel, stride, padding] = [1, 1, 1, 1, 0];
+        Self { n, height: rows, width, inputs, outputs, kernel, stride, padding }
+    }
+
     /// Height of the output.
     pub fn out_height(&self) -> usize {
         out_size(self.height, self.kernel, self.stride, self.padding)
@@ -173,7 +178,7 @@ pub fn forward(shape: &ConvShape, x: &[f32], weights: &[f32], y: &mut [f32]) {
 ///
 /// # Panics
 /// When a length does not follow from the shape.
-pub fn forward_with_moments(
+pub(crate) fn forward_with_moments(
     shape: &ConvShape,
     x: &[f32],
     weights: &[f32],
@@ -208,7 +213,7 @@ pub(crate) fn forward_then(
 
 /// The weights of a convolution that runs often, packed once.
 #[derive(Clone, Debug)]
-pub struct Packed {
+pub(crate) struct Packed {
     panels: Vec<f32>,
     taps: usize,
     outputs: usize,
@@ -221,7 +226,7 @@ impl Packed {
     ///
     /// # Panics
     /// When a length does not follow from the sizes.
-    pub fn new(weights: &[f32], kernel: usize, inputs: usize, outputs: usize) -> Self {
+    pub(crate) fn new(weights: &[f32], kernel: usize, inputs: usize, outputs: usize) -> Self {
         let taps = kernel * kernel * inputs;
         let mut panels = vec![0.0; panels_len(taps, outputs)];
         pack_on_all(weights, taps, outputs, &mut panels);
@@ -231,18 +236,18 @@ impl Packed {
 
 /// What is done to the result of a convolution while it is in the cache.
 #[derive(Clone, Copy, Debug)]
-pub struct Finish<'a> {
+pub(crate) struct Finish<'a> {
     /// Added to each channel, `[outputs]`.
-    pub bias: &'a [f32],
+    pub(crate) bias: &'a [f32],
     /// Added to the result.
-    pub residual: Residual<'a>,
+    pub(crate) residual: Residual<'a>,
     /// Then applied.
-    pub activation: Activation,
+    pub(crate) activation: Activation,
 }
 
 /// What is added to the result of a convolution.
 #[derive(Clone, Copy, Debug)]
-pub enum Residual<'a> {
+pub(crate) enum Residual<'a> {
     /// Nothing.
     None,
     /// What was in its place before.
@@ -267,7 +272,7 @@ impl<'a> Finish<'a> {
 ///
 /// # Panics
 /// When a length does not follow from the shape.
-pub fn forward_packed(
+pub(crate) fn forward_packed(
     shape: &ConvShape,
     x: &[f32],
     weights: &Packed,
@@ -427,7 +432,7 @@ pub fn backward_input(shape: &ConvShape, dy: &[f32], weights: &[f32], dx: &mut [
 ///
 /// # Panics
 /// When a length does not follow from the shape.
-pub fn add_backward_input(shape: &ConvShape, dy: &[f32], weights: &[f32], dx: &mut [f32]) {
+pub(crate) fn add_backward_input(shape: &ConvShape, dy: &[f32], weights: &[f32], dx: &mut [f32]) {
     write_input_gradient(shape, dy, weights, dx, Write::Accumulate);
 }
 

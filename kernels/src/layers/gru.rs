@@ -1,4 +1,4 @@
-//! A gated recurrent unit over whole sequences, with the formulas and gate order of PyTorch:
+//! A gated recurrent unit (GRU) over whole sequences, with the formulas and gate order of PyTorch:
 //!
 //! ```text
 //! r  = sigmoid(x W_r + h U_r + b_r)
@@ -24,9 +24,9 @@ use crate::cpu::exp::{sigmoid, tanh};
 use crate::cpu::parallel::{in_pool, piece_len, pieces, threads};
 use crate::cpu::simd::multiversion;
 use crate::layers::pool;
-use crate::product::matmul::Write;
-use crate::product::panels::{
-    Block, Left, Panels, multiply, pack, pack_part_on_all, pack_transposed, panel_width, panels_len,
+use crate::product::{
+    Block, Left, Panels, Write, multiply, pack, pack_part_on_all, pack_transposed, panel_width,
+    panels_len,
 };
 use rayon::prelude::*;
 use std::ops::Range;
@@ -79,12 +79,12 @@ pub struct GruWeights<'a> {
 /// What [`backward`] needs of [`forward_keeping`]: for each step its inputs, the state before it
 /// and its gates.
 #[derive(Clone, Debug)]
-pub struct Kept {
-    teams: Vec<KeptTeam>,
+pub struct GruTape {
+    teams: Vec<TeamTape>,
 }
 
 #[derive(Clone, Debug)]
-struct KeptTeam {
+struct TeamTape {
     team: Team,
     // [rows, inputs], [rows, hidden], [rows, 4 * hidden]; rows as in `Team::rows_of_steps`.
     x: Vec<f32>,
@@ -133,7 +133,7 @@ pub fn forward_keeping(
     x: &[f32],
     weights: &GruWeights,
     out: &mut [f32],
-) -> Kept {
+) -> GruTape {
     in_pool(|| Layer::new(shape, lengths, x, weights).forward_keeping(lengths, x, out))
 }
 
@@ -142,14 +142,19 @@ pub fn forward_keeping(
 ///
 /// # Panics
 /// When a length does not follow from the shape, or `kept` is of another shape.
-pub fn backward(shape: &GruShape, weights: &GruWeights, kept: Kept, dout: &[f32]) -> GruGradients {
+pub fn backward(
+    shape: &GruShape,
+    weights: &GruWeights,
+    kept: GruTape,
+    dout: &[f32],
+) -> GruGradients {
     in_pool(|| backward_in_pool(shape, weights, kept, dout))
 }
 
 fn backward_in_pool(
     shape: &GruShape,
     weights: &GruWeights,
-    mut kept: Kept,
+    mut kept: GruTape,
     dout: &[f32],
 ) -> GruGradients {
     let GruShape { n, len, inputs, hidden, .. } = *shape;
@@ -390,10 +395,10 @@ impl Layer {
         teams.par_iter().zip(outs).for_each(|(team, mut outs)| self.run(team, x, &mut outs));
     }
 
-    fn forward_keeping(&self, lengths: &[u32], x: &[f32], out: &mut [f32]) -> Kept {
+    fn forward_keeping(&self, lengths: &[u32], x: &[f32], out: &mut [f32]) -> GruTape {
         self.check_out(out);
         if out.is_empty() {
-            return Kept { teams: Vec::new() };
+            return GruTape { teams: Vec::new() };
         }
         let teams = Team::deal(lengths);
         let outs = deal_rows(teams.iter(), out, self.shape.len * self.shape.hidden);
@@ -401,7 +406,7 @@ impl Layer {
             .into_par_iter()
             .zip(outs)
             .map(|(team, mut outs)| self.run_keeping(team, x, &mut outs));
-        Kept { teams: kept.collect() }
+        GruTape { teams: kept.collect() }
     }
 
     fn check_out(&self, out: &[f32]) {
@@ -424,7 +429,7 @@ impl Layer {
     }
 
     /// Like [`Layer::run`], and keeps everything.
-    fn run_keeping(&self, team: Team, x: &[f32], outs: &mut [&mut [f32]]) -> KeptTeam {
+    fn run_keeping(&self, team: Team, x: &[f32], outs: &mut [&mut [f32]]) -> TeamTape {
         let hidden = self.shape.hidden;
         let x = team.gathered(&self.shape, x, self.shape.inputs);
         let steps = team.rows_of_steps();
@@ -441,7 +446,7 @@ impl Layer {
             self.hand_on(&team, step, outs, next);
         }
         self.clear_padding(&team, outs);
-        KeptTeam { team, x, before, gates }
+        TeamTape { team, x, before, gates }
     }
 
     fn inputs_of(&self, rows: &Range<usize>) -> Range<usize> {
@@ -525,9 +530,9 @@ struct Back<'a> {
 impl Back<'_> {
     /// Takes a team back through all steps: its gates become their gradients. `dx` are the team's
     /// rows `[len, inputs]` of the gradient of the inputs.
-    fn run(&self, kept: &mut KeptTeam, dx: &mut [&mut [f32]]) {
+    fn run(&self, kept: &mut TeamTape, dx: &mut [&mut [f32]]) {
         let GruShape { len, hidden, direction, .. } = self.shape;
-        let KeptTeam { team, before, gates, .. } = kept;
+        let TeamTape { team, before, gates, .. } = kept;
         let steps = team.rows_of_steps();
         let mut carried = vec![0.0; team.lengths.len() * hidden];
         for (step, rows) in steps.iter().enumerate().rev() {
@@ -599,7 +604,7 @@ struct ColumnSums {
 }
 
 /// The gradients of all parameters, when `kept` holds those of the gates.
-fn sum_weights(shape: &GruShape, kept: &Kept, x: Vec<f32>) -> GruGradients {
+fn sum_weights(shape: &GruShape, kept: &GruTape, x: Vec<f32>) -> GruGradients {
     let GruShape { inputs, hidden, .. } = *shape;
     let pieces_each = hidden.div_ceil(WEIGHTS_COLUMNS).max(threads());
     let width = piece_len(hidden, pieces_each, panel_width());
@@ -644,7 +649,7 @@ fn put_columns(from: &[f32], to: &mut [f32], per_row: usize, column: usize, coun
     }
 }
 
-fn sum_columns(shape: &GruShape, kept: &Kept, columns: Range<usize>) -> ColumnSums {
+fn sum_columns(shape: &GruShape, kept: &GruTape, columns: Range<usize>) -> ColumnSums {
     let GruShape { inputs, hidden, .. } = *shape;
     let (of_input, of_state) = SOURCES[columns.start / hidden];
     let count = columns.len();

@@ -1,4 +1,4 @@
-//! Batch norm over rows of channels, with the `ReLU` or `ReLU6` that usually follows it.
+//! Batch normalisation over rows of channels, with the `ReLU` or `ReLU6` that usually follows it.
 //!
 //! Every pass is bound by memory, so each reads its input once. The variance is taken about a
 //! pivot near the mean (the average of a few rows spread over the input): `E[x^2] - E[x]^2` about
@@ -8,7 +8,7 @@
 use crate::cpu::parallel::{pieces, task_values};
 use crate::cpu::simd::multiversion;
 use crate::layers::elementwise::relu;
-use crate::product::panels::Block;
+use crate::product::Block;
 use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
@@ -315,7 +315,7 @@ pub fn normalise_backward(
 ///
 /// # Panics
 /// When a length does not fit.
-pub fn normalise_add(
+pub(crate) fn normalise_add(
     x: &[f32],
     channels: usize,
     norm: &Norm,
@@ -338,7 +338,7 @@ pub fn normalise_add(
 ///
 /// # Panics
 /// When a length does not fit.
-pub fn normalise_backward_in_place(
+pub(crate) fn normalise_backward_in_place(
     x: &[f32],
     channels: usize,
     norm: &Norm,
@@ -365,7 +365,7 @@ pub fn normalise_backward_in_place(
 ///
 /// # Panics
 /// When a length does not fit.
-pub fn normalise_add_backward(
+pub(crate) fn normalise_add_backward(
     x: &[f32],
     channels: usize,
     norm: &Norm,

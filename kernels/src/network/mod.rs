@@ -1,4 +1,5 @@
-//! Networks for pictures as a whole: convolutions with batch norm, blocks with a shortcut, pools.
+//! Networks for pictures (convolutional networks) as a whole: convolutions with batch norm, blocks
+//! with a shortcut, pools.
 //!
 //! One operation at a time, each result would be written, read by the next, and kept or thrown away
 //! by somebody who does not know what follows. Here the whole is known: moments are taken while a

@@ -1,17 +1,17 @@
-//! The rows nearest to each row of a block, by Euclidean distance.
+//! The rows nearest to each row of a block (exact k nearest neighbours), by Euclidean distance.
 //!
-//! [`scan`](crate::search::scan) answers few queries for few rows; here every row of a large matrix is a
-//! query that wants a hundred neighbours, so the products go through the matrix product. A block
-//! of queries meets one stretch of candidates after another ([`Nearest::meet`]), in whatever order
-//! the caller finds promising, and says at any moment how far its current neighbours reach
-//! ([`Nearest::reach`]), by which the caller may leave stretches out.
+//! [`scan`](crate::search::scan) answers few queries for few rows; here every row of a large
+//! matrix is a query that wants a hundred neighbours, so the products go through the matrix
+//! product. A block of queries meets one stretch of candidates after another ([`Nearest::meet`]),
+//! in whatever order the caller finds promising, and says at any moment how far its current
+//! neighbours reach ([`Nearest::reach`]), by which the caller may leave stretches out.
 //!
 //! With `x` a query and `y` a candidate, `|x - y|^2 = |x|^2 - 2 (x y - |y|^2 / 2)`: of one query's
 //! candidates the one with the greatest `x y - |y|^2 / 2` is the nearest.
 
 use crate::cpu::scratch::with_scratch;
 use crate::cpu::simd::multiversion;
-use crate::product::matmul::{View, Workers, Write, product};
+use crate::product::{Block, Left, Panels, Write, multiply, pack_rows, panels_len};
 
 /// Candidates that are compared with a block of queries at a time.
 const STRETCH: usize = 1024;
@@ -37,8 +37,14 @@ pub fn half_squares(rows: &[f32], dim: usize) -> Vec<f32> {
 /// When a length does not fit.
 pub fn products(queries: &[f32], rows: &[f32], dim: usize, out: &mut [f32]) {
     let (m, n) = (queries.len() / dim, rows.len() / dim);
-    let rows = View::new(rows, n, dim).transposed();
-    product(View::new(queries, m, dim), rows, out, Write::Overwrite, Workers::One);
+    assert_eq!(queries.len(), m * dim, "values of {m} queries");
+    assert_eq!(out.len(), m * n, "products of {m} and {n} rows");
+    with_scratch(panels_len(dim, n), |packed| {
+        pack_rows(rows, dim, n, packed);
+        let (queries, rows) = (Left::rows(queries, m, dim, dim), Panels::new(packed, dim, n));
+        let mut out = Block::new(out, m, n, n);
+        multiply(&queries, &rows, 0..dim, 0..n, &mut out, Write::Overwrite);
+    });
 }
 
 /// Candidates: rows with their numbers from `first` on.
@@ -57,7 +63,7 @@ pub struct Candidates<'a> {
 pub struct Nearest {
     count: usize,
     dim: usize,
-    kept: Vec<Kept>,
+    kept: Vec<BestOfQuery>,
 }
 
 impl Nearest {
@@ -72,8 +78,8 @@ impl Nearest {
 
     /// Forgets all candidates; the next block has `queries` rows.
     pub fn clear(&mut self, queries: usize) {
-        self.kept.resize_with(queries, || Kept::new(self.count));
-        self.kept.iter_mut().for_each(Kept::clear);
+        self.kept.resize_with(queries, || BestOfQuery::new(self.count));
+        self.kept.iter_mut().for_each(BestOfQuery::clear);
     }
 
     /// Compares the block's rows `queries` `[m, dim]` with candidates that it has not met.
@@ -85,15 +91,13 @@ impl Nearest {
         let dim = *dim;
         assert_eq!(queries.len(), kept.len() * dim, "values of {} queries", kept.len());
         assert_eq!(candidates.rows.len(), candidates.halves.len() * dim, "values of candidates");
-        let queries = View::new(queries, kept.len(), dim);
         let stretches =
             candidates.rows.chunks(STRETCH * dim).zip(candidates.halves.chunks(STRETCH));
         let firsts = (candidates.first..).step_by(STRETCH);
         for ((rows, halves), first) in stretches.zip(firsts) {
             let width = halves.len();
             with_scratch(kept.len() * width, |scores| {
-                let rows = View::new(rows, width, dim).transposed();
-                product(queries, rows, scores, Write::Overwrite, Workers::One);
+                products(queries, rows, dim, scores);
                 for (kept, scores) in kept.iter_mut().zip(scores.chunks_exact(width)) {
                     scan(scores, halves, first, kept);
                 }
@@ -145,13 +149,13 @@ impl Nearest {
     }
 
     /// The neighbours with the negative of their squared distances, the nearest first.
-    fn sorted(&mut self, query: usize, row: &[f32], rows: &[f32]) -> &[Entry] {
+    fn sorted(&mut self, query: usize, row: &[f32], rows: &[f32]) -> &[PackedScore] {
         let half = 0.5 * row.iter().map(|x| x * x).sum::<f32>();
         let kept = &mut self.kept[query];
         kept.cut();
         for entry in &mut kept.entries {
             let other = &rows[entry.number() as usize * self.dim..][..self.dim];
-            *entry = Entry::new(-square(row, half, other, entry.score()), entry.number());
+            *entry = PackedScore::new(-square(row, half, other, entry.score()), entry.number());
         }
         kept.entries.sort_unstable();
         &kept.entries
@@ -159,7 +163,7 @@ impl Nearest {
 }
 
 fn write<'a>(
-    entries: impl Iterator<Item = &'a Entry>,
+    entries: impl Iterator<Item = &'a PackedScore>,
     numbers: &mut [u32],
     squares: &mut [f32],
 ) -> usize {
@@ -181,10 +185,10 @@ fn square(row: &[f32], half: f32, other: &[f32], score: f32) -> f32 {
 
 /// The candidates that one query keeps.
 #[derive(Debug)]
-struct Kept {
+struct BestOfQuery {
     /// How many are wanted.
     count: usize,
-    entries: Vec<Entry>,
+    entries: Vec<PackedScore>,
     /// A candidate must score above this.
     floor: f32,
 }
@@ -192,9 +196,9 @@ struct Kept {
 /// A candidate's score and number as one number that is the smaller, the greater the score is;
 /// equal scores by number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Entry(u64);
+struct PackedScore(u64);
 
-impl Entry {
+impl PackedScore {
     #[inline(always)]
     fn new(score: f32, number: u32) -> Self {
         // The bits of a float ascend with it when negative ones are turned round.
@@ -214,7 +218,7 @@ impl Entry {
     }
 }
 
-impl Kept {
+impl BestOfQuery {
     fn new(count: usize) -> Self {
         Self { count, entries: Vec::with_capacity(4 * count), floor: f32::NEG_INFINITY }
     }
@@ -226,7 +230,7 @@ impl Kept {
 
     #[inline]
     fn push(&mut self, score: f32, number: u32) {
-        self.entries.push(Entry::new(score, number));
+        self.entries.push(PackedScore::new(score, number));
         if self.entries.len() == 4 * self.count {
             self.cut();
         }
@@ -252,7 +256,7 @@ impl Kept {
 
 multiversion! {
     /// Keeps what scores above the floor.
-    fn scan(scores: &[f32], halves: &[f32], first: u32, kept: &mut Kept) {
+    fn scan(scores: &[f32], halves: &[f32], first: u32, kept: &mut BestOfQuery) {
         let (mut number, mut floor) = (first, kept.floor);
         for (scores, halves) in scores.chunks(LANES).zip(halves.chunks(LANES)) {
             let mut above = false;

@@ -1,4 +1,4 @@
-//! Exact search: the rows whose scalar product with a query is greatest.
+//! Exact search (a brute-force scan): the rows whose scalar product with a query is greatest.
 //!
 //! A scan of many rows for one query is bound by memory; for many queries by arithmetic. Both go
 //! through the same tile: four rows against one or four queries, so that each load serves several
@@ -13,9 +13,8 @@
 mod best;
 mod kernel;
 
-pub use crate::cpu::simd::{SimdLevel, simd_level};
-
 use crate::cpu::parallel::{piece_len, pieces, threads};
+use crate::cpu::simd::{SimdLevel, simd_level};
 use best::Best;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -57,11 +56,11 @@ pub fn top_k(
 ) -> Vec<Vec<Scored>> {
     let scan = Scan::new(rows, dim, simd_level());
     let choice = match live {
-        None => Choice::All(scan.count()),
+        None => RowChoice::All(scan.count()),
         Some(words) => {
             let enough = words.len() >= scan.count().div_ceil(64);
             assert!(enough, "{} words of live rows for {} rows", words.len(), scan.count());
-            Choice::Live(words, scan.count())
+            RowChoice::Live(words, scan.count())
         }
     };
     scan.top_k(choice, queries, top)
@@ -83,7 +82,7 @@ pub fn top_k_of(
     if let Some(&last) = candidates.iter().max() {
         assert!((last as usize) < scan.count(), "candidate {last} of {} rows", scan.count());
     }
-    scan.top_k(Choice::Listed(candidates), queries, top)
+    scan.top_k(RowChoice::Listed(candidates), queries, top)
 }
 
 /// The scalar product of two vectors of the same length, as the scan computes it.
@@ -97,13 +96,13 @@ pub fn dot(a: &[f32], b: &[f32]) -> f32 {
 
 /// Which rows are looked at.
 #[derive(Clone, Copy)]
-enum Choice<'a> {
+enum RowChoice<'a> {
     All(usize),
     Live(&'a [u64], usize),
     Listed(&'a [u32]),
 }
 
-impl Choice<'_> {
+impl RowChoice<'_> {
     /// Number of places: rows, or candidates.
     fn len(self) -> usize {
         match self {
@@ -148,7 +147,7 @@ impl<'a> Scan<'a> {
 
     /// Few queries share the rows out to the threads; many queries are shared out themselves,
     /// which leaves nothing to merge.
-    fn top_k(&self, choice: Choice, queries: &[f32], top: usize) -> Vec<Vec<Scored>> {
+    fn top_k(&self, choice: RowChoice, queries: &[f32], top: usize) -> Vec<Vec<Scored>> {
         let dim = self.dim;
         assert!(queries.len().is_multiple_of(dim), "{} values in queries of {dim}", queries.len());
         let groups = queries.par_chunks(GROUP * dim);
@@ -161,7 +160,7 @@ impl<'a> Scan<'a> {
     }
 
     /// The best rows for a group of queries, found by all threads.
-    fn by_rows(&self, choice: Choice, queries: &[f32], top: usize) -> Vec<Best> {
+    fn by_rows(&self, choice: RowChoice, queries: &[f32], top: usize) -> Vec<Best> {
         let share = piece_len(choice.len(), 8 * threads(), self.block_rows());
         let shares: Vec<_> = pieces(choice.len(), share).collect();
         let parts = shares.into_par_iter().map(|places| self.scan(choice, places, queries, top));
@@ -170,7 +169,13 @@ impl<'a> Scan<'a> {
     }
 
     /// The best rows at these places for a group of queries.
-    fn scan(&self, choice: Choice, places: Range<usize>, queries: &[f32], top: usize) -> Vec<Best> {
+    fn scan(
+        &self,
+        choice: RowChoice,
+        places: Range<usize>,
+        queries: &[f32],
+        top: usize,
+    ) -> Vec<Best> {
         let mut best: Vec<Best> = queries.chunks(self.dim).map(|_| Best::new(top)).collect();
         let mut numbers = Vec::with_capacity(self.block_rows());
         for start in places.clone().step_by(self.block_rows()) {

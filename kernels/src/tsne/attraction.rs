@@ -1,4 +1,5 @@
-//! The attraction in a t-SNE map: every pair of neighbours is held together by a spring.
+//! The attraction in a t-SNE map (the attractive forces of its gradient): every pair of neighbours
+//! is held together by a spring.
 //!
 //! A step of the map visits every spring, and there are a hundred a point: from some ten thousand
 //! points on, this is bound by how many bytes a spring takes. So a spring to a point whose number
@@ -17,23 +18,21 @@ use rayon::prelude::*;
 const LANES: usize = 8;
 /// Points of a task.
 const TASK_POINTS: usize = 256;
-/// Points of a task that does little with each.
-const STEP_POINTS: usize = 4096;
 
 /// The springs of `count` points.
 #[derive(Debug, Default)]
 pub struct Springs {
     count: usize,
-    pieces: Vec<Piece>,
+    pieces: Vec<SpringPiece>,
 }
 
 /// The springs of consecutive points.
 #[derive(Debug, Default)]
-pub struct Piece {
+pub struct SpringPiece {
     first: usize,
     /// Where the near springs of each point begin, and the end.
     near_starts: Vec<u32>,
-    near: Vec<Near>,
+    near: Vec<NearSprings>,
     far_starts: Vec<u32>,
     far: Vec<u32>,
     far_weights: Vec<u16>,
@@ -44,7 +43,7 @@ pub struct Piece {
 /// Eight springs to points with near numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
-struct Near {
+struct NearSprings {
     steps: [i16; LANES],
     weights: [u16; LANES],
 }
@@ -59,7 +58,7 @@ fn unpack(weight: u16) -> f32 {
     f32::from_bits(u32::from(weight) << 15)
 }
 
-impl Piece {
+impl SpringPiece {
     /// No springs yet; the next point has the number `first`.
     pub fn starting_at(first: usize) -> Self {
         Self { first, near_starts: vec![0], far_starts: vec![0], end: first, ..Self::default() }
@@ -72,7 +71,7 @@ impl Piece {
     pub fn push(&mut self, others: &[u32], weights: &[f32]) {
         assert_eq!(others.len(), weights.len(), "points and weights");
         let own = self.first + self.near_starts.len() - 1;
-        let empty = Near { steps: [0; LANES], weights: [0; LANES] };
+        let empty = NearSprings { steps: [0; LANES], weights: [0; LANES] };
         let (mut group, mut filled) = (empty, 0);
         for (&other, &weight) in others.iter().zip(weights) {
             assert!(weight >= 0.0 && weight.is_finite(), "a spring of weight {weight}");
@@ -115,7 +114,7 @@ impl Piece {
     }
 
     #[inline(always)]
-    fn near(&self, at: usize) -> &[Near] {
+    fn near(&self, at: usize) -> &[NearSprings] {
         &self.near[self.near_starts[at] as usize..self.near_starts[at + 1] as usize]
     }
 }
@@ -126,7 +125,7 @@ impl Springs {
     ///
     /// # Panics
     /// When the pieces do not follow each other, or a spring leads to a point that is in none.
-    pub fn new(pieces: Vec<Piece>) -> Self {
+    pub fn new(pieces: Vec<SpringPiece>) -> Self {
         let mut count = 0;
         for piece in &pieces {
             assert_eq!(piece.first, count, "first point of a piece");
@@ -178,7 +177,10 @@ impl Springs {
     }
 
     /// Values of all points cut into those of a task each, with the piece and the place in it.
-    fn shares<'a, T>(&'a self, mut values: &'a mut [T]) -> Vec<(&'a Piece, usize, &'a mut [T])> {
+    fn shares<'a, T>(
+        &'a self,
+        mut values: &'a mut [T],
+    ) -> Vec<(&'a SpringPiece, usize, &'a mut [T])> {
         let mut shares = Vec::with_capacity(self.count / TASK_POINTS + self.pieces.len());
         for piece in &self.pieces {
             let (own, rest) = values.split_at_mut(piece.len());
@@ -209,7 +211,7 @@ impl Springs {
 
 multiversion! {
     /// For consecutive points, the sums of `w ln(w (1 + d^2))` and of `w`.
-    fn divergences(piece: &Piece, first: usize, positions: &[[f32; 2]], sums: &mut [[f32; 2]]) {
+    fn divergences(piece: &SpringPiece, first: usize, positions: &[[f32; 2]], sums: &mut [[f32; 2]]) {
         for (at, sum) in (first..).zip(sums) {
             let number = piece.first + at;
             let own = positions[number];
@@ -249,7 +251,7 @@ fn divergence(own: [f32; 2], other: [f32; 2], weight: f32) -> [f32; 2] {
 /// The pull on consecutive points of a piece, the first of which is its point number `first`.
 fn pull(
     level: SimdLevel,
-    piece: &Piece,
+    piece: &SpringPiece,
     first: usize,
     positions: &[[f32; 2]],
     forces: &mut [[f32; 2]],
@@ -264,7 +266,12 @@ fn pull(
     }
 }
 
-fn pull_portable(piece: &Piece, first: usize, positions: &[[f32; 2]], forces: &mut [[f32; 2]]) {
+fn pull_portable(
+    piece: &SpringPiece,
+    first: usize,
+    positions: &[[f32; 2]],
+    forces: &mut [[f32; 2]],
+) {
     for (at, force) in (first..).zip(forces) {
         let number = piece.first + at;
         let mut sums = [[0.0; LANES]; 2];
@@ -302,7 +309,7 @@ fn add(a: [f32; 2], b: [f32; 2]) -> [f32; 2] {
 
 /// The pull of the springs to far numbers.
 #[inline(always)]
-fn pull_far(piece: &Piece, at: usize, positions: &[[f32; 2]]) -> [f32; 2] {
+fn pull_far(piece: &SpringPiece, at: usize, positions: &[[f32; 2]]) -> [f32; 2] {
     let range = piece.far_starts[at] as usize..piece.far_starts[at + 1] as usize;
     let own = positions[piece.first + at];
     let mut sum = [0.0; 2];
@@ -319,19 +326,19 @@ fn pull_far(piece: &Piece, at: usize, positions: &[[f32; 2]]) -> [f32; 2] {
 mod avx2 {
     //! Eight springs at a time; what costs is fetching eight positions, not the arithmetic.
 
-    use super::{LANES, Near, Piece, add, pull_far};
+    use super::{LANES, NearSprings, SpringPiece, add, pull_far};
     use std::arch::x86_64 as arch;
 
     #[target_feature(enable = "avx2,fma")]
     pub(super) fn pull(
-        piece: &Piece,
+        piece: &SpringPiece,
         first: usize,
         positions: &[[f32; 2]],
         forces: &mut [[f32; 2]],
     ) {
         assert!(positions.len() >= piece.end, "{} positions", positions.len());
         for (at, force) in (first..).zip(forces) {
-            // SAFETY: `Piece::push` raised `end` above this point and above every other end of its
+            // SAFETY: `SpringPiece::push` raised `end` above this point and above every other end of its
             // springs, and there are at least `end` positions.
             let near = unsafe { pull_near(positions, piece.first + at, piece.near(at)) };
             *force = add(near, pull_far(piece, at, positions));
@@ -343,7 +350,7 @@ mod avx2 {
     #[expect(clippy::cast_ptr_alignment, reason = "pairs are read as wherever they lie")]
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    unsafe fn pull_near(positions: &[[f32; 2]], own: usize, groups: &[Near]) -> [f32; 2] {
+    unsafe fn pull_near(positions: &[[f32; 2]], own: usize, groups: &[NearSprings]) -> [f32; 2] {
         // SAFETY: by the caller's promise, all addresses are those of positions; a group's arrays
         // have eight values of 16 bits each.
         unsafe {
@@ -384,90 +391,6 @@ mod avx2 {
         unsafe { arch::_mm256_storeu_ps(lanes.as_mut_ptr(), vector) };
         let [a, b, c, d, e, f, g, h] = lanes;
         ((a + e) + (c + g)) + ((b + f) + (d + h))
-    }
-}
-
-/// What [`step`] does to the points.
-#[derive(Clone, Copy, Debug)]
-pub struct Step {
-    /// Weight of the pull of the springs: the exaggeration.
-    pub exaggeration: f32,
-    /// Weight of the push: 1 over the sum of all `1 / (1 + d^2)`.
-    pub push: f32,
-    /// Learning rate.
-    pub rate: f32,
-    /// Share of the last step that is kept.
-    pub momentum: f32,
-    /// What is added to a gain that shrinks.
-    pub least_gain: f32,
-    /// No point moves further in one step.
-    pub longest: f32,
-}
-
-/// State of the points of a map: `[n, 2]` each.
-#[derive(Debug)]
-pub struct Points<'a> {
-    /// Where they are.
-    pub positions: &'a mut [[f32; 2]],
-    /// Their last steps.
-    pub steps: &'a mut [[f32; 2]],
-    /// Gain of each coordinate, 1 at the beginning.
-    pub gains: &'a mut [[f32; 2]],
-}
-
-/// Moves all points down the gradient `exaggeration * pulls - push * pushes`, with momentum, and
-/// with a gain for each coordinate that grows by 0.2 while the last step led downhill and shrinks to
-/// 0.8 when it leads uphill (delta-bar-delta, Jacobs 1988, as van der Maaten's t-SNE has it).
-///
-/// # Panics
-/// When the lengths differ.
-pub fn step(step: Step, points: Points<'_>, pulls: &[[f32; 2]], pushes: &[[f32; 2]]) {
-    let Points { positions, steps, gains } = points;
-    let count = positions.len();
-    assert!([steps.len(), gains.len(), pulls.len(), pushes.len()] == [count; 4], "points of a map");
-    let state = positions.par_chunks_mut(STEP_POINTS).zip(steps.par_chunks_mut(STEP_POINTS));
-    let state = state.zip(gains.par_chunks_mut(STEP_POINTS));
-    let forces = pulls.par_chunks(STEP_POINTS).zip(pushes.par_chunks(STEP_POINTS));
-    state.zip(forces).for_each(|(((positions, steps), gains), (pulls, pushes))| {
-        let flat = (steps.as_flattened_mut(), gains.as_flattened_mut());
-        let longest = accelerate(step, flat.0, flat.1, pulls.as_flattened(), pushes.as_flattened());
-        if longest * std::f32::consts::SQRT_2 > step.longest {
-            for point in steps.iter_mut() {
-                shorten(point, step.longest);
-            }
-        }
-        advance(positions.as_flattened_mut(), steps.as_flattened());
-    });
-}
-
-multiversion! {
-    /// New gains and steps; gives the greatest coordinate of a step.
-    fn accelerate(step: Step, steps: &mut [f32], gains: &mut [f32], pulls: &[f32], pushes: &[f32]) -> f32 {
-        let mut longest = 0.0f32;
-        for (((last, gain), pull), push) in steps.iter_mut().zip(gains).zip(pulls).zip(pushes) {
-            let gradient = step.exaggeration * pull - step.push * push;
-            let against = *last * gradient > 0.0;
-            *gain = if against { *gain * 0.8 + step.least_gain } else { *gain + 0.2 };
-            *last = step.momentum * *last - step.rate * *gain * gradient;
-            let length = last.abs();
-            longest = if length > longest { length } else { longest };
-        }
-        longest
-    }
-}
-
-multiversion! {
-    fn advance(positions: &mut [f32], steps: &[f32]) {
-        for (position, step) in positions.iter_mut().zip(steps) {
-            *position += step;
-        }
-    }
-}
-
-fn shorten(step: &mut [f32; 2], longest: f32) {
-    let length = (step[0] * step[0] + step[1] * step[1]).sqrt();
-    if length > longest {
-        *step = step.map(|x| x * (longest / length));
     }
 }
 

@@ -1,4 +1,4 @@
-//! How far each point of a t-SNE map looks: the width of its Gaussian.
+//! How far each point of a t-SNE map looks: the width of its Gaussian, by its perplexity.
 
 use crate::cpu::exp::exp;
 use crate::cpu::simd::multiversion;

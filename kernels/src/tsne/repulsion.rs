@@ -1,9 +1,11 @@
-//! The repulsion in a t-SNE map: every point pushes every other away.
+//! The repulsion in a t-SNE map (the repulsive forces of its gradient): every point pushes every
+//! other away, as charges do.
 //!
 //! [`push`] adds up all pairs. For many points the push is the gradient of a field that is sampled
-//! on a mesh: [`Charges::spread`] lays each point on the 4 x 4 nodes around it, the caller convolves
-//! the mesh with the kernel, and [`Charges::read`] interpolates the field and its slope at each
-//! point. Both use cubic B-splines, so the slope is the exact derivative of what is interpolated.
+//! on a mesh (the interpolation of `FIt-SNE`): [`Charges::spread`] lays each point on the 4 x 4
+//! nodes around it, the caller convolves the mesh with the kernel, and [`Charges::read`]
+//! interpolates the field and its slope at each point. Both use cubic B-splines, so the slope is
+//! the exact derivative of what is interpolated.
 //!
 //! Points are taken in strips of the mesh: a strip's rows stay in the first cache, and each strip
 //! writes to rows of its own, so that a sum does not depend on the number of threads.
@@ -33,7 +35,7 @@ pub const OFFSETS: usize = 16;
 pub fn push(positions: &[[f32; 2]], pushes: &mut [[f32; 2]], sums: &mut [f32]) {
     assert_eq!(positions.len(), pushes.len(), "positions and pushes");
     assert_eq!(positions.len(), sums.len(), "positions and sums");
-    let all = Fixed::new(positions);
+    let all = FixedPoints::new(positions);
     let tasks = positions.par_chunks(8).zip(pushes.par_chunks_mut(8)).zip(sums.par_chunks_mut(8));
     tasks.for_each(|((positions, pushes), sums)| {
         for ((&own, push), sum) in positions.iter().zip(pushes).zip(sums) {
@@ -46,12 +48,12 @@ pub fn push(positions: &[[f32; 2]], pushes: &mut [[f32; 2]], sums: &mut [f32]) {
 
 /// Points that push others and are not pushed.
 #[derive(Clone, Debug)]
-pub struct Fixed {
+pub struct FixedPoints {
     x: Vec<f32>,
     y: Vec<f32>,
 }
 
-impl Fixed {
+impl FixedPoints {
     /// Points at these positions.
     pub fn new(positions: &[[f32; 2]]) -> Self {
         let [x, y] = [0, 1].map(|axis| {
@@ -389,7 +391,7 @@ mod avx2 {
     use std::arch::x86_64 as arch;
 
     /// A point's cell and its offset within it.
-    struct Place {
+    struct PointInCell {
         column: usize,
         row: usize,
         u: arch::__m128,
@@ -400,14 +402,14 @@ mod avx2 {
     /// at most `side - 3`.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    fn place(place: &AtomicU64, end: arch::__m128) -> Place {
+    fn place(place: &AtomicU64, end: arch::__m128) -> PointInCell {
         let bits = place.load(Ordering::Relaxed);
         let pair = arch::_mm_castsi128_ps(arch::_mm_cvtsi64_si128(bits as i64));
         // The second operand is taken for NaN.
         let pair = arch::_mm_min_ps(arch::_mm_max_ps(pair, arch::_mm_set1_ps(1.0)), end);
         let cell = arch::_mm_cvttps_epi32(pair);
         let offset = arch::_mm_sub_ps(pair, arch::_mm_cvtepi32_ps(cell));
-        Place {
+        PointInCell {
             column: arch::_mm_cvtsi128_si32(cell) as usize,
             row: arch::_mm_extract_epi32::<1>(cell) as usize,
             u: arch::_mm_shuffle_ps::<0x00>(offset, offset),
@@ -458,7 +460,7 @@ mod avx2 {
     pub(super) fn spread_strip(mesh: Mesh, first: usize, places: &[AtomicU64], sums: &mut [f32]) {
         let (cubic, end) = (cubic(), arch::_mm_set1_ps(mesh.end()));
         for point in places {
-            let Place { column, row, u, v } = place(point, end);
+            let PointInCell { column, row, u, v } = place(point, end);
             let (across, down) = (weights(cubic, u), lanes(weights(cubic, v)));
             let corner = (row - 1 - first) * mesh.side + column - 1;
             let sums = &mut sums[corner..][..3 * mesh.side + NODES];
@@ -486,7 +488,7 @@ mod avx2 {
         let scale = 1.0 / mesh.spacing;
         let scale = arch::_mm_setr_ps(1.0, scale, scale, 0.0);
         for (point, read) in places.iter().zip(fields) {
-            let Place { column, row, u, v } = place(point, end);
+            let PointInCell { column, row, u, v } = place(point, end);
             let (down, down_slope) = (lanes(weights(cubic, v)), lanes(slopes(cubic, v)));
             let nodes = &field[(row - 1) * mesh.side + column - 1..][..3 * mesh.side + NODES];
             let (mut values, mut turned) = (arch::_mm_setzero_ps(), arch::_mm_setzero_ps());

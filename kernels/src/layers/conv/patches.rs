@@ -1,4 +1,5 @@
-//! The patch matrix: input values under the kernel, one row an output position.
+//! The patch matrix (im2col, and col2im on the way back): input values under the kernel, one row an
+//! output position.
 //!
 //! In `[height, width, channels]` order the taps of one kernel row are one run of the input, cut
 //! where the kernel reaches into the padding; so a patch is `kernel` copies, not one a tap.
@@ -6,7 +7,7 @@
 use super::ConvShape;
 use crate::cpu::scratch::with_scratch;
 use crate::cpu::simd::multiversion;
-use crate::product::panels::{Left, apart, tile_height};
+use crate::product::{Left, apart, tile_height};
 use std::ops::Range;
 
 /// The taps of one kernel row at one output position.

@@ -1,4 +1,5 @@
-//! Convolutions of small maps, one pair of positions at a time.
+//! Convolutions of small maps, one pair of positions at a time (direct convolution, a GEMM a
+//! pair).
 //!
 //! On a map of 2x2, five of the nine taps of a 3x3 kernel lie in the padding, and the patch matrix
 //! is mostly zeros. Here the rows of a product are the pictures: each output position is the sum,
@@ -10,10 +11,9 @@ use super::ConvShape;
 use crate::cpu::buffers::Buffer;
 use crate::cpu::parallel::{piece_len, threads};
 use crate::cpu::scratch::with_scratch;
-use crate::product::matmul::Write;
-use crate::product::panels::{
-    Block, Left, Panels, apart, grid, multiply, pack, pack_on_all, pack_transposed, panel_width,
-    panels_len,
+use crate::product::{
+    Block, Left, Panels, Write, apart, grid, multiply, pack, pack_on_all, pack_transposed,
+    panel_width, panels_len,
 };
 use rayon::prelude::*;
 

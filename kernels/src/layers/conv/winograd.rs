@@ -1,5 +1,6 @@
-//! 3x3 convolutions of stride 1 with a quarter of the multiplications: Winograd's F(4x4, 3x3)
-//! (Lavin and Gray, 2016), on the points 0, 1, -1, 2, -2 and infinity.
+//! Winograd's convolution: 3x3 kernels of stride 1 with a quarter of the multiplications, by
+//! minimal filtering F(4x4, 3x3) (Lavin and Gray, 2016), on the points 0, 1, -1, 2, -2 and
+//! infinity.
 //!
 //! The output is cut into tiles of 4x4. The 6x6 inputs of a tile and the 3x3 weights are taken to 36
 //! numbers each, whose products, summed over the channels, are taken back to the 16 outputs: 36
@@ -18,8 +19,7 @@ use crate::cpu::buffers::Buffer;
 use crate::cpu::parallel::{piece_len, pieces, shares, threads};
 use crate::cpu::scratch::with_scratch;
 use crate::cpu::simd::simd_level;
-use crate::product::matmul::Write;
-use crate::product::panels::{Block, Left, Panels, apart, multiply, panel_width, panels_len};
+use crate::product::{Block, Left, Panels, Write, apart, multiply, panel_width, panels_len};
 use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU8, Ordering};

@@ -1,4 +1,5 @@
-//! The inner loops: one row of outputs, and one row's share of the weights' gradient.
+//! The inner loops (micro-kernels): one row of outputs, and one row's share of the weights'
+//! gradient.
 
 use super::Epilogue;
 use super::reach::Reach;

@@ -99,10 +99,10 @@ fn the_reach_is_infinite_until_there_are_enough_and_then_shrinks() {
 #[test]
 fn scores_come_back_from_their_packed_form_in_order() {
     let scores = [f32::NEG_INFINITY, -3.5, -1e-30, 0.0, 1e-30, 2.0, f32::INFINITY];
-    let entries = scores.map(|score| Entry::new(score, 7));
+    let entries = scores.map(|score| PackedScore::new(score, 7));
     assert!(entries.is_sorted_by(|a, b| a > b), "a greater score is a smaller entry");
     // Adding 0 makes -0 a 0.
     let bits = |score: f32| (score + 0.0).to_bits();
-    assert!(entries.map(Entry::score).map(bits) == scores.map(bits));
-    assert!(Entry::new(1.0, 3) < Entry::new(1.0, 4));
+    assert!(entries.map(PackedScore::score).map(bits) == scores.map(bits));
+    assert!(PackedScore::new(1.0, 3) < PackedScore::new(1.0, 4));
 }

@@ -1,4 +1,4 @@
-//! The best rows seen so far.
+//! The best rows seen so far (top k, in a heap).
 
 use super::Scored;
 use std::cmp::Ordering;
@@ -9,33 +9,33 @@ use std::collections::BinaryHeap;
 pub(super) struct Best {
     top: usize,
     /// The worst is on top of the heap.
-    heap: BinaryHeap<Entry>,
+    heap: BinaryHeap<WorstFirst>,
     /// The score that a row must at least have to be kept.
     floor: f32,
 }
 
 /// A row that is the greater, the worse it is. Its score is not NaN and not -0.
-struct Entry(Scored);
+struct WorstFirst(Scored);
 
-impl Ord for Entry {
+impl Ord for WorstFirst {
     fn cmp(&self, other: &Self) -> Ordering {
         other.0.score.total_cmp(&self.0.score).then(self.0.row.cmp(&other.0.row))
     }
 }
 
-impl PartialOrd for Entry {
+impl PartialOrd for WorstFirst {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl PartialEq for Entry {
+impl PartialEq for WorstFirst {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other).is_eq()
     }
 }
 
-impl Eq for Entry {}
+impl Eq for WorstFirst {}
 
 impl Best {
     pub(super) fn new(top: usize) -> Self {
@@ -54,7 +54,7 @@ impl Best {
     #[inline(never)]
     pub(super) fn push(&mut self, row: usize, score: f32) {
         // Adding 0 makes -0 a 0, so that both are one score.
-        let entry = Entry(Scored { row, score: score + 0.0 });
+        let entry = WorstFirst(Scored { row, score: score + 0.0 });
         if self.heap.len() < self.top {
             self.heap.push(entry);
         } else if let Some(mut worst) = self.heap.peek_mut()
@@ -63,7 +63,7 @@ impl Best {
             *worst = entry;
         }
         if self.heap.len() == self.top
-            && let Some(Entry(worst)) = self.heap.peek()
+            && let Some(WorstFirst(worst)) = self.heap.peek()
         {
             self.floor = worst.score;
         }
@@ -71,7 +71,7 @@ impl Best {
 
     /// Looks at the rows that another scan kept.
     pub(super) fn absorb(&mut self, other: Self) {
-        for Entry(Scored { row, score }) in other.heap {
+        for WorstFirst(Scored { row, score }) in other.heap {
             if self.admits(score) {
                 self.push(row, score);
             }
@@ -80,6 +80,6 @@ impl Best {
 
     /// The rows, the best first.
     pub(super) fn into_sorted(self) -> Vec<Scored> {
-        self.heap.into_sorted_vec().into_iter().map(|Entry(scored)| scored).collect()
+        self.heap.into_sorted_vec().into_iter().map(|WorstFirst(scored)| scored).collect()
     }
 }

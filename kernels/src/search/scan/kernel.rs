@@ -1,4 +1,5 @@
-//! Scalar products of rows and queries with the instructions of each [`SimdLevel`].
+//! Scalar products (the micro-kernel of a scan) of rows and queries with the instructions of each
+//! [`SimdLevel`].
 //!
 //! Every product has one vector of partial sums, to which the lanes of row and query are added in
 //! order, the last ones filled with zeros; [`Lanes::sums`] adds up four such vectors at once and

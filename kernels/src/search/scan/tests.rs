@@ -76,10 +76,10 @@ fn every_way_to_search_gives_the_same_scores_in_the_same_order() {
                 let (of_all, of_some) = (expected(&all), expected(&some));
                 let reversed: Vec<u32> = some.iter().rev().copied().collect();
                 in_pools(|| {
-                    assert_eq!(scan.top_k(Choice::All(count), &queries, top), of_all);
-                    assert_eq!(scan.top_k(Choice::Live(&live, count), &queries, top), of_some);
-                    assert_eq!(scan.top_k(Choice::Listed(&some), &queries, top), of_some);
-                    assert_eq!(scan.top_k(Choice::Listed(&reversed), &queries, top), of_some);
+                    assert_eq!(scan.top_k(RowChoice::All(count), &queries, top), of_all);
+                    assert_eq!(scan.top_k(RowChoice::Live(&live, count), &queries, top), of_some);
+                    assert_eq!(scan.top_k(RowChoice::Listed(&some), &queries, top), of_some);
+                    assert_eq!(scan.top_k(RowChoice::Listed(&reversed), &queries, top), of_some);
                 });
             }
         }

@@ -16,7 +16,7 @@ fn lists(count: usize, degree: usize) -> Vec<(Vec<u32>, Vec<f32>)> {
 
 fn springs(lists: &[(Vec<u32>, Vec<f32>)], piece: usize) -> Springs {
     let pieces = lists.chunks(piece).enumerate().map(|(number, lists)| {
-        let mut own = Piece::starting_at(number * piece);
+        let mut own = SpringPiece::starting_at(number * piece);
         for (others, weights) in lists {
             own.push(others, weights);
         }
@@ -123,43 +123,8 @@ fn the_divergence_is_the_sum_over_springs_in_f64() {
 #[test]
 #[should_panic(expected = "leads to point 7 of 2")]
 fn a_spring_to_nowhere_is_refused() {
-    let mut piece = Piece::starting_at(0);
+    let mut piece = SpringPiece::starting_at(0);
     piece.push(&[1], &[0.5]);
     piece.push(&[7], &[0.5]);
     Springs::new(vec![piece]);
-}
-
-#[test]
-fn a_gain_grows_downhill_and_shrinks_uphill() {
-    let settings = Step {
-        exaggeration: 1.0,
-        push: 0.0,
-        rate: 1.0,
-        momentum: 0.5,
-        least_gain: 0.01,
-        longest: 5.0,
-    };
-    let (mut positions, mut steps, mut gains) = ([[0.0; 2]], [[-1.0, 1.0]], [[1.0; 2]]);
-    let points = Points { positions: &mut positions, steps: &mut steps, gains: &mut gains };
-    step(settings, points, &[[2.0, 2.0]], &[[0.0; 2]]);
-    assert_eq!(gains, [[1.2, 0.81]]);
-    assert_eq!(steps, [[-0.5 - 2.4, 0.5 - 1.62]]);
-    assert_eq!(positions, steps);
-}
-
-#[test]
-fn no_step_is_longer_than_the_longest() {
-    let settings = Step {
-        exaggeration: 1.0,
-        push: 1.0,
-        rate: 100.0,
-        momentum: 0.0,
-        least_gain: 0.01,
-        longest: 5.0,
-    };
-    let (mut positions, mut steps, mut gains) = ([[0.0; 2]; 2], [[0.0; 2]; 2], [[1.0; 2]; 2]);
-    let points = Points { positions: &mut positions, steps: &mut steps, gains: &mut gains };
-    step(settings, points, &[[3.0, 4.0], [0.01, 0.0]], &[[0.0; 2]; 2]);
-    assert!((steps[0][0] + 3.0).abs() < 1e-5 && (steps[0][1] + 4.0).abs() < 1e-5, "{steps:?}");
-    assert!((steps[1][0] + 1.2).abs() < 1e-5);
 }

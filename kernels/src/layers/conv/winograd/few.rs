@@ -1,4 +1,4 @@
-//! The same where tiles are few and channels many, as in the late layers.
+//! Winograd's convolution where tiles are few and channels many, as in the late layers.
 //!
 //! The transformed weights are four times as many as the weights, and with few tiles most of the
 //! time would go into writing and reading them. Here a task has all tiles and some of the channels:
@@ -14,9 +14,8 @@ use crate::cpu::buffers::Buffer;
 use crate::cpu::parallel::{piece_len, pieces, threads};
 use crate::cpu::scratch::with_scratch;
 use crate::cpu::simd::simd_level;
-use crate::product::matmul::Write;
-use crate::product::panels::{
-    Block, Left, Panels, apart, grid, multiply, pack_part_transposed, panel_width,
+use crate::product::{
+    Block, Left, Panels, Write, apart, grid, multiply, pack_part_transposed, panel_width,
 };
 use rayon::prelude::*;
 use std::ops::Range;

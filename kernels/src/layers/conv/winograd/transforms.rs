@@ -1,10 +1,9 @@
-//! The transforms of F(4x4, 3x3), a vector of channels at a time: first of the columns, then of the
-//! rows of what they gave.
+//! Winograd's transforms of F(4x4, 3x3), a vector of channels at a time: first of the columns,
+//! then of the rows of what they gave.
 
 use super::{OUTSIDE, PRODUCTS, SIDE, TILE};
 use crate::cpu::simd::multiversion;
-use crate::product::matmul::Write;
-use crate::product::panels::{Block, apart};
+use crate::product::{Block, Write, apart};
 
 /// Channels that are transformed at a time.
 pub(super) const LANES: usize = 16;

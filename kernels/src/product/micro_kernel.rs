@@ -1,4 +1,4 @@
-//! The innermost loop of a product, for all vectors.
+//! The innermost loop of a product (the micro-kernel of a GEMM), for all vectors.
 
 use super::Epilogue;
 use crate::cpu::lanes::{Lanes, MOST_LANES};
@@ -40,7 +40,7 @@ pub(super) struct Tile {
     pub(super) c_stride: usize,
     pub(super) count: usize,
     pub(super) accumulate: bool,
-    pub(super) finish: Option<Finish>,
+    pub(super) finish: Option<TileEpilogue>,
     /// What to bring into the second cache meanwhile, so many bytes further at each depth.
     pub(super) ahead: *const f32,
     pub(super) ahead_step: usize,
@@ -48,12 +48,12 @@ pub(super) struct Tile {
 
 /// An [`Epilogue`] from the first column of a tile on.
 #[derive(Clone, Copy)]
-pub(super) struct Finish {
+pub(super) struct TileEpilogue {
     bias: *const f32,
     limits: [f32; 2],
 }
 
-impl Finish {
+impl TileEpilogue {
     /// That of the tile which begins at this column of the whole matrix.
     pub(super) fn of(epilogue: &Epilogue, column: usize) -> Self {
         Self { bias: epilogue.bias.as_ptr().wrapping_add(column), limits: epilogue.limits }
@@ -191,7 +191,7 @@ impl Tile {
     unsafe fn write_finished<L: Lanes, const R: usize, const W: usize>(
         self,
         lanes: L,
-        finish: Finish,
+        finish: TileEpilogue,
         mut sums: [[L::Vector; W]; R],
     ) {
         if self.accumulate {

@@ -103,6 +103,20 @@ fn parts_are_packed_one_below_the_other() {
 }
 
 #[test]
+fn rows_are_packed_as_the_columns_that_they_become() {
+    for (depth, columns) in [(1, 1), (13, 7), (70, 33), (129, 100)] {
+        let rows = random(columns * depth, 1);
+        let (mut of_rows, mut expected) = (
+            vec![f32::NAN; panels_len(depth, columns)],
+            vec![f32::NAN; panels_len(depth, columns)],
+        );
+        pack_rows(&rows, depth, columns, &mut of_rows);
+        pack(&transposed(columns, depth, &rows), depth, columns, columns, &mut expected);
+        assert_eq!(of_rows, expected);
+    }
+}
+
+#[test]
 fn columns_of_a_wider_matrix_are_packed_in_any_pool() {
     let (depth, stride, first) = (21, 150, 3);
     let from = random(depth * stride, 1);
