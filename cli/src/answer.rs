@@ -227,7 +227,7 @@ fn as_text<S: serde::Serializer>(path: &std::path::Path, to: S) -> Result<S::Ok,
 
 #[cfg(test)]
 mod tests {
-    use looksee::images::{Fit, Frame, ImageBatch};
+    use looksee::images::{Filter, Fit, Frame, ImageBatch};
     use looksee::index::{NoModel, Record, Space, Stamp, Writer};
 
     use super::*;
@@ -283,7 +283,7 @@ mod tests {
             2
         }
         fn frame(&self) -> Frame {
-            Frame { width_px: 1, height_px: 1, fit: Fit::Crop }
+            Frame { width_px: 1, height_px: 1, fit: Fit::Crop, filter: Filter::default() }
         }
         fn images(&self, _: &ImageBatch) -> Result<Vectors> {
             Ok(Vectors::empty(2))

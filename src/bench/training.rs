@@ -5,6 +5,7 @@ use std::sync::Arc;
 use burn::tensor::Tensor;
 
 use super::{Size, Work, made, operations};
+use crate::encoder::gru::Gru;
 use crate::encoder::parameters::{Mode, Parameters, Pass};
 use crate::encoder::towers::Towers;
 use crate::error::Result;
@@ -24,6 +25,7 @@ enum Forward {
     Images(Box<ImageBatch>),
     /// Embedded tokens `[n·len, embedding]`.
     Texts {
+        tower: Gru,
         embedded: Vec<f32>,
         batch: TokenBatch,
     },
@@ -69,7 +71,7 @@ impl Training {
 
     pub(super) fn of_texts(batch: usize) -> Result<Self> {
         let recipe = super::recipe("resnet50", 64)?;
-        let tower = recipe.text_tower;
+        let tower = recipe.text_tower.gru();
         let towers = Towers::new(&recipe.architecture(), 2);
         let embedded = made::made("input.texts", batch * TOKENS * tower.embedding, 1.0, 0.0);
         let lengths = vec![TOKENS as u32; batch];
@@ -78,7 +80,7 @@ impl Training {
         Ok(Self {
             state: State::new(towers.text_parameters(Seed(0))),
             towers,
-            forward: Forward::Texts { embedded, batch },
+            forward: Forward::Texts { tower: tower.tower(2, recipe.dim), embedded, batch },
             schedule: recipe.schedule,
             gflop,
         })
@@ -94,11 +96,14 @@ impl Training {
     /// The mean of the squares of all outputs.
     fn loss(&self, pass: &Pass) -> Tensor<1> {
         let out = match &self.forward {
-            Forward::Images(batch) => self.towers.unscaled_images(pass, batch),
-            Forward::Texts { embedded, batch } => {
+            Forward::Images(batch) => {
+                let mut chance = Seed(0).stream("no dropout", 0);
+                self.towers.unscaled_images(pass, batch, &mut chance)
+            }
+            Forward::Texts { tower, embedded, batch } => {
                 let shape = [batch.ids.len(), embedded.len() / batch.ids.len()];
                 let embedded = pass.tensor(embedded.clone(), &shape);
-                self.towers.text_features(pass, &embedded, batch)
+                tower.features(pass, &embedded, batch)
             }
         };
         out.powi_scalar(2).mean()

@@ -7,7 +7,7 @@ use crate::catalogue::Source;
 use crate::encoder::Encoder;
 use crate::error::Result;
 use crate::files;
-use crate::images::{Fit, Frame, ImageBatch};
+use crate::images::{Filter, Fit, Frame, ImageBatch};
 use crate::index::{NoModel, Space, Writer};
 use crate::units::Stop;
 use crate::vectors::Vectors;
@@ -48,7 +48,7 @@ impl Encoder for Colours {
     }
 
     fn frame(&self) -> Frame {
-        Frame { width_px: 4, height_px: 4, fit: Fit::Stretch }
+        Frame { width_px: 4, height_px: 4, fit: Fit::Stretch, filter: Filter::default() }
     }
 
     fn images(&self, batch: &ImageBatch) -> Result<Vectors> {

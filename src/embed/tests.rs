@@ -264,10 +264,3 @@ fn vectors_of_texts_come_in_order_across_batches() {
     assert_eq!(vectors.len(), 100);
     assert!((0..100).all(|number| vectors.row(number)[number % 3] > 0.9));
 }
-
-#[test]
-fn texts_are_joined_without_the_empty_ones() {
-    let owned = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
-    assert_eq!(joined(&owned(&["red hat", " ", "a hat"])).unwrap(), "red hat. a hat");
-    assert_eq!(joined(&owned(&["", " "])), None);
-}

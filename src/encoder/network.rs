@@ -11,10 +11,9 @@ use std::sync::Arc;
 use burn::tensor::Tensor;
 use looksee_kernels::network::{self, Convolution, Folded, LayerParameters, LayerSource, MapShape};
 use looksee_kernels::norm::Moments;
-use rayon::prelude::*;
 
 use super::parameters::{Init, Layout, Mode, Parameters, Pass};
-use crate::images::ImageBatch;
+use super::preprocessing::Pixels;
 use crate::ops::{self, Activation, Geometry, NetworkCall, NormMode, Padding, Window};
 use crate::units::Seed;
 
@@ -69,17 +68,9 @@ pub(crate) enum Stage {
     Block(Block),
 }
 
-/// How 8-bit pixels become values: `(pixel / 255 - mean) / deviation`, for red, green and blue.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Pixels {
-    pub(crate) mean: [f32; 3],
-    pub(crate) deviation: [f32; 3],
-}
-
 /// A network from pictures to a map of features, without its numbers.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Network {
-    pub(crate) pixels: Pixels,
     pub(crate) stages: Vec<Stage>,
     /// Channels of the last feature map.
     pub(crate) features: usize,
@@ -263,12 +254,10 @@ impl Network {
     }
 
     /// Pictures -> the last feature map `[n, h, w, features]`.
-    pub(crate) fn forward(&self, pass: &Pass, batch: &ImageBatch) -> Tensor<4> {
-        let pixels = self.pixels.of(batch); // [n, height, width, 3]
-        let (height, width) = (batch.height_px, batch.width_px);
-        let input = MapShape { n: batch.len(), height, width, channels: 3 };
+    pub(crate) fn forward(&self, pass: &Pass, pixels: Pixels) -> Tensor<4> {
+        let Pixels { shape: input, values: pixels } = pixels;
         if pass.goes_layer_by_layer() {
-            let x = pass.tensor(pixels, &[input.n, height, width, 3]);
+            let x = pass.tensor(pixels, &[input.n, input.height, input.width, input.channels]);
             return self.stages.iter().fold(x, |x, stage| stage.run(pass, x));
         }
         match pass.mode() {
@@ -351,26 +340,5 @@ impl LayerSource for Numbers {
             variance: values(&names.variance),
             learns: self.parameters.get(&names.weights).trainable,
         }
-    }
-}
-
-impl Pixels {
-    /// 8-bit pictures -> normalised values `[n, h, w, 3]`.
-    fn of(&self, batch: &ImageBatch) -> Vec<f32> {
-        let Self { mean, deviation } = self;
-        let table: [[f32; 256]; 3] = std::array::from_fn(|channel| {
-            std::array::from_fn(|value| (value as f32 / 255.0 - mean[channel]) / deviation[channel])
-        });
-        let mut values = vec![0.0; batch.rgb.len()];
-        // Whole pixels, and enough of them to be worth handing out.
-        let task = 3 << 13;
-        values.par_chunks_mut(task).zip(batch.rgb.par_chunks(task)).for_each(|(to, rgb)| {
-            for (to, pixel) in to.chunks_exact_mut(3).zip(rgb.chunks_exact(3)) {
-                for channel in 0..3 {
-                    to[channel] = table[channel][usize::from(pixel[channel])];
-                }
-            }
-        });
-        values
     }
 }

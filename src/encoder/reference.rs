@@ -7,9 +7,11 @@ use std::sync::Arc;
 use burn::tensor::Tensor;
 use serde::Deserialize;
 
-use super::gru::{Gru, TextTower};
-use super::image::{Depth, ImageTower, MOMENTUM, Pool};
+use super::architecture::Pool;
+use super::convolutional::{Convolutional, ConvolutionalNetwork, MOMENTUM};
+use super::gru::{Gru, GruTower};
 use super::parameters::{Mode, Parameters, Pass};
+use super::tower::Tower;
 use super::towers::unit_rows;
 use super::weights::{NamedTensor, Weights};
 use crate::bench::made::{made, uniform};
@@ -114,23 +116,29 @@ type Forward = Box<dyn Fn(&Pass) -> Tensor<2>>;
 /// The case's tower on its batch, with the prefix of its names.
 fn tower(case: &Case, parameters: &mut Parameters) -> (&'static str, Forward) {
     if let Some(size) = &case.images {
-        let (depth, pool) = match case.tower.as_str() {
-            "resnet18" => (Depth::ResNet18, Pool::Max),
-            "resnet50" => (Depth::ResNet50, Pool::Max),
-            "efficientnet-lite0" => (Depth::EfficientNetLite0, Pool::Average),
+        let (network, pool) = match case.tower.as_str() {
+            "resnet18" => (ConvolutionalNetwork::ResNet18, Pool::Max),
+            "resnet50" => (ConvolutionalNetwork::ResNet50, Pool::Max),
+            "efficientnet-lite0" => (ConvolutionalNetwork::EfficientNetLite0, Pool::Average),
             tower => panic!("no tower {tower}"),
         };
-        let tower = ImageTower::new(depth, pool, DIM);
+        let tower = Convolutional { network, pool }.tower(DIM);
         tower.add_parameters(parameters, Seed(0));
-        let batch = pictures(size);
-        return ("image.", Box::new(move |pass| tower.forward(pass, &batch)));
+        let pixels = network.pixels().of(&pictures(size));
+        return (
+            "image.",
+            Box::new(move |pass| tower.forward(pass, pixels.clone(), &mut no_chance())),
+        );
     }
     let tokens = case.tokens.as_ref().unwrap();
     let tower = text_tower(tokens);
     tower.add_parameters(parameters, Seed(0));
     let batch = texts(tokens);
-    let no_chance = || Seed(0).stream("no dropout", 0);
-    ("text.", Box::new(move |pass| tower.forward(pass, &batch, &mut no_chance())))
+    ("text.", Box::new(move |pass| tower.forward(pass, batch.clone(), &mut no_chance())))
+}
+
+fn no_chance() -> fastrand::Rng {
+    Seed(0).stream("no dropout", 0)
 }
 
 /// What our tower makes of a case.
@@ -187,15 +195,14 @@ fn pictures(size: &Images) -> ImageBatch {
 }
 
 fn text_tower(tokens: &Tokens) -> Gru {
-    let tower = TextTower {
+    let tower = GruTower {
         embedding: tokens.dim,
         hidden: tokens.hidden,
         bidirectional: true,
         pool: Pool::Max,
-        longest: tokens.longest,
         dropout: 0.0,
     };
-    Gru { tower, vocabulary: tokens.vocabulary, dim: DIM }
+    tower.tower(tokens.vocabulary, DIM)
 }
 
 fn texts(tokens: &Tokens) -> TokenBatch {

@@ -3,13 +3,15 @@
 //! torchvision's ResNet50 has its stride in the 3x3 convolution of a block ("v1.5"); names are
 //! torchvision's, below `image.`.
 
-use super::network::{Block, Layer, Network, PREFIX, Pixels, Shortcut, Stage};
+use super::network::{Block, Layer, Network, PREFIX, Shortcut, Stage};
+use super::preprocessing::PixelScale;
 use crate::ops::{Activation, Geometry, Padding, Window};
 
 const EPSILON: f32 = 1e-5;
 
 /// ImageNet's mean and standard deviation of red, green and blue, on a scale of 0 to 1.
-const PIXELS: Pixels = Pixels { mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225] };
+pub(super) const PIXELS: PixelScale =
+    PixelScale { mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225] };
 
 /// Which of the family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +56,7 @@ impl ResNet {
                 inputs = outputs;
             }
         }
-        Network { pixels: PIXELS, stages, features: inputs }
+        Network { stages, features: inputs }
     }
 
     fn block(self, place: &Place) -> Block {

@@ -11,7 +11,7 @@ use crate::catalogue::Source;
 use crate::embed::fake::{Colours, Shop};
 use crate::embed::{UpdateOptions, update};
 use crate::encoder::{Encoder, Model};
-use crate::images::{Fit, Frame, Limits, PixelCache};
+use crate::images::{Filter, Fit, Frame, Limits, PixelCache};
 use crate::index::{Index, Query};
 use crate::train::{self, Job, Recipe};
 use crate::units::{Seed, Stop};
@@ -182,7 +182,8 @@ fn whatever_a_pixel_cache_says_its_pictures_are_whole() {
     let shop = shop();
     let paths: Vec<PathBuf> =
         shop.source().load().unwrap().items.into_iter().map(|item| item.image).collect();
-    let frame = Frame { width_px: 4, height_px: 4, fit: Fit::Stretch };
+    let (fit, filter) = (Fit::Stretch, Filter::default());
+    let frame = Frame { width_px: 4, height_px: 4, fit, filter };
     let caches = shop.path("caches");
     let open = || {
         let stop = Stop::default();

@@ -172,7 +172,7 @@ impl Trainer<'_> {
         let mut chance = self.job.seed.stream("dropout", self.state.step);
         let negatives = batch.negatives.as_ref();
         let pairs = Pairs {
-            images: self.towers.images(pass, &batch.images),
+            images: self.towers.images(pass, &batch.images, &mut chance),
             texts: self.towers.texts(pass, &batch.texts, &mut chance),
             negatives: negatives.map(|texts| self.towers.texts(pass, texts, &mut chance)),
             groups: &batch.groups,
@@ -294,6 +294,7 @@ impl Trainer<'_> {
         let mut images = Vectors::empty(recipe.dim);
         let mut texts = Vectors::empty(recipe.dim);
         // `any` has no one text to measure with; all of them together say most.
+        let preprocessing = &self.towers.preprocessing().texts;
         let choice = if recipe.text == TextChoice::Any { TextChoice::All } else { recipe.text };
         for chunk in members.chunks(VALIDATION_BATCH) {
             let mut rng = self.job.seed.stream("validation", 0);
@@ -302,9 +303,9 @@ impl Trainer<'_> {
             for &member in chunk {
                 let pair = &material.pairs[member];
                 batch.push(material.cache.get(pair.picture).unwrap_or_default());
-                words.push(batches::chosen_text(pair, choice, &mut rng));
+                words.push(batches::chosen_text(pair, choice, preprocessing, &mut rng));
             }
-            let tokens = material.vocabulary.batch(&words, recipe.text_tower.longest);
+            let tokens = material.vocabulary.batch(&words, preprocessing.longest);
             let embedded = |pass: &Pass| {
                 let images = self.towers.embed_images(pass, &batch)?;
                 Ok((images, self.towers.embed_texts(pass, &tokens)?))

@@ -45,7 +45,7 @@ use std::sync::Arc;
 
 pub use loss::{Loss, LossKind};
 pub use miner::Miner;
-pub use recipe::{Flip, ImageRecipe, Recipe, TextChoice};
+pub use recipe::{Flip, ImageRecipe, Recipe, TextChoice, TextRecipe};
 pub use schedule::{Schedule, ScheduleKind};
 
 pub(crate) use optimiser::Optimiser;

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use looksee::images::{self, Decoded, Fit, Frame, Limits};
+use looksee::images::{self, Decoded, Filter, Fit, Frame, Limits};
 use looksee::{Error, Result, files};
 use rayon::prelude::*;
 
@@ -103,7 +103,7 @@ pub(super) fn open(path: &Path, frame: Frame) -> Option<Vec<u8>> {
 
 /// The frame of a cell.
 pub(super) fn square(side: usize) -> Frame {
-    Frame { width_px: side, height_px: side, fit: Fit::Letterbox }
+    Frame { width_px: side, height_px: side, fit: Fit::Letterbox, filter: Filter::default() }
 }
 
 fn columns(hits: usize) -> usize {

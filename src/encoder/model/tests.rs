@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use super::*;
 use crate::encoder::About;
 use crate::encoder::folder::{FORMER_VOCABULARY, FORMER_WEIGHTS, clear, save};
+use crate::encoder::former::FormerArchitecture;
 use crate::train::Recipe;
 use crate::units::Seed;
 
@@ -51,15 +52,16 @@ impl Parts {
         weights::write(&paths[0], &tensors, &BTreeMap::new()).unwrap();
         self.vocabulary.save(&paths[1]).unwrap();
         let [bytes, words] = paths.map(|path| files::read(&path).unwrap());
-        let card = Card::new(self.recipe.architecture(), Calibration::default());
+        let shape = FormerArchitecture::of(&self.recipe);
+        let text_of_shape = toml::to_string(&shape).unwrap();
         let text = format!(
             "format = 1\nfingerprint = \"{}\"\nweights_checksum = \"{}\"\n\n[data]\n\n[metrics]\n\n\
              [recipe]\n\n[calibration]\nscale = 10.0\noffset = -5.0\n\n{}",
-            former_fingerprint(&card, &bytes, &words).unwrap(),
+            files::fingerprint([&bytes, &words, text_of_shape.as_bytes()]),
             hex(files::checksum(&bytes)),
             toml::to_string(&toml::Table::from_iter([(
                 "architecture".to_owned(),
-                toml::Value::try_from(card.architecture).unwrap(),
+                toml::Value::try_from(shape).unwrap(),
             )]))
             .unwrap(),
         );
@@ -249,7 +251,7 @@ fn files_of_a_former_model_go_only_when_they_are_its_own() {
     Parts::new(1).save(folder.path());
     assert_eq!(names(folder.path()).len(), 3);
     assert!(loaded_and_verified(folder.path()).is_ok());
-    // Here the description is of format 2, so these names are somebody's.
+    // Here the description is not of format 1, so these names are somebody's.
     std::fs::write(folder.path().join(FORMER_WEIGHTS), "mine").unwrap();
     std::fs::write(folder.path().join("weights-of-mine.safetensors"), "mine").unwrap();
     Parts::new(2).save(folder.path());

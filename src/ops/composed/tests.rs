@@ -197,7 +197,7 @@ fn whole_model() -> (Vec<f32>, BTreeMap<String, Vec<f32>>) {
     let (width_px, height_px) = (47, 66);
     let mut rng = Seed(4).stream("pixels", 0);
     let rgb = (0..3 * width_px * height_px * 3).map(|_| rng.u8(..)).collect();
-    let images = towers.images(&pass, &ImageBatch { width_px, height_px, rgb });
+    let images = towers.images(&pass, &ImageBatch { width_px, height_px, rgb }, &mut rng);
     let ids = vec![2, 3, 4, 5, 6, 0, 0, 7, 8, 9, 10, 0];
     let texts = TokenBatch { len: 4, ids, lengths: vec![4, 1, 4] };
     let texts = towers.texts(&pass, &texts, &mut rng);
