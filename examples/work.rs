@@ -20,8 +20,8 @@ use std::error::Error;
 use std::time::Instant;
 
 use looksee::bench::{self, PASSES, Size, Work};
-use looksee_kernels::matmul::matmul;
-use looksee_kernels::simd::simd_level;
+use looksee_kernels::cpu::simd::simd_level;
+use looksee_kernels::product::matmul::matmul;
 
 /// That of the program.
 #[global_allocator]

@@ -506,7 +506,7 @@ mod tests {
         let shop = shop(&[("r.png", RED)], &rows);
         assert_eq!(measure(&shop, &Options::default()).unwrap().queries, ["r: hat"]);
         let all = Options { text: QueryText::All, ..Options::default() };
-        assert_eq!(measure(&shop, &all).unwrap().queries, ["r: hat. a red one"]);
+        assert_eq!(measure(&shop, &all).unwrap().queries, ["r: hat & a red one"]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! From closest rows to answers: duplicates and diversity.
 
-use looksee_kernels::scan::dot;
+use looksee_kernels::search::scan::dot;
 
 use crate::error::Result;
 use crate::index::{Hit, Index};

@@ -8,13 +8,13 @@
 //!
 //! Each figure is the best of several runs, so that a busy machine disturbs it least.
 
-use looksee_kernels::adam::Adam;
-use looksee_kernels::depthwise::{self, DepthwiseShape, Epilogue, same_padding};
-use looksee_kernels::gru::{self, Direction, GruShape, GruWeights};
-use looksee_kernels::matmul::matmul;
-use looksee_kernels::norm::Activation;
-use looksee_kernels::scan;
-use looksee_kernels::simd::simd_level;
+use looksee_kernels::cpu::simd::simd_level;
+use looksee_kernels::layers::adam::Adam;
+use looksee_kernels::layers::depthwise::{self, DepthwiseShape, Epilogue, same_padding};
+use looksee_kernels::layers::gru::{self, Direction, GruShape, GruWeights};
+use looksee_kernels::layers::norm::Activation;
+use looksee_kernels::product::matmul::matmul;
+use looksee_kernels::search::scan;
 use std::time::Instant;
 
 fn main() {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use looksee_kernels::conv::{self, ConvShape};
+use looksee_kernels::layers::conv::{self, ConvShape};
 use looksee_kernels::network::Convolution;
 
 use super::made;

@@ -264,3 +264,13 @@ fn vectors_of_texts_come_in_order_across_batches() {
     assert_eq!(vectors.len(), 100);
     assert!((0..100).all(|number| vectors.row(number)[number % 3] > 0.9));
 }
+
+#[test]
+fn texts_are_joined_as_the_encoder_wants_them() {
+    let (shop, encoder) = (shop(), Colours::default());
+    shop.rows(&[
+        json!({"id": "r", "image": "r.png", "title": "red hat", "description": "a warm one"}),
+    ]);
+    run(&shop, &encoder, &UpdateOptions::default()).unwrap();
+    assert_eq!(encoder.last_text(), "red hat & a warm one");
+}

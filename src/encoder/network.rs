@@ -9,8 +9,8 @@
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
+use looksee_kernels::layers::norm::Moments;
 use looksee_kernels::network::{self, Convolution, Folded, LayerParameters, LayerSource, MapShape};
-use looksee_kernels::norm::Moments;
 
 use super::parameters::{Init, Layout, Mode, Parameters, Pass};
 use super::preprocessing::Pixels;

@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use looksee_kernels::layers::norm::Moments;
 use looksee_kernels::network::{self, Folded};
-use looksee_kernels::norm::Moments;
 use rayon::prelude::*;
 
 use super::network::LayerNames;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use looksee_kernels::scan::{Scored, top_k, top_k_of};
+use looksee_kernels::search::scan::{Scored, top_k, top_k_of};
 use rayon::prelude::*;
 use rusqlite::Connection;
 use serde::Serialize;

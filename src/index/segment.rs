@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use looksee_kernels::mapped::Mapped;
+use looksee_kernels::cpu::mapped::Mapped;
 use rayon::prelude::*;
 
 use crate::error::{Error, ErrorKind, Result};

@@ -1,7 +1,7 @@
 //! From neighbours to affinities: how strongly a map should hold two points together.
 
-use looksee_kernels::perplexity::meet_perplexity;
-use looksee_kernels::springs::{Piece, Springs};
+use looksee_kernels::tsne::attraction::{Piece, Springs};
+use looksee_kernels::tsne::perplexity::meet_perplexity;
 use rayon::prelude::*;
 
 use super::neighbours::Neighbours;

@@ -1,6 +1,6 @@
 //! Moving the points: gradient descent with momentum and gains, in phases.
 
-use looksee_kernels::springs::{Points, Springs, Step, step};
+use looksee_kernels::tsne::attraction::{Points, Springs, Step, step};
 use rayon::prelude::*;
 
 use super::gradient::Repulsion;

@@ -1,8 +1,8 @@
 //! New points on a finished map.
 
-use looksee_kernels::charges::Fixed;
-use looksee_kernels::nearest::{Candidates, Nearest, half_squares};
-use looksee_kernels::perplexity::meet_perplexity;
+use looksee_kernels::search::nearest::{Candidates, Nearest, half_squares};
+use looksee_kernels::tsne::perplexity::meet_perplexity;
+use looksee_kernels::tsne::repulsion::Fixed;
 use rayon::prelude::*;
 
 use crate::error::{Error, ErrorKind, Result};

@@ -16,13 +16,13 @@ use burn::backend::flex::{FlexTensor, Layout};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Flex, TensorMetadata, backend_extension};
 use burn::tensor::{Bytes, DType, Shape};
-use looksee_kernels::conv::{self, ConvShape};
-use looksee_kernels::depthwise::{self, DepthwiseShape, Epilogue};
-use looksee_kernels::elementwise;
-use looksee_kernels::gru::{self, Direction, GruShape, GruWeights, Kept};
+use looksee_kernels::layers::conv::{self, ConvShape};
+use looksee_kernels::layers::depthwise::{self, DepthwiseShape, Epilogue};
+use looksee_kernels::layers::elementwise;
+use looksee_kernels::layers::gru::{self, Direction, GruShape, GruWeights, Kept};
+use looksee_kernels::layers::norm::{self, Activation, Moments, Norm};
+use looksee_kernels::layers::pool::{self, PoolShape};
 use looksee_kernels::network::{LayerGradients, LayerSource, MapShape, Network, Seen, Tape};
-use looksee_kernels::norm::{self, Activation, Moments, Norm};
-use looksee_kernels::pool::{self, PoolShape};
 
 /// A window that slides over a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

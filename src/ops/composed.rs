@@ -9,8 +9,8 @@ use std::sync::Arc;
 use burn::tensor::module::{conv2d, max_pool2d};
 use burn::tensor::ops::{ConvOptions, MaxPoolOptions};
 use burn::tensor::{Bool, Device, Tensor, TensorData, activation};
-use looksee_kernels::gru::Direction;
-use looksee_kernels::norm::{Activation, Moments};
+use looksee_kernels::layers::gru::Direction;
+use looksee_kernels::layers::norm::{Activation, Moments};
 
 use super::{Geometry, GruParameters, NormMode, values_of};
 

@@ -23,12 +23,12 @@ use std::sync::Arc;
 
 use burn::backend::Dispatch;
 use burn::tensor::{Device, Tensor};
-use looksee_kernels::norm::Moments;
+use looksee_kernels::layers::norm::Moments;
 
 use binding::Fused;
 pub(crate) use binding::{Geometry, NetworkCall, NormMode, Padding, Window};
-pub(crate) use looksee_kernels::gru::Direction;
-pub(crate) use looksee_kernels::norm::Activation;
+pub(crate) use looksee_kernels::layers::gru::Direction;
+pub(crate) use looksee_kernels::layers::norm::Activation;
 
 /// Whether our kernels answer for tensors on this device.
 pub(crate) fn has_kernels(device: &Device) -> bool {
@@ -202,9 +202,9 @@ pub(crate) fn with_winograd<R>(on: bool, run: impl FnOnce() -> R) -> R {
     use std::sync::{Mutex, PoisonError};
     static TURN: Mutex<()> = Mutex::new(());
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    looksee_kernels::conv::use_winograd(on);
+    looksee_kernels::layers::conv::use_winograd(on);
     let result = run();
-    looksee_kernels::conv::use_winograd(true);
+    looksee_kernels::layers::conv::use_winograd(true);
     result
 }
 

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
-use looksee_kernels::adam::Adam;
-use looksee_kernels::{buffers, elementwise};
+use looksee_kernels::cpu::buffers;
+use looksee_kernels::layers::adam::Adam;
+use looksee_kernels::layers::elementwise;
 
 use super::schedule::Schedule;
 use crate::encoder::MOMENTUM;

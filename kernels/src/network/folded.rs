@@ -4,14 +4,14 @@ use super::{
     Block, Convolution, Layer, LayerSource, MapShape, Network, Shortcut, Stage, pad, pool_shape,
     pooled,
 };
-use crate::buffers::Buffer;
-use crate::conv::{self, Finish, Packed, Residual};
-use crate::depthwise::{self, Epilogue};
-use crate::elementwise;
-use crate::norm::Activation;
-use crate::parallel::{in_pool, shares};
-use crate::pool;
-use crate::simd::simd_level;
+use crate::cpu::buffers::Buffer;
+use crate::cpu::parallel::{in_pool, shares};
+use crate::cpu::simd::simd_level;
+use crate::layers::conv::{self, Finish, Packed, Residual};
+use crate::layers::depthwise::{self, Epilogue};
+use crate::layers::elementwise;
+use crate::layers::norm::Activation;
+use crate::layers::pool;
 use std::sync::Arc;
 
 /// Values of a stage's input and output that pictures which go through it together may have. A large

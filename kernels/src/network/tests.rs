@@ -1,7 +1,7 @@
 use super::*;
-use crate::conv;
-use crate::depthwise::{self, Epilogue};
-use crate::norm::{self, Moments, Norm};
+use crate::layers::conv;
+use crate::layers::depthwise::{self, Epilogue};
+use crate::layers::norm::{self, Moments, Norm};
 use crate::testing::{in_pools, random};
 
 fn layer(inputs: usize, outputs: usize, kernel: usize, stride: usize) -> Layer {
@@ -161,7 +161,7 @@ fn all_plainly(network: &Network, numbers: &Numbers, x: &[f32]) -> Vec<f32> {
             &Stage::MaxPool { kernel, stride, padding } => {
                 let shape = pool_shape(map.0, kernel, stride, padding);
                 let mut out = vec![0.0; pooled(&shape).values()];
-                crate::pool::max_forward(&shape, &map.1, &mut out);
+                crate::layers::pool::max_forward(&shape, &map.1, &mut out);
                 (pooled(&shape), out)
             }
             Stage::Block(block) => {

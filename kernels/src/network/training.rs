@@ -6,13 +6,13 @@ use super::{
     Block, Convolution, Layer, LayerSource, MapShape, Network, Shortcut, Stage, pad, pool_shape,
     pooled,
 };
-use crate::buffers::{self, Buffer};
-use crate::conv::{self, ConvShape};
-use crate::depthwise::{self, Epilogue};
-use crate::elementwise::add_assign;
-use crate::norm::{self, Activation, Moments, Norm, NormGradients};
-use crate::parallel::in_pool;
-use crate::pool::{self, PoolShape};
+use crate::cpu::buffers::{self, Buffer};
+use crate::cpu::parallel::in_pool;
+use crate::layers::conv::{self, ConvShape};
+use crate::layers::depthwise::{self, Epilogue};
+use crate::layers::elementwise::add_assign;
+use crate::layers::norm::{self, Activation, Moments, Norm, NormGradients};
+use crate::layers::pool::{self, PoolShape};
 
 /// The moments of a batch at one layer that learns.
 #[derive(Clone, Debug)]
@@ -30,7 +30,7 @@ pub struct Seen {
 pub struct LayerGradients {
     /// The layer's number.
     pub layer: usize,
-    /// Of the weights, in their layout; from [`crate::buffers::take`].
+    /// Of the weights, in their layout; from [`crate::cpu::buffers::take`].
     pub weights: Vec<f32>,
     /// Of the batch norm's factors and offsets.
     pub norm: NormGradients,

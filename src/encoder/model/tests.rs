@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::*;
-use crate::encoder::About;
+use crate::encoder::{About, TextPreprocessing};
 use crate::encoder::folder::{FORMER_VOCABULARY, FORMER_WEIGHTS, clear, save};
 use crate::encoder::former::FormerArchitecture;
 use crate::train::Recipe;
@@ -34,15 +34,18 @@ impl Parts {
         Self { recipe, vocabulary, parameters }
     }
 
-    fn save(&self, folder: &Path) -> Card {
-        let about = About {
+    fn about(&self) -> About {
+        About {
             architecture: self.recipe.architecture(),
             calibration: Calibration::default(),
             data: toml::Table::new(),
             metrics: toml::Table::new(),
             recipe: toml::Table::new(),
-        };
-        save(folder, &self.parameters, &self.vocabulary, about).unwrap()
+        }
+    }
+
+    fn save(&self, folder: &Path) -> Card {
+        save(folder, &self.parameters, &self.vocabulary, self.about()).unwrap()
     }
 
     /// Writes the model as format 1 had it.
@@ -163,6 +166,33 @@ fn a_change_in_any_file_is_found() {
         std::fs::write(&path, whole).unwrap();
     }
     assert!(loaded_and_verified(folder.path()).is_ok());
+}
+
+#[test]
+fn texts_are_joined_and_cut_as_the_description_says() {
+    let (folder, parts) = (tempfile::tempdir().unwrap(), Parts::new(0));
+    let mut about = parts.about();
+    about.architecture.preprocessing.texts =
+        TextPreprocessing { separator: " + ".to_owned(), longest: 1 };
+    save(folder.path(), &parts.parameters, &parts.vocabulary, about).unwrap();
+    let model = Model::load(folder.path()).unwrap();
+    assert_eq!(model.join(&["red".to_owned(), "hat".to_owned()]).unwrap(), "red + hat");
+    let of = |model: &Model, text| model.texts(&[text]).unwrap();
+    assert_eq!(of(&model, "red"), of(&model, "red hat"));
+    parts.save(folder.path());
+    let model = Model::load(folder.path()).unwrap();
+    assert_ne!(of(&model, "red"), of(&model, "red hat"));
+}
+
+#[test]
+fn pixels_are_scaled_as_the_description_says() {
+    let (folder, parts) = (tempfile::tempdir().unwrap(), Parts::new(0));
+    parts.save(folder.path());
+    let plain = of_pictures(&Model::load(folder.path()).unwrap()).unwrap();
+    let mut about = parts.about();
+    about.architecture.preprocessing.pictures.pixels.mean[1] += 0.25;
+    save(folder.path(), &parts.parameters, &parts.vocabulary, about).unwrap();
+    assert_ne!(of_pictures(&Model::load(folder.path()).unwrap()).unwrap(), plain);
 }
 
 #[test]

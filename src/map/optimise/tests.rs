@@ -1,6 +1,6 @@
 use super::*;
 use crate::map::gradient::Exact;
-use looksee_kernels::springs::Piece;
+use looksee_kernels::tsne::attraction::Piece;
 
 fn pair() -> Springs {
     let mut piece = Piece::starting_at(0);
