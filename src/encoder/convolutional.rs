@@ -90,19 +90,19 @@ impl Tower for ConvolutionalTower {
 
     fn add_parameters(&self, parameters: &mut Parameters, seed: Seed) {
         self.network.add_parameters(parameters, seed);
-        let features = self.network.features;
+        let features = self.network.features();
         let init = Init::Uniform(1.0 / (features as f32).sqrt());
         let weight = format!("{PREFIX}fc.weight");
         parameters.add(weight, &[features, self.dim], Layout::Transposed, init, seed);
         parameters.add(format!("{PREFIX}fc.bias"), &[self.dim], Layout::Plain, init, seed);
     }
 
-    /// The number of the resolution of the parameter's layer ([`Network::layers`]).
+    /// The number of the resolution of the parameter's layer ([`Network::resolutions`]).
     fn stage(&self, parameter: &str) -> Option<usize> {
         let (module, _) = parameter.rsplit_once('.')?;
-        let layers = self.network.layers();
-        let own = layers.iter().find(|(_, layer)| module == layer.conv || module == layer.norm);
-        own.map(|(resolution, _)| *resolution)
+        let mut layers = self.network.resolutions();
+        let own = layers.find(|(_, names)| module == names.conv || module == names.norm);
+        own.map(|(resolution, _)| resolution)
     }
 
     fn forward(&self, pass: &Pass, input: Pixels, _chance: &mut fastrand::Rng) -> Tensor<2> {
