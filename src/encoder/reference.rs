@@ -360,34 +360,77 @@ fn measure_for_bounds() {
                     let l = case.outputs.values.iter().copied().map(square).sum::<f64>().sqrt();
                     d / l
                 };
-                let mut all: Vec<(f64, f64, &str)> = case.gradients.iter().map(|e| {
-                    let d = distance(e, &ours.gradients[&e.name]);
-                    (d, d / e.f32_distance.max(GRAIN), e.name.as_str())
-                }).collect();
+                let mut all: Vec<(f64, f64, &str)> = case
+                    .gradients
+                    .iter()
+                    .map(|e| {
+                        let d = distance(e, &ours.gradients[&e.name]);
+                        (d, d / e.f32_distance.max(GRAIN), e.name.as_str())
+                    })
+                    .collect();
                 all.sort_by(|a, b| a.0.total_cmp(&b.0));
-                let running = case.running.iter().map(|e| distance(e, &ours.parameters.to_weights()[&format!("image.{}", e.name)].values)).fold(0.0, f64::max);
-                println!("{} winograd {winograd}: outputs {outs:.1e} (ref {:.1e}), running {running:.1e}", case.name, case.outputs.f32_distance);
+                let running = case
+                    .running
+                    .iter()
+                    .map(|e| {
+                        distance(
+                            e,
+                            &ours.parameters.to_weights()[&format!("image.{}", e.name)].values,
+                        )
+                    })
+                    .fold(0.0, f64::max);
+                println!(
+                    "{} winograd {winograd}: outputs {outs:.1e} (ref {:.1e}), running {running:.1e}",
+                    case.name, case.outputs.f32_distance
+                );
                 if !all.is_empty() {
                     let n = all.len();
-                    println!("   gradients: median {:.1e} p90 {:.1e} worst {:?}", all[n/2].0, all[n*9/10].0, &all[n-3..]);
+                    println!(
+                        "   gradients: median {:.1e} p90 {:.1e} worst {:?}",
+                        all[n / 2].0,
+                        all[n * 9 / 10].0,
+                        &all[n - 3..]
+                    );
                     let mut r: Vec<f64> = all.iter().map(|a| a.1).collect();
                     r.sort_by(f64::total_cmp);
-                    println!("   ratio to pytorch's: median {:.1} p90 {:.1} worst {:.1}", r[n/2], r[n*9/10], r[n-1]);
+                    println!(
+                        "   ratio to pytorch's: median {:.1} p90 {:.1} worst {:.1}",
+                        r[n / 2],
+                        r[n * 9 / 10],
+                        r[n - 1]
+                    );
                     let l2: f64 = case.gradients.iter().map(|e| e.l2.powi(2)).sum::<f64>().sqrt();
-                    let abs: f64 = case.gradients.iter().map(|e| (distance(e, &ours.gradients[&e.name]) * e.l2).powi(2)).sum::<f64>().sqrt();
+                    let abs: f64 = case
+                        .gradients
+                        .iter()
+                        .map(|e| (distance(e, &ours.gradients[&e.name]) * e.l2).powi(2))
+                        .sum::<f64>()
+                        .sqrt();
                     println!("   all together {:.1e}", abs / l2);
                 }
                 if case.images.is_some() && !all.is_empty() {
                     let layers = run_by(case, Pass::layer_by_layer);
-                    let longest = layers.gradients.values().map(|v| v.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt()).fold(0.0, f64::max);
-                    let mut apartness: Vec<(f64, f64, &str)> = ours.gradients.iter().map(|(name, g)| {
-                        let e = &layers.gradients[name];
-                        let len = e.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
-                        (apart(g, e), apart(g, e) * len / longest, name.as_str())
-                    }).collect();
+                    let longest = layers
+                        .gradients
+                        .values()
+                        .map(|v| v.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt())
+                        .fold(0.0, f64::max);
+                    let mut apartness: Vec<(f64, f64, &str)> = ours
+                        .gradients
+                        .iter()
+                        .map(|(name, g)| {
+                            let e = &layers.gradients[name];
+                            let len = e.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
+                            (apart(g, e), apart(g, e) * len / longest, name.as_str())
+                        })
+                        .collect();
                     apartness.sort_by(|a, b| a.1.total_cmp(&b.1));
                     let n = apartness.len();
-                    println!("   whole against layers: median {:?} worst {:?}", apartness[n/2], &apartness[n-3..]);
+                    println!(
+                        "   whole against layers: median {:?} worst {:?}",
+                        apartness[n / 2],
+                        &apartness[n - 3..]
+                    );
                 }
             }
         }

@@ -94,12 +94,7 @@ pub(crate) fn activated(x: Tensor<4>, activation: Activation) -> Tensor<4> {
 }
 
 /// Max pool over windows: `[n, h, w, c]` -> `[n, oh, ow, c]`.
-pub(crate) fn max_pool(
-    x: Tensor<4>,
-    kernel: usize,
-    stride: usize,
-    padding: usize,
-) -> Tensor<4> {
+pub(crate) fn max_pool(x: Tensor<4>, kernel: usize, stride: usize, padding: usize) -> Tensor<4> {
     let options =
         MaxPoolOptions::new([kernel; 2]).with_stride([stride; 2]).with_padding([padding; 2]);
     channels_last(max_pool2d(channels_first(x), options))

@@ -2,9 +2,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::*;
-use crate::encoder::{About, TextPreprocessing};
 use crate::encoder::folder::{FORMER_VOCABULARY, FORMER_WEIGHTS, clear, save};
 use crate::encoder::former::FormerArchitecture;
+use crate::encoder::{About, TextPreprocessing};
 use crate::train::Recipe;
 use crate::units::Seed;
 
