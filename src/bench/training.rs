@@ -1,7 +1,5 @@
 //! Training steps: of the image tower, and of the recurrent part of the text tower.
 
-use std::sync::Arc;
-
 use burn::tensor::Tensor;
 
 use super::{Size, Work, made, operations};
@@ -12,7 +10,7 @@ use crate::error::Result;
 use crate::images::ImageBatch;
 use crate::ops::values_of;
 use crate::tokens::TokenBatch;
-use crate::train::{Optimiser, Schedule};
+use crate::train::{Learner, Optimiser, Schedule};
 use crate::units::Seed;
 
 const RATE: f32 = 1e-4;
@@ -44,15 +42,14 @@ pub(super) struct Training {
 /// What a step changes.
 #[derive(Debug)]
 struct State {
-    parameters: Arc<Parameters>,
-    optimiser: Optimiser,
+    learner: Learner,
     steps: u64,
 }
 
 impl State {
     fn new(mut parameters: Parameters) -> Self {
         made::fill(&mut parameters);
-        Self { parameters: Arc::new(parameters), optimiser: Optimiser::default(), steps: 0 }
+        Self { learner: Learner::new(parameters, Optimiser::default()), steps: 0 }
     }
 }
 
@@ -111,21 +108,21 @@ impl Training {
 
     /// One step as `looksee train` takes it; the loss before it and the gradient's length.
     fn step(&self, state: &mut State) -> Result<(f32, f32)> {
-        let pass = Pass::new(Arc::clone(&state.parameters), Mode::Training);
+        let pass = state.learner.pass(Mode::Training);
         let loss = self.loss(&pass);
         let value = values_of(loss.clone())[0];
         state.steps += 1;
-        let State { parameters, optimiser, steps } = state;
-        let length = optimiser.descend(parameters, pass, &loss, &self.schedule, RATE, *steps)?;
+        let State { learner, steps } = state;
+        let length = learner.descend(pass, &loss, &self.schedule, RATE, *steps)?;
         Ok((value, length))
     }
 
     /// How fast the loss rises when every parameter is moved by a made-up number.
-    fn slope(&self, parameters: &Arc<Parameters>) -> f64 {
-        let pass = Pass::new(Arc::clone(parameters), Mode::Training);
+    fn slope(&self, learner: &Learner) -> f64 {
+        let pass = learner.pass(Mode::Training);
         let gradients = pass.gradients(self.loss(&pass).backward());
         // In the order of a file, which is that of other programs.
-        let mut holder = Parameters::clone(parameters);
+        let mut holder = Parameters::clone(learner.parameters());
         for (name, parameter) in holder.iter_mut() {
             match gradients.get(name) {
                 Some(gradient) => parameter.values.clone_from(gradient),
@@ -141,11 +138,7 @@ impl Training {
 
 impl Work for Training {
     fn run(&mut self) -> Result<()> {
-        let fresh = State {
-            parameters: Arc::default(),
-            optimiser: Optimiser::default(),
-            steps: self.state.steps,
-        };
+        let fresh = State { learner: Learner::default(), steps: self.state.steps };
         let mut state = std::mem::replace(&mut self.state, fresh);
         let outcome = self.step(&mut state);
         self.state = state;
@@ -158,7 +151,7 @@ impl Work for Training {
 
     fn answer(&self) -> Result<Vec<(String, f64)>> {
         let mut state = self.fresh();
-        let slope = self.slope(&state.parameters);
+        let slope = self.slope(&state.learner);
         let (loss, gradient) = self.step(&mut state)?;
         let (after, _) = self.step(&mut state)?;
         let figures = [

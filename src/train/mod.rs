@@ -41,14 +41,13 @@ mod start;
 mod watch;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 pub use loss::{Loss, LossKind};
 pub use miner::Miner;
 pub use recipe::{Flip, ImageRecipe, Recipe, TextChoice, TextRecipe};
 pub use schedule::{Schedule, ScheduleKind};
 
-pub(crate) use optimiser::Optimiser;
+pub(crate) use optimiser::{Learner, Optimiser};
 
 use crate::catalogue::{Ledger, Source};
 use crate::encoder::parameters::Parameters;
@@ -124,8 +123,7 @@ pub fn run(job: &Job, stop: &Stop, listener: Listener<'_>) -> Result<Outcome> {
         job,
         towers,
         material: &material,
-        parameters: Arc::new(parameters),
-        optimiser,
+        learner: Learner::new(parameters, optimiser),
         state,
         clock,
     };
