@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use looksee::embed::{self, UpdateOptions};
-use looksee::images::{Fit, Frame, ImageBatch};
+use looksee::images::{Filter, Fit, Frame, ImageBatch};
 use looksee::index::{NoModel, Writer};
 use looksee::{Answer, Encoder, Index, Result, Searcher, Source, Stop, Vectors};
 
@@ -39,7 +39,8 @@ impl Encoder for MeanColour {
     }
 
     fn frame(&self) -> Frame {
-        Frame { width_px: 8, height_px: 8, fit: Fit::Stretch }
+        let (fit, filter) = (Fit::Stretch, Filter::default());
+        Frame { width_px: 8, height_px: 8, fit, filter }
     }
 
     fn images(&self, batch: &ImageBatch) -> Result<Vectors> {

@@ -336,7 +336,7 @@ impl Update<'_> {
         &self,
         texts: impl Iterator<Item = &'t [String]>,
     ) -> Result<Vec<Option<Vec<f32>>>> {
-        let joined: Vec<Option<String>> = texts.map(joined).collect();
+        let joined: Vec<Option<String>> = texts.map(|texts| self.encoder.join(texts)).collect();
         let asked: Vec<&str> = joined.iter().flatten().map(String::as_str).collect();
         if asked.is_empty() {
             return Ok(vec![None; joined.len()]);
@@ -399,13 +399,6 @@ impl Companion for Model {
     fn clear(&self, folder: &Path) -> Result<()> {
         encoder::clear(folder)
     }
-}
-
-/// The texts of an item as one, as the encoder reads them; `None` when there is no word in them.
-pub(crate) fn joined<'t>(texts: impl IntoIterator<Item = &'t String>) -> Option<String> {
-    let texts = texts.into_iter().map(|text| text.trim());
-    let texts: Vec<&str> = texts.filter(|text| !text.is_empty()).collect();
-    (!texts.is_empty()).then(|| texts.join(". "))
 }
 
 fn check_shard(shard: Option<(usize, usize)>) -> Result<()> {

@@ -273,10 +273,13 @@ fn vectors_of_texts_come_in_order_across_batches() {
 }
 
 #[test]
-fn texts_are_joined_without_the_empty_ones() {
-    let owned = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
-    assert_eq!(joined(&owned(&["red hat", " ", "a hat"])).unwrap(), "red hat. a hat");
-    assert_eq!(joined(&owned(&["", " "])), None);
+fn texts_are_joined_as_the_encoder_wants_them() {
+    let (shop, encoder) = (shop(), Colours::default());
+    shop.rows(&[
+        json!({"id": "r", "image": "r.png", "title": "red hat", "description": "a warm one"}),
+    ]);
+    run(&shop, &encoder, &UpdateOptions::default()).unwrap();
+    assert_eq!(encoder.last_text(), "red hat & a warm one");
 }
 
 /// Copies a shop's catalogue and pictures, not its index, keeping the times of the files.

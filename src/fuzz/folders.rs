@@ -12,7 +12,7 @@ use crate::embed::fake::{Colours, Shop};
 use crate::embed::{UpdateOptions, update};
 use crate::encoder::{Encoder, Model};
 use crate::files::Blob;
-use crate::images::{Fit, Frame, Limits, PixelCache};
+use crate::images::{Filter, Fit, Frame, Limits, PixelCache};
 use crate::index::{Carry, Collection, Index, Nearest};
 use crate::train::{self, Job, Recipe};
 use crate::units::{Seed, Stop};
@@ -183,7 +183,8 @@ fn whatever_a_pixel_cache_says_its_pictures_are_whole() {
     let shop = shop();
     let pictures: Vec<Blob> =
         shop.source().load().unwrap().items.into_iter().map(|item| item.image).collect();
-    let frame = Frame { width_px: 4, height_px: 4, fit: Fit::Stretch };
+    let (fit, filter) = (Fit::Stretch, Filter::default());
+    let frame = Frame { width_px: 4, height_px: 4, fit, filter };
     let caches = shop.path("caches");
     let open = || {
         let stop = Stop::default();

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::encoder::Encoder;
 use crate::error::{ErrorKind, Result};
+use crate::files::Blob;
 use crate::filter::{Fields, Filter};
-use crate::images::{Fit, Frame, ImageBatch};
+use crate::images::{self, Fit, Frame, ImageBatch};
 use crate::index::{Index, NoModel, Record, Sink, Space, Stamp, Writer};
 use crate::vectors::Vectors;
 
@@ -29,7 +30,7 @@ impl Encoder for Plane {
         2
     }
     fn frame(&self) -> Frame {
-        Frame { width_px: 1, height_px: 1, fit: Fit::Crop }
+        Frame { width_px: 1, height_px: 1, fit: Fit::Crop, filter: images::Filter::default() }
     }
     fn images(&self, batch: &ImageBatch) -> Result<Vectors> {
         if let Some(begun) = &self.begun {
@@ -65,7 +66,7 @@ impl Plane {
 fn record(place: usize) -> Record {
     Record {
         id: format!("i{place:02}").into(),
-        image: format!("/{place}.jpg").into(),
+        image: Blob::from(format!("/{place}.jpg")),
         texts: vec![format!("title {place}"), "more".to_owned()],
         fields: Fields::from_iter([("place".to_owned(), place.into())]),
         group: None,

@@ -216,7 +216,7 @@ fn files_of_a_newer_version_ask_for_an_update() {
     let folder = shop::indexed();
     let card = folder.path().join("model/model.toml");
     let text = std::fs::read_to_string(&card).unwrap();
-    std::fs::write(&card, text.replace("format = 2", "format = 99")).unwrap();
+    std::fs::write(&card, text.replace("format = 3", "format = 99")).unwrap();
     let ran = folder.run(["eval", "model", "shop.jsonl"]);
     refused(&ran, &["newer looksee", "99", "update"]);
 }
