@@ -35,6 +35,7 @@ mod texts;
 mod tests;
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use serde::Serialize;
 

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::fake::{Colours, Shop};
 use super::*;
-use crate::index::{Carry, Collection, Found, Index, Nearest};
+use crate::index::{Carry, Collection, Found, Index, Nearest, Writer};
 
 const RED: [u8; 3] = [255, 0, 0];
 const GREEN: [u8; 3] = [0, 255, 0];
@@ -305,7 +305,7 @@ fn a_library_that_moved_is_unchanged_and_the_index_follows() {
     assert_eq!((counts(&moved(&mut writer)), encoder.counted()), ([0, 0, 3, 0], (0, 0)));
     let index = open(&shop);
     assert_eq!(index.root(), Some(&*new));
-    assert_eq!(index.record(2).unwrap().image.path(), new.join("r.png"));
+    assert_eq!(item(&index, "r").record.unwrap().image.path(), new.join("r.png"));
     assert!(index.check().unwrap().problems.is_empty());
 }
 
@@ -323,7 +323,8 @@ fn items_that_are_kept_stay_where_they_are_when_the_catalogue_is_another() {
     let mut writer = shop.writer("index");
     update(&source, &encoder, &mut writer, &keep, &Stop::default(), &mut |_| {}).unwrap();
     let index = open(&shop);
-    let pictures: Vec<_> = (0..4).map(|row| index.record(row).unwrap().image).collect();
+    let records = ["b", "g", "n", "r"].map(|id| item(&index, id).record.unwrap());
+    let pictures = records.map(|record| record.image);
     let expected = ["b.png", "g.png", "more/g.png", "r.png"].map(|name| shop.path(name));
     assert_eq!(pictures.iter().map(Blob::path).collect::<Vec<_>>(), expected);
     assert_eq!(index.root(), Some(&*more));

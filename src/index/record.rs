@@ -124,8 +124,11 @@ impl Stored {
 /// Reads the place of an item's picture.
 fn place(id: &ItemId, bytes: &[u8], root: Option<&Path>) -> Result<Blob> {
     Blob::from_bytes(bytes, root).map_err(|e| {
-        let message = "the place of its picture is not one that was written; run `looksee index` with the catalogue again";
-        Error::new(ErrorKind::Corrupt, message).at_item(id.as_str()).with_source(e)
+        let message = "the place of its picture is not one that was written";
+        Error::new(ErrorKind::Corrupt, message)
+            .with_fact(Fact::DamagedItems)
+            .at_item(id.as_str())
+            .with_source(e)
     })
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use looksee::index::{Carry, Collection, Found, Record};
+use looksee::index::{Carry, Collection, Found, Index, Record};
 use looksee::units::{ItemId, Seed};
 use looksee::vectors::Vectors;
 use looksee::{Error, ErrorKind, Result};
