@@ -106,7 +106,11 @@ pub fn update(
 ) -> Result<Updated> {
     check_shard(options.shard)?;
     let mut items = source.open()?;
-    writer.set_root(source.root()?);
+    // Where items of other catalogues are kept, theirs stays for as long as it is there.
+    let is_shared = options.keep_missing && writer.root().is_some_and(Path::is_dir);
+    if !is_shared {
+        writer.set_root(source.root()?);
+    }
     let lost = writer.look_for_damage()?;
     if lost > 0 {
         let warning = format!("{lost} items of the index are damaged and are embedded again");

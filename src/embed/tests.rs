@@ -310,23 +310,25 @@ fn a_library_that_moved_is_unchanged_and_the_index_follows() {
 }
 
 #[test]
-fn items_that_are_kept_stay_where_they_are_when_the_catalogue_is_another() {
+fn catalogues_that_take_turns_in_an_index_leave_each_others_pictures_where_they_are() {
     let (shop, encoder) = (shop(), Colours::default());
-    run(&shop, &encoder, &UpdateOptions::default()).unwrap();
-    let more = shop.path("more");
-    std::fs::create_dir(&more).unwrap();
-    std::fs::copy(shop.path("g.png"), more.join("g.png")).unwrap();
-    let row = json!({"id": "n", "image": "g.png"}).to_string();
-    std::fs::write(more.join("more.jsonl"), row).unwrap();
+    let more = Shop::new();
+    more.picture("m.png", GREEN);
+    more.rows(&[json!({"id": "m", "image": "m.png"})]);
     let keep = UpdateOptions { keep_missing: true, ..UpdateOptions::default() };
-    let source = Source::new([more.join("more.jsonl")]);
     let mut writer = shop.writer("index");
-    update(&source, &encoder, &mut writer, &keep, &Stop::default(), &mut |_| {}).unwrap();
+    let mut turn = |source: &Source| {
+        let stop = Stop::default();
+        counts(&update(source, &encoder, &mut writer, &keep, &stop, &mut |_| {}).unwrap())
+    };
+    assert_eq!(turn(&shop.source()), [3, 0, 0, 0]);
+    assert_eq!(turn(&more.source()), [1, 0, 0, 0]);
+    assert_eq!((turn(&shop.source()), turn(&more.source())), ([0, 0, 3, 0], [0, 0, 1, 0]));
     let index = open(&shop);
-    let records = ["b", "g", "n", "r"].map(|id| item(&index, id).record.unwrap());
+    let records = ["b", "g", "m", "r"].map(|id| item(&index, id).record.unwrap());
     let pictures = records.map(|record| record.image);
-    let expected = ["b.png", "g.png", "more/g.png", "r.png"].map(|name| shop.path(name));
-    assert_eq!(pictures.iter().map(Blob::path).collect::<Vec<_>>(), expected);
-    assert_eq!(index.root(), Some(&*more));
+    let [b, g, r] = ["b.png", "g.png", "r.png"].map(|name| shop.path(name));
+    assert_eq!(pictures.each_ref().map(Blob::path), [&*b, &g, &more.path("m.png"), &r]);
+    assert_eq!(index.root(), Some(&*shop.path("")));
     assert!(index.check().unwrap().problems.is_empty());
 }
