@@ -436,3 +436,40 @@ fn measure_for_bounds() {
         }
     }
 }
+
+#[test]
+fn measure_copies() {
+    use crate::encoder::towers::Towers;
+    use crate::train::{Learner, Optimiser, Recipe};
+    use std::time::Instant;
+    for (name, vocabulary) in [("default", 8000), ("article", 10000)] {
+        let recipe = Recipe::named(name).unwrap();
+        let towers = Towers::new(&recipe.architecture(), vocabulary);
+        let mut learner = Learner::new(towers.parameters(Seed(0)), Optimiser::default());
+        let n = recipe.batch_size;
+        let images = ImageBatch { width_px: recipe.image.width, height_px: recipe.image.height, rgb: vec![90; n * recipe.image.width * recipe.image.height * 3] };
+        let len = 30;
+        let texts = TokenBatch { len, ids: (0..n * len).map(|i| 2 + (i as u32 * 7919) % 7000).collect(), lengths: vec![len as u32; n] };
+        let mut steps = Vec::new();
+        let mut copies = Vec::new();
+        for step in 1..6 {
+            let began = Instant::now();
+            let pass = learner.pass(Mode::Training);
+            let a = towers.images(&pass, &images, &mut no_chance());
+            let b = towers.texts(&pass, &texts, &mut no_chance());
+            let loss = (a - b).powi_scalar(2).mean();
+            learner.descend(pass, &loss, &recipe.schedule, 1e-4, step).unwrap();
+            steps.push(began.elapsed().as_secs_f64());
+            let began = Instant::now();
+            let mut copied = 0;
+            for (name, p) in learner.parameters().iter() {
+                if name.starts_with("text.") || name.starts_with("image.fc") {
+                    let copy = std::hint::black_box(p.values.clone());
+                    copied += copy.len();
+                }
+            }
+            copies.push((began.elapsed().as_secs_f64(), copied));
+        }
+        println!("{name}: steps {steps:?}; copies {copies:?}");
+    }
+}

@@ -220,3 +220,67 @@ fn values_that_are_not_finite_come_out_of_the_same_places() {
         assert_eq!(whole, layers, "{mode:?}");
     }
 }
+
+/// The same network without a bend: no activation, so that no value can fall to the other side of
+/// one, and whatever is wrong with a gradient shows beside rounding alone.
+fn without_bends(network: &Network) -> Network {
+    let straight = |layer: &Layer| Layer { activation: Activation::None, ..*layer };
+    let stages = network.stages().iter().map(|stage| match stage {
+        Stage::Layer(layer) => Stage::Layer(straight(layer)),
+        Stage::MaxPool { .. } => stage.clone(),
+        Stage::Block(block) => Stage::Block(Block {
+            path: block.path.iter().map(straight).collect(),
+            shortcut: block.shortcut.clone(),
+            activation: Activation::None,
+        }),
+    });
+    Network {
+        layers: network::Network { stages: stages.collect() },
+        names: Arc::clone(&network.names),
+    }
+}
+
+fn length(values: &[f32]) -> f64 {
+    values.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt()
+}
+
+/// How far each gradient is from that of the layers one by one: of all its values together as a
+/// share of its length, and of the value that is furthest off as a multiple of the root of the mean
+/// square. One that is nothing beside the others counts as a share of the longest.
+fn apart<'a>(
+    found: &'a BTreeMap<String, Vec<f32>>,
+    expected: &'a BTreeMap<String, Vec<f32>>,
+) -> impl Iterator<Item = (&'a str, f64, f64)> {
+    let longest = expected.values().map(|values| length(values)).fold(0.0, f64::max);
+    found.iter().map(move |(name, found)| {
+        let expected = &expected[name];
+        let difference: Vec<f32> = found.iter().zip(expected).map(|(a, b)| a - b).collect();
+        let scale = length(expected).max(1e-3 * longest);
+        let furthest = difference.iter().fold(0.0, |most: f64, x| most.max(f64::from(x.abs())));
+        let mean = scale / (found.len() as f64).sqrt();
+        (name.as_str(), length(&difference) / scale, furthest / mean)
+    })
+}
+
+#[test]
+fn whole_towers_without_bends_have_the_gradients_of_their_layers() {
+    use crate::encoder::ConvolutionalNetwork::{EfficientNetLite0, ResNet18, ResNet50};
+    let x = pixels([3, 64, 48, 3]);
+    for tower in [ResNet18, ResNet50, EfficientNetLite0] {
+        let network = without_bends(&tower.layers());
+        let parameters = parameters(&network);
+        let layers = run(&network, &parameters, &x, Mode::Training, false);
+        for winograd in [false, true] {
+            let whole = with_winograd(winograd, || {
+                run(&network, &parameters, &x, Mode::Training, true)
+            });
+            let all: Vec<_> = apart(&whole.gradients, &layers.gradients).collect();
+            let mut shares: Vec<_> = all.iter().map(|one| (one.1, one.2, one.0)).collect();
+            shares.sort_by(|a, b| a.0.total_cmp(&b.0));
+            let n = shares.len();
+            println!("{tower:?} winograd {winograd}: median {:?} p90 {:?} worst {:?}", shares[n / 2], shares[n * 9 / 10], &shares[n - 3..]);
+            shares.sort_by(|a, b| a.1.total_cmp(&b.1));
+            println!("     by element: median {:?} worst {:?}", shares[n / 2], &shares[n - 3..]);
+        }
+    }
+}
