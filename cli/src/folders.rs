@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use looksee::encoder::Model;
 use looksee::index::{Gone, Index};
-use looksee::search::Searcher;
 use looksee::{Error, ErrorKind, Result};
 
 use crate::console::Console;
@@ -90,11 +89,6 @@ pub(crate) fn expect_index(folder: &Path) -> Result<()> {
     };
     Err(Error::invalid(format!("this is no index folder (it has no index.sqlite){hint}"))
         .at_file(folder))
-}
-
-/// Opens the index in `folder` and the model inside it, to be searched.
-pub(crate) fn searcher(folder: &Path) -> Result<Searcher> {
-    Searcher::of_index(index(folder)?)
 }
 
 /// Refuses a file to be written whose folder does not exist: before the work, not after it.

@@ -39,20 +39,28 @@ pub struct Model {
     towers: Towers,
     // `None` for one that was never saved.
     weights: Option<WeightFile>,
-    // One pass at a time: a pass uses all cores by itself.
-    passes: Mutex<Passes>,
+    passes: Passes,
 }
 
-/// The towers that are ready.
+/// The towers that are ready. One pass of a tower at a time, because a pass uses all cores by
+/// itself; but a query of words never waits for a batch of pictures.
 #[derive(Debug, Default)]
 struct Passes {
-    image: Option<Pass>,
-    text: Option<Pass>,
+    image: Mutex<Option<Pass>>,
+    text: Mutex<Option<Pass>>,
 }
 
 impl Passes {
     fn of(image: Parameters, text: Parameters) -> Self {
-        Self { image: Some(pass(image)), text: Some(pass(text)) }
+        Self { image: Mutex::new(Some(pass(image))), text: Mutex::new(Some(pass(text))) }
+    }
+
+    fn of_side(&self, side: Side) -> MutexGuard<'_, Option<Pass>> {
+        let place = match side {
+            Side::Image => &self.image,
+            Side::Text => &self.text,
+        };
+        place.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -108,7 +116,7 @@ impl Model {
         if written.fingerprint_of_parts() != card.fingerprint {
             return Err(other_fingerprint(&folder.join(CARD)));
         }
-        let (card, text, passes) = (written.card, text.to_owned(), Mutex::default());
+        let (card, text, passes) = (written.card, text.to_owned(), Passes::default());
         Ok(Self { card, text, words, vocabulary, towers, weights: Some(weights), passes })
     }
 
@@ -132,7 +140,7 @@ impl Model {
             Ok::<_, Error>(parameters)
         };
         let passes = Passes::of(load(towers.waiting_image())?, load(towers.waiting_text())?);
-        let (card, text, passes) = (written.card, text.to_owned(), Mutex::new(passes));
+        let (card, text) = (written.card, text.to_owned());
         Ok(Self { card, text, words, vocabulary, towers, weights: Some(weights), passes })
     }
 
@@ -153,7 +161,7 @@ impl Model {
             words: Vec::new(),
             vocabulary,
             weights: None,
-            passes: Mutex::new(Passes::of(image, text)),
+            passes: Passes::of(image, text),
         }
     }
 
@@ -226,10 +234,6 @@ impl Model {
         Ok(parameters)
     }
 
-    fn passes(&self) -> MutexGuard<'_, Passes> {
-        self.passes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// The pass of a tower, which is read at its first use.
     fn ready<'a>(&self, side: Side, place: &'a mut Option<Pass>) -> Result<&'a Pass> {
         if place.is_none() {
@@ -257,8 +261,8 @@ impl Encoder for Model {
     }
 
     fn images(&self, batch: &ImageBatch) -> Result<Vectors> {
-        let (mut passes, frame) = (self.passes(), self.frame());
-        let pass = self.ready(Side::Image, &mut passes.image)?;
+        let (mut pass, frame) = (self.passes.of_side(Side::Image), self.frame());
+        let pass = self.ready(Side::Image, &mut pass)?;
         let most = (BATCH_BYTES / frame.bytes()).clamp(1, BATCH);
         let mut vectors = Vectors::empty(self.dim());
         for rgb in batch.rgb.chunks(most * frame.bytes()) {
@@ -269,8 +273,8 @@ impl Encoder for Model {
     }
 
     fn texts(&self, texts: &[&str]) -> Result<Vectors> {
-        let mut passes = self.passes();
-        let pass = self.ready(Side::Text, &mut passes.text)?;
+        let mut pass = self.passes.of_side(Side::Text);
+        let pass = self.ready(Side::Text, &mut pass)?;
         let mut vectors = Vectors::empty(self.dim());
         for chunk in texts.chunks(BATCH) {
             let longest = self.card.architecture.preprocessing.texts.longest;

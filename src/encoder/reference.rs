@@ -447,9 +447,17 @@ fn measure_copies() {
         let towers = Towers::new(&recipe.architecture(), vocabulary);
         let mut learner = Learner::new(towers.parameters(Seed(0)), Optimiser::default());
         let n = recipe.batch_size;
-        let images = ImageBatch { width_px: recipe.image.width, height_px: recipe.image.height, rgb: vec![90; n * recipe.image.width * recipe.image.height * 3] };
+        let images = ImageBatch {
+            width_px: recipe.image.width,
+            height_px: recipe.image.height,
+            rgb: vec![90; n * recipe.image.width * recipe.image.height * 3],
+        };
         let len = 30;
-        let texts = TokenBatch { len, ids: (0..n * len).map(|i| 2 + (i as u32 * 7919) % 7000).collect(), lengths: vec![len as u32; n] };
+        let texts = TokenBatch {
+            len,
+            ids: (0..n * len).map(|i| 2 + (i as u32 * 7919) % 7000).collect(),
+            lengths: vec![len as u32; n],
+        };
         let mut steps = Vec::new();
         let mut copies = Vec::new();
         for step in 1..6 {

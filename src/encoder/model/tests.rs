@@ -143,6 +143,20 @@ fn a_query_of_words_reads_only_the_text_tower() {
 }
 
 #[test]
+fn words_are_embedded_while_the_image_tower_is_at_work() {
+    let (folder, _) = saved();
+    let model = Model::load(folder.path()).unwrap();
+    let (done, words) = std::sync::mpsc::channel();
+    let at_work = model.passes.of_side(Side::Image);
+    std::thread::scope(|scope| {
+        scope.spawn(|| done.send(of_words(&model).map(drop)));
+        let waited = words.recv_timeout(std::time::Duration::from_secs(60));
+        drop(at_work);
+        waited.expect("the words wait for the pictures").unwrap();
+    });
+}
+
+#[test]
 fn a_change_in_any_file_is_found() {
     let (folder, card) = saved();
     let length = |name: &str| std::fs::metadata(folder.path().join(name)).unwrap().len() as usize;

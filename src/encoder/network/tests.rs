@@ -271,14 +271,18 @@ fn whole_towers_without_bends_have_the_gradients_of_their_layers() {
         let parameters = parameters(&network);
         let layers = run(&network, &parameters, &x, Mode::Training, false);
         for winograd in [false, true] {
-            let whole = with_winograd(winograd, || {
-                run(&network, &parameters, &x, Mode::Training, true)
-            });
+            let whole =
+                with_winograd(winograd, || run(&network, &parameters, &x, Mode::Training, true));
             let all: Vec<_> = apart(&whole.gradients, &layers.gradients).collect();
             let mut shares: Vec<_> = all.iter().map(|one| (one.1, one.2, one.0)).collect();
             shares.sort_by(|a, b| a.0.total_cmp(&b.0));
             let n = shares.len();
-            println!("{tower:?} winograd {winograd}: median {:?} p90 {:?} worst {:?}", shares[n / 2], shares[n * 9 / 10], &shares[n - 3..]);
+            println!(
+                "{tower:?} winograd {winograd}: median {:?} p90 {:?} worst {:?}",
+                shares[n / 2],
+                shares[n * 9 / 10],
+                &shares[n - 3..]
+            );
             shares.sort_by(|a, b| a.1.total_cmp(&b.1));
             println!("     by element: median {:?} worst {:?}", shares[n / 2], &shares[n - 3..]);
         }
