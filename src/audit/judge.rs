@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use looksee_kernels::scan::dot;
+use looksee_kernels::search::scan::dot;
 
 use super::measure::Measured;
 use super::texts::Texts;

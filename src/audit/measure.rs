@@ -1,6 +1,6 @@
 //! Each row beside its neighbourhood: four scans a block of rows, everything else from those.
 
-use looksee_kernels::scan::{Scored, dot, top_k};
+use looksee_kernels::search::scan::{Scored, dot, top_k};
 use rayon::prelude::*;
 
 use super::Options;

@@ -2,7 +2,7 @@
 //! of their files is mutated, the others are whole.
 
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::json;
 
@@ -11,7 +11,8 @@ use crate::catalogue::Source;
 use crate::embed::fake::{Colours, Shop};
 use crate::embed::{UpdateOptions, update};
 use crate::encoder::{Encoder, Model};
-use crate::images::{Fit, Frame, Limits, PixelCache};
+use crate::files::Blob;
+use crate::images::{Filter, Fit, Frame, Limits, PixelCache};
 use crate::index::{Carry, Collection, Index, Nearest};
 use crate::train::{self, Job, Recipe};
 use crate::units::{Seed, Stop};
@@ -180,13 +181,14 @@ fn whatever_stands_in_the_rows_of_a_database_an_index_that_is_called_right_answe
 #[test]
 fn whatever_a_pixel_cache_says_its_pictures_are_whole() {
     let shop = shop();
-    let paths: Vec<PathBuf> =
+    let pictures: Vec<Blob> =
         shop.source().load().unwrap().items.into_iter().map(|item| item.image).collect();
-    let frame = Frame { width_px: 4, height_px: 4, fit: Fit::Stretch };
+    let (fit, filter) = (Fit::Stretch, Filter::default());
+    let frame = Frame { width_px: 4, height_px: 4, fit, filter };
     let caches = shop.path("caches");
     let open = || {
         let stop = Stop::default();
-        PixelCache::open_or_make(&caches, &paths, frame, Limits::default(), &stop, &mut |_| {})
+        PixelCache::open_or_make(&caches, &pictures, frame, Limits::default(), &stop, &mut |_| {})
     };
     let pixels = |cached: &PixelCache| {
         (0..cached.len()).map(|number| cached.get(number).map(<[u8]>::to_vec)).collect::<Vec<_>>()

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::Space;
 use super::collection::{Carry, Collection, Found, Hit, Nearest, Rows, expect_dim};
 use super::reader::Index;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Fact, Result};
 use crate::filter::Filter;
 use crate::units::ItemId;
 
@@ -66,7 +66,11 @@ impl Collection for Index {
         if self.is_current()? {
             return Ok(None);
         }
-        Ok(Some(Arc::new(Self::open(self.folder())?)))
+        let newer = Self::open(self.folder())?;
+        Ok(Some(Arc::new(match self.told_root() {
+            Some(root) => newer.at_root(root)?,
+            None => newer,
+        })))
     }
 }
 
@@ -139,7 +143,7 @@ impl AllVectors<'_> {
             let wrong = values.and_then(|values| values.iter().find(|value| !value.is_finite()));
             if let Some(wrong) = wrong {
                 let what = format!("the vector of its {side} holds {wrong}, so it is damaged");
-                let error = Error::new(ErrorKind::Corrupt, what + "; `looksee check` says what is");
+                let error = Error::new(ErrorKind::Corrupt, what).with_fact(Fact::DamagedVector);
                 return Err(error.at_file(self.index.folder()).at_item(self.id(row).as_str()));
             }
         }

@@ -21,6 +21,9 @@
 //! rows take some tens of milliseconds. Vectors are outside SQLite because a scan wants them
 //! aligned and in one piece; records are inside because they want transactions.
 //!
+//! Pictures below the root of the catalogue are kept relative to it, and the root once: when both
+//! have moved, [`Index::at_root`] is told the new one, and a writer of the catalogue remembers it.
+//!
 //! Nothing that is read is taken on trust. A page of a segment, a row of the table of items and a
 //! record each have a checksum, and each is compared when it is read: a search compares what it
 //! reads, [`Check::of`] all there is. Rows are copied only after they were compared, so that
@@ -38,9 +41,9 @@ mod companion;
 mod examine;
 mod folder;
 mod local;
-mod paths;
 mod reader;
 mod record;
+mod root;
 mod segment;
 mod sink;
 mod store;
@@ -52,13 +55,15 @@ mod conformance;
 #[cfg(test)]
 mod tests;
 
+pub use crate::files::Stamp;
 pub use check::{Check, Remedy};
 pub use collection::{
     Carry, Collection, Found, Hit, Nearest, Order, Rows, expect_known_fields, seen_by_filter,
 };
 pub use companion::{Companion, NoModel};
 pub use reader::Index;
-pub use record::{Known, Record, Stamp};
+pub use record::{Known, Record};
+pub use root::Gone;
 pub use sink::Sink;
 pub use writer::Writer;
 

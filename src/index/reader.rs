@@ -4,18 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use looksee_kernels::scan::{Scored, top_k, top_k_of};
+use looksee_kernels::search::scan::{Scored, top_k, top_k_of};
 use rayon::prelude::*;
 use rusqlite::Connection;
 
 use super::Space;
 use super::bits::Bits;
 use super::collection::{described, expect_known_fields, reads_title};
-use super::record::{Record, Stamp, Stored, json};
+use super::record::{Record, Stored, json};
 use super::segment::{self, Kind, Segment};
 use super::store::{self, Format, Location, Opened, Raw, damaged};
 use super::watch::Watch;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Fact, Result};
+use crate::files::Stamp;
 use crate::filter::{Fields, Filter};
 use crate::units::ItemId;
 use crate::vectors::Vectors;
@@ -43,6 +44,10 @@ pub struct Index {
     format: Format,
     generation: i64,
     watch: Watch,
+    /// Where relative places of pictures are looked up.
+    root: Option<PathBuf>,
+    /// Whether the root is one that the caller named, not the one that the index remembers.
+    is_told_root: bool,
     items: Items,
     segments: Vec<Segment>,
     /// The segments with pictures, each with the item that owns each row.
@@ -141,9 +146,8 @@ impl Index {
                 // A compaction ended between the look at the database and the look at the files.
                 Err(error) if lost_segment(&error) && tries < OPEN_TRIES => tries += 1,
                 Err(error) if lost_segment(&error) => {
-                    let message = "a file with vectors is gone; run `looksee index` with the \
-                                   catalogue again, it embeds these items again";
-                    return Err(Error::new(ErrorKind::Corrupt, message)
+                    return Err(Error::new(ErrorKind::Corrupt, "a file with vectors is gone")
+                        .with_fact(Fact::DamagedItems)
                         .at_file(error.file().unwrap_or(folder)));
                 }
                 outcome => return outcome.map_err(|e| e.at_file(folder)),
@@ -153,7 +157,7 @@ impl Index {
 
     fn open_once(folder: &Path) -> Result<Self> {
         let watch = Watch::of(folder);
-        let Opened { connection, space, format } = store::for_reading(folder)?;
+        let Opened { connection, space, format, root } = store::for_reading(folder)?;
         let entries = store::segments(&connection)?;
         let places = (0..).zip(&entries).map(|(place, entry)| (entry.number, place)).collect();
         let open = |entry| Segment::open(folder, entry, space.dim);
@@ -167,6 +171,8 @@ impl Index {
             space,
             connection: Mutex::new(connection),
             format,
+            root,
+            is_told_root: false,
             items,
             segments,
             field_names: OnceLock::new(),
@@ -182,6 +188,21 @@ impl Index {
     /// The folder of the index.
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// The folder below which the pictures lie: the catalogue's, as it was remembered or named with
+    /// [`Index::at_root`]. None when all pictures have whole paths.
+    pub fn root(&self) -> Option<&Path> {
+        self.root.as_deref()
+    }
+
+    pub(super) fn with_root(self, root: PathBuf) -> Self {
+        Self { root: Some(root), is_told_root: true, ..self }
+    }
+
+    /// The root that the caller named, if it did.
+    pub(super) fn told_root(&self) -> Option<&Path> {
+        self.root().filter(|_| self.is_told_root)
     }
 
     /// The folder with the model that travels inside the index.
@@ -263,7 +284,7 @@ impl Index {
 
     /// Everything about the item in `row`.
     pub(super) fn record(&self, row: usize) -> Result<Record> {
-        self.stored(row)?.into_record().map_err(|e| e.at_file(&self.folder))
+        self.stored(row)?.into_record(self.root()).map_err(|e| e.at_file(&self.folder))
     }
 
     pub(super) fn stored(&self, row: usize) -> Result<Stored> {
@@ -417,12 +438,8 @@ impl Index {
         if count == self.len() {
             return Ok(());
         }
-        let message = format!(
-            "there are {} items but {count} records of them; run `looksee index` with the \
-             catalogue again",
-            self.len()
-        );
-        Err(Error::new(ErrorKind::Corrupt, message))
+        let message = format!("there are {} items but {count} records of them", self.len());
+        Err(Error::new(ErrorKind::Corrupt, message).with_fact(Fact::DamagedItems))
     }
 
     /// The record of `row` if it is the one that was written.

@@ -1,6 +1,7 @@
 //! What those who fill a collection see of it, wherever it lies.
 
 use std::fmt::Debug;
+use std::path::{Path, PathBuf};
 
 use super::Space;
 use super::record::{Known, Record};
@@ -23,6 +24,17 @@ use crate::vectors::Vectors;
 pub trait Sink: Debug + Send {
     /// The model whose vectors it takes.
     fn space(&self) -> &Space;
+
+    /// The folder that places of pictures are kept relative to; `None` where they are kept whole.
+    fn root(&self) -> Option<&Path> {
+        None
+    }
+
+    /// From now on, places of pictures are kept relative to this folder. Items that are kept, renewed
+    /// or added from here on lie below it as their records say; the others stay where they are.
+    ///
+    /// A sink that keeps whole places has nothing to do.
+    fn set_root(&mut self, _root: Option<PathBuf>) {}
 
     /// What is known of `id`, committed or not.
     fn known(&self, id: &ItemId) -> Result<Option<Known>>;

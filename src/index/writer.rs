@@ -16,9 +16,9 @@ use super::reader::Index;
 use super::record::{Known, Record, Stored};
 use super::segment::{self, Kind, Segment};
 use super::sink::Sink;
-use super::store::{self, Change, Format, Item, Location, failed};
-use crate::error::{Error, ErrorKind, Result};
-use crate::files::{self, FileKind, FolderLock};
+use super::store::{self, Change, Format, Item, Location, Opened, failed};
+use crate::error::{Error, ErrorKind, Fact, Result};
+use crate::files::{self, Blob, FileKind, FolderLock};
 use crate::units::ItemId;
 use crate::vectors::Vectors;
 
@@ -38,6 +38,12 @@ pub struct Writer {
     /// Keys of the records that this writer kept, renewed or added.
     seen: Keys,
     damage: Damage,
+    /// What new places of pictures are relative to.
+    root: Option<PathBuf>,
+    /// What those in the database are relative to.
+    written_root: Option<PathBuf>,
+    /// What was not there before, when this writer made the index.
+    new: Option<folder::New>,
     _lock: FolderLock,
 }
 
@@ -67,19 +73,28 @@ impl Writer {
     /// stands where looksee writes, and, as [`ErrorKind::Mismatch`], when the index was made by
     /// another model. Nothing is taken away then but what a killed run left.
     pub fn open(folder: &Path, space: &Space, companion: &dyn Companion) -> Result<Self> {
-        files::make_folder(folder)?;
-        folder::expect_ours(folder)?;
-        has_database(folder)?;
-        let lock_file = folder.join(".lock");
-        let is_new = files::kind(&lock_file)? == FileKind::Absent;
-        let lock = FolderLock::take(folder)?;
-        prepare(folder, space, companion).inspect_err(|_| {
-            // A folder that is refused stays as it was.
-            if is_new && !store::path(folder).exists() {
-                files::remove_own(&lock_file, b"");
-            }
+        let (lock, new) = folder::New::make(folder, || {
+            folder::expect_ours(folder)?;
+            has_database(folder)?;
+            FolderLock::take(folder)
         })?;
-        Self::locked(folder, lock)
+        let opened = prepare(folder, space, companion).and_then(|()| open_database(folder));
+        // A folder that is refused stays as it was.
+        let opened = opened.inspect_err(|_| new.take_away(folder, companion))?;
+        Ok(Self { new: Some(new), ..Self::of(folder, opened, lock)? })
+    }
+
+    /// Takes the index away again if this writer made it and nothing was ever committed to it, so
+    /// that a run that fails leaves no folder that looks like an index.
+    ///
+    /// Only what was not there before goes, and of that only what is looksee's own.
+    pub fn discard_if_empty(self, companion: &dyn Companion) {
+        let generation = store::meta(&self.connection, "generation").unwrap_or(i64::MAX);
+        let Self { folder, connection, new, _lock, .. } = self;
+        drop(connection);
+        if let Some(new) = new.filter(|_| generation == 0) {
+            new.take_away(&folder, companion);
+        }
     }
 
     /// Opens an index that is there, whichever model made it.
@@ -89,12 +104,10 @@ impl Writer {
         drop(store::for_reading(folder)?);
         let lock = FolderLock::take(folder)?;
         files::make_own_folder(&segment::folder(folder))?;
-        Self::locked(folder, lock)
+        Self::of(folder, open_database(folder)?, lock)
     }
 
-    fn locked(folder: &Path, lock: FolderLock) -> Result<Self> {
-        let mut opened = store::for_writing(folder)?;
-        opened.upgrade().map_err(|e| e.at_file(folder))?;
+    fn of(folder: &Path, opened: Opened, lock: FolderLock) -> Result<Self> {
         let writer = Self {
             folder: folder.to_path_buf(),
             space: opened.space,
@@ -102,6 +115,9 @@ impl Writer {
             pending: BTreeMap::new(),
             seen: Keys::default(),
             damage: Damage::default(),
+            root: opened.root.clone(),
+            written_root: opened.root,
+            new: None,
             _lock: lock,
         };
         writer.delete_left_overs()?;
@@ -114,7 +130,7 @@ impl Writer {
             return Err(store::beyond_use(&format!("the index's database is damaged ({first})")));
         }
         let parts = check::open_all(&self.folder, &self.connection, self.space.dim)?;
-        let findings = examine::examine(&self.connection, Format::Two, &parts)?;
+        let findings = examine::examine(&self.connection, Format::NEWEST, &parts)?;
         let damaged = |part: &Part<Segment>| findings.segments.contains_key(&part.entry.number);
         let segments = parts.into_iter().filter(damaged);
         self.damage = Damage {
@@ -150,9 +166,12 @@ impl Writer {
             return Err(mismatch(&self.folder, &self.space, other.made_by()));
         }
         let vectors = other.all_vectors()?;
+        if self.root.is_none() {
+            self.root = other.root().map(Path::to_path_buf);
+        }
         self.whole(|writer| {
             for row in 0..other.len() {
-                let stored = other.stored(row)?;
+                let stored = other.stored(row)?.with_root(other.root(), writer.root())?;
                 let picture = Change::Set(vectors.picture(row).to_vec());
                 let text = Change::Set(vectors.text(row).map(<[f32]>::to_vec));
                 writer.put(Pending { stored, picture, text })?;
@@ -173,7 +192,7 @@ impl Writer {
     }
 
     fn item(&self, id: &ItemId) -> Result<Option<Item>> {
-        store::item(&self.connection, Format::Two, id).map_err(|e| self.here(e))
+        store::item(&self.connection, Format::NEWEST, id).map_err(|e| self.here(e))
     }
 
     fn here(&self, error: Error) -> Error {
@@ -222,6 +241,40 @@ impl Writer {
             self.connection.execute_batch("BEGIN IMMEDIATE").map_err(failed)?;
         }
         Ok(())
+    }
+
+    /// Writes down a root that has changed, in the open transaction. Items that this writer has not
+    /// seen stay where they are: below the old root, under their whole paths from now on.
+    fn settle_root(&mut self) -> Result<()> {
+        if self.root == self.written_root {
+            return Ok(());
+        }
+        if self.written_root.is_some() {
+            for id in self.unseen()? {
+                let stored = store::record(&self.connection, Format::NEWEST, &id)?;
+                if Blob::is_below_root(&stored.image) {
+                    let stored = stored.with_root(self.written_root.as_deref(), None)?;
+                    store::put(&self.connection, &stored, Change::Keep, Change::Keep)?;
+                }
+            }
+        }
+        store::set_root(&self.connection, self.root())?;
+        self.written_root.clone_from(&self.root);
+        Ok(())
+    }
+
+    /// The items that were neither kept, renewed nor added by this writer, without lost ones.
+    fn unseen(&self) -> Result<Vec<ItemId>> {
+        let mut unseen = Vec::new();
+        store::each_row(&self.connection, Format::NEWEST, |id, item| {
+            let id = ItemId::from(id);
+            let is_seen = item.is_some_and(|item| self.seen.contains(item.key));
+            if !is_seen && !self.is_lost(&id) {
+                unseen.push(id);
+            }
+            Ok(())
+        })?;
+        Ok(unseen)
     }
 
     /// Writes what is pending into segments and names them in the open transaction.
@@ -298,7 +351,7 @@ impl Writer {
     fn wastes_space(&self) -> Result<bool> {
         let entries = store::segments(&self.connection)?;
         let (mut pictures, mut texts) = (0, 0);
-        store::each_item(&self.connection, Format::Two, |_, item| {
+        store::each_item(&self.connection, Format::NEWEST, |_, item| {
             pictures += 1;
             texts += usize::from(item.text.is_some());
             Ok(())
@@ -327,7 +380,7 @@ impl Writer {
     fn move_rows(&mut self, segments: &BTreeMap<u32, Option<Segment>>) -> Result<()> {
         self.begin()?;
         let mut items = Vec::new();
-        store::each_item(&self.connection, Format::Two, |id, item| {
+        store::each_item(&self.connection, Format::NEWEST, |id, item| {
             let moves = [Some(item.picture), item.text].into_iter().flatten();
             if moves.into_iter().any(|place| segments.contains_key(&place.segment)) {
                 items.push((id.to_owned(), item));
@@ -363,6 +416,14 @@ impl Sink for Writer {
         &self.space
     }
 
+    fn root(&self) -> Option<&Path> {
+        self.root.as_deref()
+    }
+
+    fn set_root(&mut self, root: Option<PathBuf>) {
+        self.root = root;
+    }
+
     fn known(&self, id: &ItemId) -> Result<Option<Known>> {
         if let Some(pending) = self.pending.get(id) {
             return Ok(Some(pending.stored.known()));
@@ -382,7 +443,7 @@ impl Sink for Writer {
     }
 
     fn renew(&mut self, record: &Record, text_vector: Option<&[f32]>) -> Result<()> {
-        let stored = Stored::of(record);
+        let stored = Stored::of(record, self.root.as_deref());
         let known = self.known(&stored.id)?.ok_or_else(|| self.here(store::unknown(&stored.id)))?;
         let same_texts = known.texts == stored.texts_checksum();
         let text = match text_vector {
@@ -411,7 +472,7 @@ impl Sink for Writer {
             ));
         }
         for ((record, picture), text) in records.iter().zip(pictures.rows()).zip(texts) {
-            let stored = Stored::of(record);
+            let stored = Stored::of(record, self.root.as_deref());
             let picture = Change::Set(self.unit(&stored.id, picture)?);
             let text = text.as_deref().map(|text| self.unit(&stored.id, text)).transpose()?;
             self.put(Pending { stored, picture, text: Change::Set(text) })?;
@@ -429,18 +490,7 @@ impl Sink for Writer {
     fn remove_unseen(&mut self) -> Result<usize> {
         self.whole(|writer| {
             writer.flush()?;
-            let mut unseen = Vec::new();
-            store::each_row(&writer.connection, Format::Two, |id, item| {
-                let id = ItemId::from(id);
-                if writer.is_lost(&id) {
-                    return Ok(());
-                }
-                match item {
-                    Some(item) if writer.seen.contains(item.key) => {}
-                    _ => unseen.push(id),
-                }
-                Ok(())
-            })?;
+            let unseen = writer.unseen()?;
             writer.delete(&unseen)
         })
     }
@@ -451,6 +501,7 @@ impl Sink for Writer {
             if writer.connection.is_autocommit() {
                 return Ok(());
             }
+            writer.settle_root()?;
             let generation: i64 = store::meta(&writer.connection, "generation")?;
             store::set_meta(&writer.connection, "generation", generation.wrapping_add(1))?;
             writer.connection.execute_batch("COMMIT").map_err(failed)
@@ -458,6 +509,9 @@ impl Sink for Writer {
     }
 
     fn finish(&mut self) -> Result<()> {
+        if self.root != self.written_root {
+            self.begin().map_err(|e| self.here(e))?;
+        }
         self.commit()?;
         self.delete_left_overs()
     }
@@ -506,6 +560,13 @@ fn rows_in(
     places.map(row).collect()
 }
 
+/// Opens the database and brings it to the newest format.
+fn open_database(folder: &Path) -> Result<Opened> {
+    let mut opened = store::for_writing(folder)?;
+    opened.upgrade().map_err(|e| e.at_file(folder))?;
+    Ok(opened)
+}
+
 /// Brings the folder to where its database can be opened.
 fn prepare(folder: &Path, space: &Space, companion: &dyn Companion) -> Result<()> {
     let has_database = has_database(folder)?;
@@ -543,5 +604,6 @@ fn mismatch(folder: &Path, index: &Space, given: &Space) -> Error {
         folder.display(),
         folder.join("model").display()
     );
-    Error::new(ErrorKind::Mismatch, message)
+    let (made_by, given) = (index.to_string(), given.to_string());
+    Error::new(ErrorKind::Mismatch, message).with_fact(Fact::OtherModel { made_by, given })
 }

@@ -1,7 +1,9 @@
+mod slopes;
+
 use super::*;
-use crate::conv;
-use crate::depthwise::{self, Epilogue};
-use crate::norm::{self, Moments, Norm};
+use crate::layers::conv;
+use crate::layers::depthwise::{self, Epilogue};
+use crate::layers::norm::{self, Moments, Norm};
 use crate::testing::{in_pools, random};
 
 fn layer(inputs: usize, outputs: usize, kernel: usize, stride: usize) -> Layer {
@@ -161,7 +163,7 @@ fn all_plainly(network: &Network, numbers: &Numbers, x: &[f32]) -> Vec<f32> {
             &Stage::MaxPool { kernel, stride, padding } => {
                 let shape = pool_shape(map.0, kernel, stride, padding);
                 let mut out = vec![0.0; pooled(&shape).values()];
-                crate::pool::max_forward(&shape, &map.1, &mut out);
+                crate::layers::pool::max_forward(&shape, &map.1, &mut out);
                 (pooled(&shape), out)
             }
             Stage::Block(block) => {
@@ -233,55 +235,6 @@ fn pictures_in_groups_come_to_what_each_comes_to_by_itself() {
     let (shape, found) = folded.run(input, &x);
     assert_eq!(shape.n, 5);
     assert_near(&found, &expected, "in groups");
-}
-
-/// `sum(features * dout)` in f64.
-fn loss(network: &Network, numbers: &Numbers, x: &[f32], dout: &[f32]) -> f64 {
-    let tape = network.train(numbers, INPUT, x);
-    tape.features().iter().zip(dout).map(|(&y, &d)| f64::from(y) * f64::from(d)).sum()
-}
-
-#[test]
-fn gradients_are_the_slope_of_the_loss_in_every_layer() {
-    let network = network();
-    let x = random(INPUT.values(), 99);
-    for learning_from in [0, 5] {
-        let numbers = Numbers { learning_from, ..Numbers::new(&network) };
-        let tape = network.train(&numbers, INPUT, &x);
-        let dout = random(tape.features().len(), 7);
-        let gradients = tape.backward(&numbers, &dout);
-        // Layer 5 is the first of the second block.
-        let expected = numbers.layers.len() - learning_from;
-        let learnt = gradients.iter().filter(|found| !found.weights.is_empty()).count();
-        assert_eq!(learnt, expected, "layers with gradients from {learning_from} on");
-        for found in gradients.iter().filter(|found| found.layer >= learning_from) {
-            let analytic = [&found.weights, &found.norm.gamma, &found.norm.beta];
-            for (which, analytic) in analytic.into_iter().enumerate() {
-                // Along the gradient itself the slope is its length.
-                let length = analytic.iter().map(|&g| f64::from(g).powi(2)).sum::<f64>().sqrt();
-                let moved = |step: f64| {
-                    let mut numbers = numbers.clone();
-                    let values = &mut numbers.layers[found.layer][which];
-                    for (value, &gradient) in values.iter_mut().zip(analytic) {
-                        *value += (step * f64::from(gradient)) as f32;
-                    }
-                    loss(&network, &numbers, &x, &dout)
-                };
-                let square = length * length;
-                // A step that crosses the bend of an activation is off; not every one does.
-                let errors = [1e-3, 2e-4, 5e-5].map(|step| {
-                    let step = step / length.max(1e-3);
-                    ((moved(step) - moved(-step)) / (2.0 * step) - square).abs()
-                });
-                assert!(
-                    errors.iter().any(|&error| error <= 0.01 * square + 1e-3),
-                    "layer {} {which}: the square of the gradient is {square}, slopes are off by \
-                     {errors:?}",
-                    found.layer
-                );
-            }
-        }
-    }
 }
 
 #[test]

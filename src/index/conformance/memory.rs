@@ -350,7 +350,7 @@ impl Sink for Changes {
     fn known(&self, id: &ItemId) -> Result<Option<Known>> {
         let known = |Item { record, .. }: &Item| Known {
             stamp: record.stamp,
-            record: record.checksum(),
+            record: record.checksum(None),
             texts: record.texts_checksum(),
         };
         Ok(self.items.get(id).map(known))

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use looksee::index::{Carry, Collection, Found, Record};
+use looksee::index::{Carry, Collection, Found, Index, Record};
 use looksee::units::{ItemId, Seed};
 use looksee::vectors::Vectors;
 use looksee::{Error, ErrorKind, Result};
@@ -32,6 +32,8 @@ pub(super) struct Subject {
     pub(super) legend: Option<Legend>,
     /// Points of a picture and its text.
     partners: Vec<[u32; 2]>,
+    /// What it was drawn of, unless that is a file of vectors.
+    pub(super) index: Option<Index>,
 }
 
 /// What a row stands for.
@@ -54,7 +56,9 @@ impl Subject {
     pub(super) fn of(args: &MapArgs, sample: Option<usize>, seed: Seed) -> Result<Self> {
         match (&args.index, &args.vectors) {
             (Some(index), _) => {
-                Self::of_index(&folders::index(index)?, args.color_by.as_deref(), sample, seed)
+                let index = folders::index_at(index, args.root.as_deref())?;
+                let subject = Self::of_index(&index, args.color_by.as_deref(), sample, seed)?;
+                Ok(Self { index: Some(index), ..subject })
             }
             (None, Some(vectors)) => {
                 Self::of_vectors(vectors, args.labels.as_deref(), sample, seed)
@@ -84,6 +88,7 @@ impl Subject {
             items: Vec::new(),
             legend: None,
             partners: Vec::new(),
+            index: None,
         };
         let told = subject.add_items(index, &ids, field)?;
         let (values, texts): (Vec<_>, Vec<_>) =
@@ -180,6 +185,7 @@ impl Subject {
             items: items.collect(),
             legend,
             partners: Vec::new(),
+            index: None,
         })
     }
 
@@ -345,6 +351,7 @@ mod tests {
                 .collect(),
             items: vec![Item::default(); 10],
             legend: None,
+            index: None,
             partners: (0..10).map(|at| [at, at + 10]).collect(),
         };
         let mut positions = vec![[0.0, 0.0]; 20];
