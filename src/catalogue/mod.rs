@@ -52,7 +52,8 @@ pub use format::Format;
 pub use ledger::{Ledger, Place, Reason, Skip};
 pub use split::{Catalogue, Split};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Fact, Result};
+use crate::files::Blob;
 use crate::filter::{Fields, Filter};
 use crate::units::{ItemId, Seed};
 
@@ -64,8 +65,8 @@ const PICTURE_ENDINGS: [&str; 8] = ["jpg", "jpeg", "png", "webp", "gif", "bmp", 
 pub struct Item {
     /// Its name, unique within the catalogue.
     pub id: ItemId,
-    /// The picture's file, ready to be opened.
-    pub image: PathBuf,
+    /// Where its picture is, ready to be opened.
+    pub image: Blob,
     /// Its texts, most telling first; may be empty.
     pub texts: Vec<String>,
     /// All other fields. Empty in a [`Catalogue`], whole from [`Source::open`].
@@ -177,6 +178,34 @@ impl Source {
         Ok(Catalogue { items: kept, ledger: items.into_ledger() })
     }
 
+    /// The folder that pictures are looked up in, absolute: the one named for them, else the
+    /// catalogue's own. Of several, the deepest that all lie in; `None` where that is the whole disk.
+    ///
+    /// What an index keeps of pictures below it is relative to it, so that both can be moved together.
+    pub fn root(&self) -> Result<Option<PathBuf>> {
+        let folders = self.paths.iter().map(|path| self.folder_of(path));
+        let folders: Vec<PathBuf> = folders.collect::<Result<_>>()?;
+        let Some((first, others)) = folders.split_first() else { return Ok(None) };
+        let holds_all = |root: &&Path| others.iter().all(|folder| folder.starts_with(root));
+        let root = first.ancestors().find(holds_all);
+        // What only the root of the disk holds has nothing in common.
+        let root = root.filter(|root| others.is_empty() || root.parent().is_some());
+        Ok(root.map(Path::to_path_buf))
+    }
+
+    /// Where the pictures of one path are looked up.
+    fn folder_of(&self, path: &Path) -> Result<PathBuf> {
+        let folder = match &self.images {
+            _ if path.is_dir() => path,
+            Some(images) => images,
+            None => path.parent().unwrap_or(Path::new("")),
+        };
+        // An empty path, which is the working directory, is no path to the system.
+        std::path::absolute(Path::new(".").join(folder))
+            .map(|folder| folder.components().collect())
+            .map_err(|e| Error::io("cannot look up the folder of the pictures", e).at_file(folder))
+    }
+
     /// The pictures that rows name by URL and whose files are not there, each file once.
     ///
     /// The folder of pictures need not exist yet. The filter is heeded, and so is the limit, which
@@ -272,7 +301,9 @@ impl Stream {
                     Ok(item) => return Ok(Some(item)),
                     Err(skip) => self.ledger.skip(skip),
                 },
-                Found::Skip(skip) | Found::Absent(skip, _) | Found::Refused(skip) => {
+                Found::Skip(skip) | Found::Refused(skip) => self.ledger.skip(skip),
+                Found::Absent(skip, _) => {
+                    self.ledger.not_fetched += 1;
                     self.ledger.skip(skip);
                 }
                 Found::Filtered => self.filtered += 1,
@@ -390,6 +421,7 @@ impl Items {
         if let Some(first) = ledger.skipped.first() {
             message = format!("{message}; the first one: {}: {}", first.place, first.message);
         }
-        Error::invalid(message)
+        let error = Error::invalid(message);
+        if ledger.not_fetched > 0 { error.with_fact(Fact::NotFetched) } else { error }
     }
 }

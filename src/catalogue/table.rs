@@ -109,6 +109,7 @@ impl Table {
             Err(lost) => return Ok(self.lost(lost, place, id)),
         };
         let id = id.unwrap_or_else(|| ItemId::from(image.to_string_lossy()));
+        let image = image.into();
         let fields = roles.rest(fields, &self.layout);
         let group = roles.group.map(Arc::from);
         Ok(Found::Item(Item { id, image, texts: roles.texts, fields, group, place }))
@@ -156,12 +157,8 @@ impl Table {
     }
 
     fn not_fetched(&self, remote: &Remote) -> String {
-        let option = match self.source.images {
-            None => "; --images names the folder they were fetched to",
-            Some(_) => "",
-        };
         let folder = self.pictures.shown_folder().display();
-        format!("{} is not in {folder}; `looksee urls` lists what to fetch{option}", remote.file)
+        format!("{} is not in {folder}, to which it has to be fetched", remote.file)
     }
 }
 

@@ -1,5 +1,5 @@
 //! Everything in an index compared with its checksum: what [`Index::check`](super::Index::check)
-//! tells, and what [`Writer::look_for_damage`](super::Writer::look_for_damage) has mended.
+//! tells, and what [`Sink::look_for_damage`](super::Sink::look_for_damage) has mended.
 //!
 //! Both ask here, so that what the one finds is what the other mends.
 
@@ -238,7 +238,7 @@ impl Expected {
 fn damage<S: Borrow<Segment>>(part: &Part<S>, pages: usize, lost: usize) -> Option<String> {
     let items = if lost == 1 { "1 item".to_owned() } else { format!("{lost} items") };
     match &part.segment {
-        Err(error) => Some(without_advice(error, &items)),
+        Err(error) => Some(unusable(error, &items)),
         Ok(segment) if pages > 0 => {
             let (name, pages) = (segment.borrow().path().display(), count_pages(pages));
             Some(format!("{name}: {pages} not what was written, the vectors of {items} are lost"))
@@ -254,8 +254,8 @@ fn count_pages(pages: usize) -> String {
     if pages == 1 { "1 page is".to_owned() } else { format!("{pages} pages are") }
 }
 
-/// The sentence of an error up to what it says to do, which is said once for the whole index.
-fn without_advice(error: &Error, items: &str) -> String {
+/// The sentence of an error up to its explanation, and what it means for the index.
+fn unusable(error: &Error, items: &str) -> String {
     let file = error.file().map(|file| format!("{}: ", file.display())).unwrap_or_default();
     let what = error.message().split([':', ';']).next().unwrap_or_default();
     format!("{file}{what}; the vectors of {items} are lost")

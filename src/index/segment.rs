@@ -30,7 +30,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use looksee_kernels::cpu::mapped::Mapped;
 use rayon::prelude::*;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Fact, Result};
 use crate::files;
 
 /// What a segment begins with.
@@ -379,14 +379,14 @@ impl Segment {
         };
         let message = format!(
             "page {} of {} is not what was written: the vectors of {} items, rows {} to {}, are \
-             damaged{more}; run `looksee index` with the catalogue again, it embeds them again",
+             damaged{more}",
             page + 1,
             self.pages.checksums.len(),
             rows.len(),
             rows.start,
             rows.end.saturating_sub(1),
         );
-        Error::new(ErrorKind::Corrupt, message).at_file(&self.path)
+        Error::new(ErrorKind::Corrupt, message).with_fact(Fact::DamagedItems).at_file(&self.path)
     }
 }
 
@@ -410,17 +410,17 @@ impl Pages {
 }
 
 /// What tells a file from another one of the same name.
-type Identity = (u64, u64);
+pub(super) type Identity = (u64, u64);
 
 #[cfg(unix)]
-fn identity(about: &std::fs::Metadata) -> Identity {
+pub(super) fn identity(about: &std::fs::Metadata) -> Identity {
     use std::os::unix::fs::MetadataExt;
     (about.dev(), about.ino())
 }
 
 /// Elsewhere a file that is mapped cannot be cut short.
 #[cfg(not(unix))]
-fn identity(_: &std::fs::Metadata) -> Identity {
+pub(super) fn identity(_: &std::fs::Metadata) -> Identity {
     (0, 0)
 }
 
@@ -455,11 +455,8 @@ fn check_header(bytes: &[u8], entry: &Entry, dim: usize) -> Result<u32> {
 }
 
 fn corrupt(what: &str) -> Error {
-    let message = format!(
-        "{what}: it is damaged or of another index; run `looksee index` with the catalogue again, \
-         it embeds these items again"
-    );
-    Error::new(ErrorKind::Corrupt, message)
+    let message = format!("{what}: it is damaged or of another index");
+    Error::new(ErrorKind::Corrupt, message).with_fact(Fact::DamagedItems)
 }
 
 #[cfg(test)]

@@ -41,21 +41,20 @@ mod start;
 mod watch;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 pub use loss::{Loss, LossKind};
 pub use miner::Miner;
-pub use recipe::{Flip, ImageRecipe, Recipe, TextChoice};
+pub use recipe::{Flip, ImageRecipe, Recipe, TextChoice, TextRecipe};
 pub use schedule::{Schedule, ScheduleKind};
 
-pub(crate) use optimiser::Optimiser;
+pub(crate) use optimiser::{Learner, Optimiser};
 
-use crate::catalogue::{Ledger, Source};
+use crate::catalogue::{Catalogue, Ledger, Source};
 use crate::encoder::parameters::Parameters;
 use crate::encoder::towers::Towers;
 use crate::encoder::weights;
 use crate::error::Result;
-use crate::files::{self, FolderLock};
+use crate::files::{FolderLock, Made};
 use crate::units::{Event, Listener, Seed, Stop};
 use batches::Material;
 use fit::Trainer;
@@ -93,15 +92,31 @@ pub struct Outcome {
 /// returns an [`Interrupted`](crate::ErrorKind::Interrupted) error that says how to go on.
 ///
 /// The output folder must be new, empty, or one of an earlier run; what else it may hold is never
-/// touched.
+/// touched. A run that fails before there is anything to go on from leaves no folder behind.
 pub fn run(job: &Job, stop: &Stop, listener: Listener<'_>) -> Result<Outcome> {
     let clock = fit::Clock::start(job.minutes)?;
-    folder::admit(job)?;
+    let found = folder::admit(job)?;
     folder::refuse_weights_inside(job)?;
     // Weights are read first: a wrong file should not cost the decoding of a catalogue.
     let pretrained = job.weights.as_deref().map(|path| read_weights(path, job)).transpose()?;
     let catalogue = job.source.load()?;
-    files::make_folder(&job.output)?;
+    let made = Made::folder(&job.output)?;
+    let outcome = prepare_and_fit(job, catalogue, pretrained.as_ref(), clock, stop, listener);
+    if let Err(error) = &outcome {
+        folder::discard(job, found, made, error);
+    }
+    outcome
+}
+
+/// The run in its folder, which is there.
+fn prepare_and_fit(
+    job: &Job,
+    catalogue: Catalogue,
+    pretrained: Option<&weights::Weights>,
+    clock: fit::Clock,
+    stop: &Stop,
+    listener: Listener<'_>,
+) -> Result<Outcome> {
     let _lock = FolderLock::take(&job.output)?;
     // Again, because it may have changed before the lock was ours.
     let found = folder::admit(job)?;
@@ -113,7 +128,7 @@ pub fn run(job: &Job, stop: &Stop, listener: Listener<'_>) -> Result<Outcome> {
     let (material, ledger) = material::prepare(job, catalogue, stop, listener)?;
     let towers = Towers::new(&job.recipe.architecture(), material.vocabulary.len());
     let mut parameters = towers.parameters(job.seed);
-    if let Some(pretrained) = &pretrained {
+    if let Some(pretrained) = pretrained {
         let taken = start_from(&mut parameters, pretrained)
             .map_err(|e| e.at_file(job.weights.as_deref().unwrap_or(&job.output)))?;
         listener(Event::Note(&format!("{taken} tensors taken from the pretrained weights")));
@@ -124,8 +139,7 @@ pub fn run(job: &Job, stop: &Stop, listener: Listener<'_>) -> Result<Outcome> {
         job,
         towers,
         material: &material,
-        parameters: Arc::new(parameters),
-        optimiser,
+        learner: Learner::new(parameters, optimiser),
         state,
         clock,
     };

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::*;
 use crate::encoder::Model;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Fact};
 
 /// Ten plain pictures in two colours, and their titles.
 struct Shop(tempfile::TempDir);
@@ -86,7 +86,7 @@ fn model(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     model.verify().unwrap();
     let names = model.card().files.clone();
     let names = [names.weights, names.vocabulary, "model.toml".to_owned()];
-    names.map(|name| (name.clone(), files::read(&folder.join(name)).unwrap())).into()
+    names.map(|name| (name.clone(), crate::files::read(&folder.join(name)).unwrap())).into()
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -138,7 +138,7 @@ fn a_run_that_dies_at_any_moment_is_run_again_to_the_same_bytes() {
         let again = match &plain {
             Ok(_) => plain,
             Err(refusal) => {
-                assert!(refusal.to_string().contains("go on with --resume"), "{refusal}");
+                assert_eq!(refusal.fact(), Some(&Fact::RunIsThere), "{refusal}");
                 told(&shop.resumed(&name))
             }
         };
@@ -155,7 +155,7 @@ fn a_run_without_a_checkpoint_begins_at_its_first_step_and_says_so() {
     let model_files = model(&whole.output);
     // As a run of an earlier build left it, which wrote its first model before a checkpoint.
     std::fs::remove_dir_all(whole.output.join("checkpoints")).unwrap();
-    assert!(refusal(&whole).to_string().contains("--resume"));
+    assert_eq!(refusal(&whole).fact(), Some(&Fact::RunIsThere));
     let said = told(&shop.resumed("model")).unwrap();
     assert!(said.iter().any(|line| line.contains("begins at its first step")), "{said:?}");
     assert!(model(&whole.output) == model_files);
@@ -208,7 +208,7 @@ fn a_run_of_another_recipe_or_seed_is_not_gone_on_with_nor_called_damaged() {
     for other in [Job { recipe, ..resumed.clone() }, Job { seed: Seed(2), ..resumed }] {
         let error = refusal(&other);
         assert_eq!(error.kind(), ErrorKind::Mismatch, "{error}");
-        assert!(error.to_string().contains("give the same catalogue and flags"), "{error}");
+        assert_eq!(error.fact(), Some(&Fact::OtherRun), "{error}");
         assert!(model(&job.output) == before);
     }
 }
@@ -310,4 +310,39 @@ fn a_budget_that_no_clock_can_keep_is_refused() {
         assert!(error.to_string().contains("a year"), "{error}");
     }
     assert!(!shop.path("model").exists());
+}
+
+#[test]
+fn a_run_that_is_stopped_before_its_first_step_leaves_what_is_worth_keeping() {
+    let shop = Shop::new();
+    let stop = Stop::default();
+    stop.ask();
+    let job = shop.job("new/model");
+    let error = run(&job, &stop, &mut |_| {}).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Interrupted);
+    assert!(!shop.path("new").exists());
+    // Stopped when the pictures are decoded: they are kept, and the plain command goes on.
+    let stop = Stop::default();
+    let asks = |event: Event<'_>| {
+        if matches!(event, Event::Progress { what: "decoding", .. }) {
+            stop.ask();
+        }
+    };
+    let error = run(&job, &stop, &mut { asks }).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Interrupted);
+    let left = names(&job.output);
+    assert!(matches!(&left[..], [lock, cache] if lock == ".lock" && cache.starts_with("cache-")));
+    run(&job, &Stop::default(), &mut |_| {}).unwrap();
+    model(&job.output);
+}
+
+#[test]
+fn a_run_without_a_usable_picture_leaves_no_folder() {
+    let shop = Shop::new();
+    for number in 0..20 {
+        std::fs::write(shop.path(&format!("{number}.png")), "no picture").unwrap();
+    }
+    let job = shop.job("new/model");
+    assert_eq!(refusal(&job).kind(), ErrorKind::Invalid);
+    assert!(!shop.path("new").exists());
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use looksee::encoder::Model;
+use looksee::files::Blob;
 use looksee::images::Limits;
 use looksee::vectors::Vectors;
 use looksee::{Error, Result, embed};
@@ -11,7 +12,7 @@ use serde_json::json;
 use crate::args::EmbedArgs;
 use crate::console::Console;
 use crate::outcome::{Outcome, Status};
-use crate::{figures, folders, lines, npy, output};
+use crate::{advice, figures, folders, lines, npy, output};
 
 pub(crate) fn run(args: &EmbedArgs, console: &mut Console) -> Outcome {
     output::expect_place_for(&args.output)?;
@@ -35,8 +36,9 @@ fn texts(file: &Path, model: &Model, console: &mut Console) -> Result<Vectors> {
 /// The vectors of the pictures that can be used, and how many cannot.
 fn pictures(args: &EmbedArgs, model: &Model, console: &mut Console) -> Result<(Vectors, usize)> {
     let paths = picture_paths(&args.images)?;
+    let pictures: Vec<Blob> = paths.iter().map(Blob::from).collect();
     let (vectors, failed) = console.watch(|stop, listener| {
-        embed::pictures(&paths, model, Limits::default(), stop, listener)
+        embed::pictures(&pictures, model, Limits::default(), stop, listener)
     })?;
     for (number, error) in &failed {
         console.warn(&without_place_twice(error, &paths[*number]));
@@ -52,7 +54,8 @@ fn pictures(args: &EmbedArgs, model: &Model, console: &mut Console) -> Result<(V
 }
 
 fn without_place_twice(error: &Error, path: &Path) -> String {
-    if error.file().is_some() { error.to_string() } else { format!("{}: {error}", path.display()) }
+    let sentence = advice::sentence(error);
+    if error.file().is_some() { sentence } else { format!("{}: {sentence}", path.display()) }
 }
 
 /// The paths that were typed, or those on standard input.

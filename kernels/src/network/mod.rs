@@ -145,6 +145,11 @@ impl MapShape {
 }
 
 impl Network {
+    /// Its layers, in the order in which they are counted.
+    pub fn layers(&self) -> impl Iterator<Item = &Layer> {
+        self.stages.iter().flat_map(Stage::layers)
+    }
+
     /// The convolution of every layer for a batch of these sizes, in the order in which layers are
     /// counted.
     pub fn convolutions(&self, mut input: MapShape) -> Vec<Convolution> {
@@ -165,13 +170,13 @@ impl Network {
 
 impl Stage {
     /// Its layers, in the order in which they are counted.
-    fn layers(&self) -> impl Iterator<Item = &Layer> {
+    pub fn layers(&self) -> impl Iterator<Item = &Layer> {
         let (path, projection) = self.parts();
         path.iter().chain(projection)
     }
 
     /// The layers in a row, and that of the way around them.
-    fn parts(&self) -> (&[Layer], Option<&Layer>) {
+    pub fn parts(&self) -> (&[Layer], Option<&Layer>) {
         match self {
             Self::Layer(layer) => (std::slice::from_ref(layer), None),
             Self::MaxPool { .. } => (&[], None),
@@ -205,8 +210,14 @@ impl Layer {
         MapShape { n: input.n, height, width, channels: self.outputs }
     }
 
+    /// Input values that each output value sums over.
+    pub fn taps(&self) -> usize {
+        let window = self.kernel * self.kernel;
+        if self.depthwise { window } else { window * self.inputs }
+    }
+
     /// Zeros before and after an axis of `size`.
-    fn zeros(&self, size: usize) -> (usize, usize) {
+    pub fn zeros(&self, size: usize) -> (usize, usize) {
         match self.padding {
             Padding::Even(zeros) => (zeros, zeros),
             Padding::Same => same_padding(size, self.kernel, self.stride),

@@ -1,5 +1,6 @@
 use super::*;
 use crate::testing::{in_pools, random};
+use std::cell::Cell;
 
 fn layer(inputs: usize, outputs: usize, kernel: usize, stride: usize) -> Layer {
     let (padding, activation) = (Padding::Even(kernel / 2), Activation::Relu);
@@ -45,23 +46,6 @@ fn network() -> Network {
     Network { stages }
 }
 
-fn layers(network: &Network) -> Vec<Layer> {
-    let mut layers = Vec::new();
-    for stage in &network.stages {
-        match stage {
-            Stage::Layer(layer) => layers.push(*layer),
-            Stage::MaxPool { .. } => {}
-            Stage::Block(block) => {
-                layers.extend(&block.path);
-                if let Shortcut::Projection(layer) = &block.shortcut {
-                    layers.push(*layer);
-                }
-            }
-        }
-    }
-    layers
-}
-
 /// Numbers for every layer.
 #[derive(Clone)]
 struct Numbers {
@@ -73,8 +57,7 @@ impl Numbers {
     fn new(network: &Network) -> Self {
         let numbers = |(number, layer): (usize, &Layer)| {
             let seed = 10 * number as u64;
-            let window = layer.kernel * layer.kernel;
-            let taps = if layer.depthwise { window } else { window * layer.inputs };
+            let taps = layer.taps();
             let scaled = |seed, by: f32, plus: f32| {
                 random(layer.outputs, seed).into_iter().map(|x| x * by + plus).collect()
             };
@@ -88,7 +71,7 @@ impl Numbers {
                 scaled(seed + 4, 0.5, 1.0),
             ]
         };
-        let layers = layers(network).iter().enumerate().map(numbers).collect();
+        let layers = network.layers().enumerate().map(numbers).collect();
         Self { layers, learning_from: 0 }
     }
 }
@@ -118,9 +101,29 @@ type ExactMap = (MapShape, Vec<f64>);
 struct Definition<'a> {
     network: &'a Network,
     learning_from: usize,
+    /// How near a value came to the bend of an activation, or to its rival in a maximum.
+    nearest_bend: Cell<f64>,
 }
 
-impl Definition<'_> {
+impl<'a> Definition<'a> {
+    fn new(network: &'a Network, learning_from: usize) -> Self {
+        Self { network, learning_from, nearest_bend: Cell::new(f64::INFINITY) }
+    }
+
+    fn see_bend(&self, distance: f64) {
+        self.nearest_bend.set(self.nearest_bend.get().min(distance));
+    }
+
+    fn activated(&self, activation: Activation, value: f64) -> f64 {
+        let (low, high) = match activation {
+            Activation::None => return value,
+            Activation::Relu => (0.0, f64::INFINITY),
+            Activation::Relu6 => (0.0, 6.0),
+        };
+        self.see_bend((value - low).abs().min((value - high).abs()));
+        value.clamp(low, high)
+    }
+
     /// The features of the made-up pictures.
     fn features(&self, numbers: &ExactNumbers) -> Vec<f64> {
         let x = random(INPUT.values(), 99).into_iter().map(f64::from).collect();
@@ -135,7 +138,7 @@ impl Definition<'_> {
             map = match stage {
                 Stage::Layer(only) => layer(only, &map),
                 &Stage::MaxPool { kernel, stride, padding } => {
-                    max_pooled(&pool_shape(map.0, kernel, stride, padding), &map.1)
+                    self.max_pooled(&pool_shape(map.0, kernel, stride, padding), &map.1)
                 }
                 Stage::Block(block) => {
                     let start = map.clone();
@@ -146,7 +149,7 @@ impl Definition<'_> {
                         Shortcut::Projection(one) => layer(one, &start).1,
                     };
                     for (out, around) in out.iter_mut().zip(around) {
-                        *out = activated(block.activation, *out + around);
+                        *out = self.activated(block.activation, *out + around);
                     }
                     (shape, out)
                 }
@@ -174,18 +177,40 @@ impl Definition<'_> {
             };
             let factor = gamma[channel] / (variance + f64::from(layer.epsilon)).sqrt();
             for value in values.iter_mut().skip(channel).step_by(shape.channels) {
-                *value = activated(layer.activation, (*value - mean) * factor + beta[channel]);
+                *value = self.activated(layer.activation, (*value - mean) * factor + beta[channel]);
             }
         }
         (shape, values)
     }
-}
 
-fn activated(activation: Activation, value: f64) -> f64 {
-    match activation {
-        Activation::None => value,
-        Activation::Relu => value.max(0.0),
-        Activation::Relu6 => value.clamp(0.0, 6.0),
+    fn max_pooled(&self, shape: &PoolShape, x: &[f64]) -> ExactMap {
+        let output = pooled(shape);
+        let maximum = |at: usize| {
+            let (position, channel) = (at / shape.channels, at % shape.channels);
+            let (row, across) = (position / output.width, position % output.width);
+            let (picture, down) = (row / output.height, row % output.height);
+            let mut best = [f64::NEG_INFINITY; 2];
+            for tap in 0..shape.kernel * shape.kernel {
+                let y = (down * shape.stride + tap / shape.kernel).wrapping_sub(shape.padding);
+                let x_at = (across * shape.stride + tap % shape.kernel).wrapping_sub(shape.padding);
+                if y < shape.height && x_at < shape.width {
+                    let pixel = (picture * shape.height + y) * shape.width + x_at;
+                    let value = x[pixel * shape.channels + channel];
+                    best = if value > best[0] {
+                        [value, best[0]]
+                    } else {
+                        [best[0], best[1].max(value)]
+                    };
+                }
+            }
+            // Rivals may all be what a `ReLU` made 0: then no gradient goes on.
+            if best[0] > 0.0 {
+                self.see_bend(best[0] - best[1]);
+            }
+            best[0]
+        };
+        let maxima = (0..output.values()).map(maximum).collect();
+        (output, maxima)
     }
 }
 
@@ -219,25 +244,6 @@ fn convolved(layer: &Layer, weights: &[f64], (input, x): &ExactMap) -> ExactMap 
     (output, sums)
 }
 
-fn max_pooled(shape: &PoolShape, x: &[f64]) -> ExactMap {
-    let output = pooled(shape);
-    let mut maxima = vec![f64::NEG_INFINITY; output.values()];
-    for (at, max) in maxima.iter_mut().enumerate() {
-        let (position, channel) = (at / shape.channels, at % shape.channels);
-        let (row, across) = (position / output.width, position % output.width);
-        let (picture, down) = (row / output.height, row % output.height);
-        for tap in 0..shape.kernel * shape.kernel {
-            let y = (down * shape.stride + tap / shape.kernel).wrapping_sub(shape.padding);
-            let x_at = (across * shape.stride + tap % shape.kernel).wrapping_sub(shape.padding);
-            if y < shape.height && x_at < shape.width {
-                let pixel = (picture * shape.height + y) * shape.width + x_at;
-                *max = max.max(x[pixel * shape.channels + channel]);
-            }
-        }
-    }
-    (output, maxima)
-}
-
 /// Fails where a value is off by more than so much of the greatest.
 fn assert_near(found: &[f32], expected: &[f64], share: f64, what: &str) {
     assert_eq!(found.len(), expected.len(), "{what}");
@@ -253,10 +259,8 @@ fn training_and_embedding_agree_with_the_definition() {
     let network = network();
     let mut numbers = Numbers::new(&network);
     let x = random(INPUT.values(), 99);
-    let features = |learning_from| {
-        let definition = Definition { network: &network, learning_from };
-        definition.features(&exact_numbers(&numbers))
-    };
+    let features =
+        |learning_from| Definition::new(&network, learning_from).features(&exact_numbers(&numbers));
     let (trained, embedded) = (features(0), features(usize::MAX));
     numbers.learning_from = usize::MAX;
     in_pools(|| {
@@ -296,6 +300,9 @@ fn pictures_in_groups_come_to_what_each_comes_to_by_itself() {
     assert_near(&found, &expected, 2e-5, "in groups");
 }
 
+/// Far above rounding in `f64`, and far below the distance to the next bend.
+const STEP: f64 = 1e-6;
+
 /// The slope of `sum(features * dout)` along each value of one of a layer's parameters, by
 /// differences in `f64`.
 fn slopes(
@@ -304,7 +311,6 @@ fn slopes(
     (layer, which): (usize, usize),
     dout: &[f32],
 ) -> Vec<f64> {
-    const STEP: f64 = 1e-6;
     let loss = |numbers: &ExactNumbers| -> f64 {
         definition.features(numbers).iter().zip(dout).map(|(y, &d)| y * f64::from(d)).sum()
     };
@@ -335,8 +341,11 @@ fn every_value_of_every_gradient_is_the_slope_of_the_loss() {
         let learnt: Vec<_> = gradients.iter().filter(|found| !found.weights.is_empty()).collect();
         let expected = numbers.layers.len() - learning_from;
         assert_eq!(learnt.len(), expected, "layers with gradients from {learning_from} on");
-        let definition = Definition { network: &network, learning_from };
+        let definition = Definition::new(&network, learning_from);
         let mut exact = exact_numbers(&numbers);
+        definition.features(&exact);
+        let bend = definition.nearest_bend.get();
+        assert!(bend > 10.0 * STEP, "a value is within {bend} of a bend: take other numbers");
         for found in learnt {
             let parts = [&found.weights, &found.norm.gamma, &found.norm.beta];
             for (which, part) in parts.into_iter().enumerate() {

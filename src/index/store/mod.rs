@@ -8,7 +8,10 @@
 //!
 //! SQLite tells a damaged page from a whole one only where its own structure is hit. So each row
 //! of `items` has a checksum, which also covers the checksum of the item's record; both are
-//! compared whenever the row is read. Format 1 had none for the rows; a writer adds them.
+//! compared whenever the row is read.
+//!
+//! Format 1 had no checksums of the rows, and format 2 whole paths of all pictures: a writer adds
+//! the one, and says that there is no root for the other.
 
 mod items;
 mod looked_at;
@@ -20,7 +23,8 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, Row, params};
 
 use super::segment::{self, Entry, Kind};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Fact, Result};
+use crate::files;
 
 pub(super) use items::{
     Change, Item, Location, Raw, delete, each_item, each_record, each_row, forget, item, move_item,
@@ -29,7 +33,7 @@ pub(super) use items::{
 pub(super) use open::{Opened, create, expect_file, for_reading, for_writing, is_unfinished};
 
 /// The format this build writes, and the newest it reads.
-const FORMAT: i64 = 2;
+const FORMAT: i64 = 3;
 const MAGIC: &str = "looksee index";
 /// "look" in the header of the SQLite file, so that `file` and the like can tell it.
 const APPLICATION: i32 = 0x6C6F_6F6B;
@@ -71,12 +75,19 @@ const SCHEMA: &str = "
 ";
 
 /// What a database of ours can look like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Format {
     /// Without checksums of the rows of `items`.
     One,
-    /// With them.
+    /// With them, and without a root of the pictures.
     Two,
+    /// With it.
+    Three,
+}
+
+impl Format {
+    /// The one that a writer writes, and brings older ones to.
+    pub(super) const NEWEST: Self = Self::Three;
 }
 
 /// The database's file.
@@ -106,18 +117,12 @@ pub(super) fn failed(error: rusqlite::Error) -> Error {
 
 /// The error for a database that no command can mend.
 pub(super) fn beyond_use(what: &str) -> Error {
-    let message = format!(
-        "{what}; make the index anew in a new folder (`looksee index CATALOGUE -m MODEL -o NEW`), \
-         or put a copy in its place"
-    );
-    Error::new(ErrorKind::Corrupt, message)
+    Error::new(ErrorKind::Corrupt, what).with_fact(Fact::DamagedIndex)
 }
 
-/// The error for a part of the database that `looksee index` mends.
+/// The error for a part of the database that an update with the catalogue mends.
 pub(super) fn damaged(id: &str, what: &str) -> Error {
-    let message =
-        format!("{what}; run `looksee index` with the catalogue again, it embeds the item again");
-    Error::new(ErrorKind::Corrupt, message).at_item(id)
+    Error::new(ErrorKind::Corrupt, what).with_fact(Fact::DamagedItems).at_item(id)
 }
 
 /// The error for something that a later version wrote.
@@ -139,6 +144,24 @@ pub(super) fn meta<T: rusqlite::types::FromSql>(connection: &Connection, name: &
 pub(super) fn set_meta(connection: &Connection, name: &str, value: i64) -> Result<()> {
     connection
         .execute("UPDATE meta SET value = ?2 WHERE name = ?1", params![name, value])
+        .map(drop)
+        .map_err(failed)
+}
+
+/// The folder that relative places of pictures are below; none is kept as nothing.
+pub(super) fn root(connection: &Connection, format: Format) -> Result<Option<PathBuf>> {
+    if format < Format::Three {
+        return Ok(None);
+    }
+    let bytes: Vec<u8> = meta(connection, "root")?;
+    Ok((!bytes.is_empty()).then(|| files::path_from_bytes(bytes)))
+}
+
+/// Keeps another root; what is said of the pictures is not touched.
+pub(super) fn set_root(connection: &Connection, root: Option<&Path>) -> Result<()> {
+    let bytes = root.map(files::path_bytes).unwrap_or_default();
+    connection
+        .execute("INSERT OR REPLACE INTO meta VALUES ('root', ?1)", [bytes])
         .map(drop)
         .map_err(failed)
 }

@@ -1,68 +1,70 @@
-//! From arguments, or a line of a file, to a [`Query`].
+//! From a text, or the arguments of a command, to a [`Query`].
 //!
 //! A `+` or `-` that stands alone begins a new part; a path or `id:` is a part of its own; words
-//! that stand beside each other are one text. An argument that the shell was given in quotes may
-//! hold a whole query (`"red dress - sleeves"`), but a path may hold spaces and even ` - `: an
-//! argument that names an existing file is that file, whatever is in it.
+//! that stand beside each other are one text. An argument that a shell was given in quotes may hold
+//! a whole query (`"red dress - sleeves"`), but a path may hold spaces and even ` - `: whether an
+//! argument is the name of a file is for the caller to say ([`Argument::Part`]), because nothing
+//! here looks at a disk.
 
-use std::path::{Path, PathBuf};
+use crate::error::{Error, Result};
 
-use looksee::{Error, Result};
-
-use super::{Content, Part, Query};
+use super::query::{Content, Part, Query};
+use super::references::Allowed;
 
 /// Beside a part of this weight the others are nothing, and sums stay finite.
 const MOST_WEIGHT: f32 = 1e6;
 
 /// A query and what should be said about how it was read.
-#[derive(Debug, PartialEq)]
-pub(crate) struct Parsed {
-    pub(crate) query: Query,
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parsed {
+    /// The query.
+    pub query: Query,
     /// Sentences such as `"without sleeves" is understood as "- sleeves"`.
-    pub(crate) remarks: Vec<String>,
+    pub remarks: Vec<String>,
 }
 
-/// Understands the arguments after the index, with the pictures of `--image` added to them.
-/// `is_file` says whether a path names a file.
-pub(crate) fn arguments(
-    words: &[String],
-    pictures: &[PathBuf],
-    is_file: &dyn Fn(&str) -> bool,
-) -> Result<Parsed> {
-    let mut reader = Reader::new(is_file);
-    if words == ["-"] {
-        reader.part(1.0, Content::StandardInput);
-    } else {
-        for word in words {
-            reader.argument(word)?;
+/// One argument of a query that comes in pieces, as from a command line.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Argument {
+    /// Text: a word, a sign, or a whole query.
+    Text(String),
+    /// A part that the caller knows already, with weight 1 or that of the sign before it.
+    Part(Content),
+}
+
+impl Query {
+    /// Reads a text; `allowed` says what it may refer to.
+    ///
+    /// ```
+    /// use looksee::search::{Allowed, Query};
+    ///
+    /// assert_eq!(Query::parse("dress without sleeves", Allowed::WORDS)?.remarks.len(), 1);
+    /// assert!(Query::parse("./shoe.jpg", Allowed::WORDS_AND_ITEMS).is_err());
+    /// # Ok::<(), looksee::Error>(())
+    /// ```
+    pub fn parse(text: &str, allowed: Allowed) -> Result<Parsed> {
+        Self::from_arguments([Argument::Text(text.trim().to_owned())], allowed)
+    }
+
+    /// Reads the arguments of a command: [`Query::parse`] for a query in pieces.
+    pub fn from_arguments(
+        arguments: impl IntoIterator<Item = Argument>,
+        allowed: Allowed,
+    ) -> Result<Parsed> {
+        let mut reader = Reader::default();
+        for argument in arguments {
+            match argument {
+                Argument::Text(text) => reader.text(&text)?,
+                Argument::Part(content) => reader.part(1.0, content),
+            }
         }
-    }
-    reader.end_of_words()?;
-    for path in pictures {
-        reader.part(1.0, picture(path));
-    }
-    reader.finish()
-}
-
-/// Understands one line of a `--queries` file.
-pub(crate) fn line(text: &str, is_file: &dyn Fn(&str) -> bool) -> Result<Parsed> {
-    let mut reader = Reader::new(is_file);
-    reader.argument(text.trim())?;
-    reader.end_of_words()?;
-    reader.finish()
-}
-
-fn picture(path: &Path) -> Content {
-    if path.as_os_str() == "-" {
-        Content::StandardInput
-    } else {
-        Content::Picture(path.to_path_buf())
+        reader.finish(allowed)
     }
 }
 
 /// What has been read so far.
-struct Reader<'a> {
-    is_file: &'a dyn Fn(&str) -> bool,
+#[derive(Default)]
+struct Reader {
     parts: Vec<Part>,
     remarks: Vec<String>,
     /// A `+` (1) or `-` (-1) that waits for its part.
@@ -71,15 +73,8 @@ struct Reader<'a> {
     in_words: bool,
 }
 
-impl<'a> Reader<'a> {
-    fn new(is_file: &'a dyn Fn(&str) -> bool) -> Self {
-        Self { is_file, parts: Vec::new(), remarks: Vec::new(), sign: None, in_words: false }
-    }
-
-    fn argument(&mut self, text: &str) -> Result<()> {
-        if starts_like_path(text) && (self.is_file)(text) {
-            return self.term(text);
-        }
+impl Reader {
+    fn text(&mut self, text: &str) -> Result<()> {
         for (number, term) in split_at_signs(text).into_iter().enumerate() {
             if number > 0 || term.signed {
                 self.take_sign(term.sign)?;
@@ -111,7 +106,7 @@ impl<'a> Reader<'a> {
             return Err(Error::invalid(sentence));
         }
         if starts_like_path(rest) {
-            self.part(weight.unwrap_or(1.0), Content::Picture(rest.into()));
+            self.part(weight.unwrap_or(1.0), Content::File(rest.into()));
         } else if let Some(id) = rest.strip_prefix("id:").filter(|id| !id.is_empty()) {
             self.part(weight.unwrap_or(1.0), Content::Item(id.into()));
         } else {
@@ -153,17 +148,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn end_of_words(&mut self) -> Result<()> {
-        match self.sign {
-            Some(sign) => {
-                let sign = if sign < 0.0 { '-' } else { '+' };
-                Err(Error::invalid(format!("nothing follows the {sign} at the end of the query")))
-            }
-            None => Ok(()),
+    fn finish(mut self, allowed: Allowed) -> Result<Parsed> {
+        if let Some(sign) = self.sign {
+            let sign = if sign < 0.0 { '-' } else { '+' };
+            let sentence = format!("nothing follows the {sign} at the end of the query");
+            return Err(Error::invalid(sentence));
         }
-    }
-
-    fn finish(mut self) -> Result<Parsed> {
         let mut parts = Vec::new();
         for part in self.parts {
             split_without(part, &mut parts, &mut self.remarks);
@@ -171,7 +161,9 @@ impl<'a> Reader<'a> {
         if parts.is_empty() {
             return Err(Error::invalid("the query is empty; give words, ./picture.jpg or id:NAME"));
         }
-        Ok(Parsed { query: Query { parts }, remarks: self.remarks })
+        let query = Query { parts };
+        query.check(allowed)?;
+        Ok(Parsed { query, remarks: self.remarks })
     }
 }
 
@@ -212,7 +204,8 @@ fn lone_signs(text: &str) -> Vec<(usize, f32)> {
         .collect()
 }
 
-fn starts_like_path(text: &str) -> bool {
+/// Whether a text begins as the path of a file does in a query: with `/`, `./` or `../`.
+pub fn starts_like_path(text: &str) -> bool {
     ["/", "./", "../"].iter().any(|start| text.starts_with(start))
 }
 
@@ -273,8 +266,8 @@ mod tests {
     use super::*;
 
     fn parse(words: &[&str]) -> Result<Parsed> {
-        let words: Vec<_> = words.iter().map(|&word| word.to_owned()).collect();
-        arguments(&words, &[], &|path| path == "./a - b.jpg")
+        let argument = |&word: &&str| Argument::Text(word.to_owned());
+        Query::from_arguments(words.iter().map(argument), Allowed::LOCAL)
     }
 
     fn understood(words: &[&str]) -> String {
@@ -300,7 +293,7 @@ mod tests {
     #[test]
     fn a_picture_and_half_a_word_are_two_parts() {
         let query = parse(&["./shoe.jpg", "+", "0.5:blue"]).unwrap().query;
-        assert_eq!(query.parts[0].content, Content::Picture("./shoe.jpg".into()));
+        assert_eq!(query.parts[0].content, Content::File("./shoe.jpg".into()));
         let blue = Content::Words("blue".to_owned());
         assert_eq!(query.parts[1], Part { weight: 0.5, content: blue });
         assert_eq!(query.to_string(), "./shoe.jpg + 0.5:blue");
@@ -325,23 +318,40 @@ mod tests {
     }
 
     #[test]
-    fn a_file_whose_name_holds_a_sign_is_that_file_if_it_exists() {
-        assert_eq!(parse(&["./a - b.jpg"]).unwrap().query.parts.len(), 1);
+    fn a_part_that_the_caller_knows_is_not_taken_apart() {
         assert_eq!(parse(&["./c - b.jpg"]).unwrap().query.parts.len(), 2);
+        let text = |text: &str| Argument::Text(text.to_owned());
+        let file = Content::File("./a - b.jpg".into());
+        let arguments = [text("blue"), text("-"), Argument::Part(file.clone()), text("dark")];
+        let query = Query::from_arguments(arguments, Allowed::LOCAL).unwrap().query;
+        assert_eq!(query.parts[1], Part { weight: -1.0, content: file });
+        assert_eq!(query.to_string(), "blue - ./a - b.jpg + dark");
     }
 
     #[test]
-    fn a_lone_dash_is_the_picture_on_standard_input() {
-        assert_eq!(parse(&["-"]).unwrap().query.parts[0].content, Content::StandardInput);
+    fn what_is_not_allowed_is_refused_by_its_name() {
+        for (text, allowed) in [
+            ("./shoe.jpg", Allowed::WORDS_AND_ITEMS),
+            ("/etc/passwd", Allowed { uploads: 3, ..Allowed::WORDS_AND_ITEMS }),
+            ("red + 2:../x.png", Allowed::WORDS_AND_ITEMS),
+            ("id:B07", Allowed::WORDS),
+        ] {
+            let error = Query::parse(text, allowed).unwrap_err().to_string();
+            assert!(error.contains("allowed here") || error.contains("must not refer"), "{error}");
+        }
+        assert!(Query::parse("id:B07", Allowed::WORDS_AND_ITEMS).is_ok());
     }
 
     #[test]
-    fn pictures_of_the_flag_come_after_the_words() {
-        let words = ["blue".to_owned()];
-        let parsed = arguments(&words, &["shoe.jpg".into(), "-".into()], &|_| false).unwrap();
-        let contents: Vec<_> = parsed.query.parts.into_iter().map(|part| part.content).collect();
-        assert_eq!(contents[1], Content::Picture("shoe.jpg".into()));
-        assert_eq!(contents[2], Content::StandardInput);
+    fn reading_a_query_asks_no_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a - b.jpg");
+        std::fs::write(&path, "").unwrap();
+        let text = path.to_str().unwrap();
+        let parts = |text: &str| Query::parse(text, Allowed::LOCAL).unwrap().query.parts;
+        let with_the_file = parts(text);
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(with_the_file, parts(text));
     }
 
     #[test]
@@ -380,10 +390,8 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_a_file_is_read_as_one_quoted_argument() {
-        let parsed = line("./a - b.jpg", &|_| true).unwrap();
-        assert_eq!(parsed.query.parts.len(), 1);
-        let parsed = line("red dress - 0.5:sleeves\r", &|_| false).unwrap();
+    fn a_text_is_read_as_one_quoted_argument() {
+        let parsed = Query::parse("red dress - 0.5:sleeves\r", Allowed::WORDS).unwrap();
         assert_eq!(parsed.query.to_string(), "red dress - 0.5:sleeves");
     }
 }
