@@ -199,7 +199,8 @@ impl Writer {
         Ok(self.item(id)?.map(|item| item.known))
     }
 
-    /// Marks an unchanged item as seen in this run.
+    /// Marks an item as seen in this run: the checksum of its record, below [`Writer::root`], is the
+    /// known one.
     pub fn keep(&mut self, id: &ItemId) -> Result<()> {
         if !self.pending.contains_key(id) {
             let item = self.item(id)?.ok_or_else(|| self.here(store::unknown(id)))?;
