@@ -1,6 +1,6 @@
 //! Catalogues and files through an encoder: into vectors, or into an index.
 //!
-//! [`update`] walks over the catalogue once, in batches. For each item it asks the index what it
+//! [`update`] walks over the catalogue once, in batches. For each item it asks the sink what it
 //! knows and does the least that is needed: nothing, a new record, or a new embedding. The
 //! pictures of the next batch are read and decoded on another thread while the encoder works on
 //! this one.
@@ -21,7 +21,7 @@ use crate::encoder::{self, Encoder, Model};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{self, Blob};
 use crate::images::{self, Frame, Framed, ImageBatch, Limits};
-use crate::index::{Companion, Known, Record, Stamp, Writer};
+use crate::index::{Companion, Known, Record, Sink, Space, Stamp};
 use crate::units::{Event, ItemId, Listener, Stop};
 use crate::vectors::Vectors;
 
@@ -30,6 +30,11 @@ const COMMIT_EVERY: Duration = Duration::from_secs(20);
 const COMMIT_ITEMS: usize = 8192;
 /// Unchanged items between two reports of progress.
 const REPORT_ITEMS: usize = 1024;
+
+/// The space of an encoder's vectors, as an index knows it.
+pub fn space_of(encoder: &dyn Encoder) -> Space {
+    Space { fingerprint: encoder.fingerprint().to_owned(), dim: encoder.dim() }
+}
 
 /// How [`update`] treats what it finds.
 #[derive(Clone, Copy, Debug)]
@@ -94,7 +99,7 @@ pub struct Updated {
 pub fn update(
     source: &Source,
     encoder: &dyn Encoder,
-    writer: &mut Writer,
+    writer: &mut dyn Sink,
     options: &UpdateOptions,
     stop: &Stop,
     listener: Listener<'_>,
@@ -139,7 +144,7 @@ pub fn update(
 /// An update under way.
 struct Update<'a> {
     encoder: &'a dyn Encoder,
-    writer: &'a mut Writer,
+    writer: &'a mut dyn Sink,
     options: &'a UpdateOptions,
     done: Updated,
     failed: Vec<Skip>,
@@ -335,7 +340,7 @@ impl Update<'_> {
         &self,
         texts: impl Iterator<Item = &'t [String]>,
     ) -> Result<Vec<Option<Vec<f32>>>> {
-        let joined: Vec<Option<String>> = texts.map(joined).collect();
+        let joined: Vec<Option<String>> = texts.map(|texts| self.encoder.join(texts)).collect();
         let asked: Vec<&str> = joined.iter().flatten().map(String::as_str).collect();
         if asked.is_empty() {
             return Ok(vec![None; joined.len()]);
@@ -400,13 +405,6 @@ impl Companion for Model {
     }
 }
 
-/// The texts of an item as one, as the encoder reads them; `None` when there is no word in them.
-pub(crate) fn joined<'t>(texts: impl IntoIterator<Item = &'t String>) -> Option<String> {
-    let texts = texts.into_iter().map(|text| text.trim());
-    let texts: Vec<&str> = texts.filter(|text| !text.is_empty()).collect();
-    (!texts.is_empty()).then(|| texts.join(". "))
-}
-
 fn check_shard(shard: Option<(usize, usize)>) -> Result<()> {
     match shard {
         Some((part, parts)) if part == 0 || part > parts => Err(Error::invalid(format!(
@@ -441,7 +439,7 @@ fn skip(item: &Item, error: &Error) -> Skip {
         place: item.place.clone(),
         id: Some(item.id.clone()),
         reason: images::reason(error),
-        message: error.to_string(),
+        message: error.whole(),
     }
 }
 

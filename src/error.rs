@@ -1,9 +1,10 @@
 //! The one error type of the library: what kind of thing went wrong, where, and the sentence a
 //! person reads.
 //!
-//! A message says what was found, what was expected and what to do. Places (file, line, item) are
-//! added by whoever knows them, on the way up, so that a decoder need not know file names. The
-//! type is opaque and one pointer wide; callers branch on [`Error::kind`].
+//! A message says what was found, what was expected and what to do. It knows no option and no
+//! command of a program: what a caller answers in its own terms is a [`Fact`]. Places (file, line,
+//! item) are added by whoever knows them, on the way up, so that a decoder need not know file names.
+//! The type is opaque and one pointer wide; callers branch on [`Error::kind`] and [`Error::fact`].
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -33,12 +34,97 @@ pub enum ErrorKind {
     Interrupted,
 }
 
+/// What an [`Error`] found, where a caller has more to say about it than its sentence does: a
+/// server answers [`Fact::Busy`] with "later", the command line adds the option that helps.
+///
+/// Each fact says here what helps in this library's own terms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fact {
+    /// Somebody else writes into this folder; it is free when they have ended.
+    Busy,
+    /// There is no model in this folder; [`train::run`](crate::train::run) makes one.
+    NoModel,
+    /// There is no index in this folder; [`index::Writer`](crate::index::Writer) makes one.
+    NoIndex,
+    /// The index holds no items; [`embed::update`](crate::embed::update) fills it.
+    EmptyIndex,
+    /// The index holds vectors of another model than the one that was given: give the one that
+    /// made it, or make the index anew in another folder.
+    OtherModel {
+        /// The model that made the index, as its [`Space`](crate::index::Space) is written.
+        made_by: String,
+        /// The model that was given, likewise.
+        given: String,
+    },
+    /// Items of an index are damaged; an update with their catalogue embeds them again.
+    DamagedItems,
+    /// A vector of an index is damaged; [`Check::of`](crate::index::Check::of) says what else is.
+    DamagedVector,
+    /// An index is damaged beyond mending: make it anew in another folder.
+    DamagedIndex,
+    /// A catalogue has no such field; [`Source`](crate::catalogue::Source) names others.
+    MissingField {
+        /// What the field was looked for.
+        role: FieldRole,
+        /// The name that was looked for.
+        field: String,
+        /// One of the catalogue's own that was probably meant.
+        meant: Option<String>,
+    },
+    /// Nothing tells how a catalogue is written; name its
+    /// [`format`](crate::catalogue::Source::format).
+    UnknownFormat,
+    /// No picture can be used, and some were never fetched:
+    /// [`Source::remotes`](crate::catalogue::Source::remotes) lists them.
+    NotFetched,
+    /// No recipe of this name comes with the library;
+    /// [`Recipe::parse`](crate::train::Recipe::parse) reads others.
+    NoSuchRecipe,
+    /// A model or an interrupted run is in the folder already: go on with it
+    /// ([`Job::resume`](crate::train::Job::resume)) or choose another folder.
+    RunIsThere,
+    /// There is no interrupted run in the folder to go on with.
+    NoRun,
+    /// What lies in the folder was made by another job: give the same one, or another folder.
+    OtherRun,
+    /// A file of an interrupted run is damaged: without it the run begins at its first step.
+    DamagedRun,
+    /// The run was asked to stop, and can go on from where it is.
+    Stopped {
+        /// Steps that are done.
+        step: u64,
+    },
+    /// Training has left the finite numbers: a lower learning rate or clipped gradients may help.
+    NotFinite,
+    /// All vectors of a model have become alike: semi-hard negatives, another loss or a lower
+    /// learning rate may help.
+    Collapsed,
+}
+
+/// What a field of a catalogue is to an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FieldRole {
+    /// Where its picture is.
+    Image,
+    /// A text of it.
+    Text,
+    /// Its name.
+    Id,
+    /// What it shares with others that show the same thing.
+    Group,
+}
+
 /// An error of this library: kind, sentence, place, source.
+///
+/// Printed, it is its place and its sentence; what caused it is its
+/// [`source`](std::error::Error::source). [`Error::whole`] is all of it on one line.
 pub struct Error(Box<Inner>);
 
 struct Inner {
     kind: ErrorKind,
     message: String,
+    fact: Option<Fact>,
     file: Option<PathBuf>,
     line: Option<u64>,
     item: Option<String>,
@@ -51,6 +137,7 @@ impl Error {
         Self(Box::new(Inner {
             kind,
             message: message.into(),
+            fact: None,
             file: None,
             line: None,
             item: None,
@@ -94,7 +181,14 @@ impl Error {
         self
     }
 
-    /// Keeps the error that caused this one; its text is appended to the message.
+    /// Says what was found in a form that callers can answer.
+    #[must_use]
+    pub fn with_fact(mut self, fact: Fact) -> Self {
+        self.0.fact = Some(fact);
+        self
+    }
+
+    /// Keeps the error that caused this one.
     #[must_use]
     pub fn with_source(
         mut self,
@@ -107,6 +201,27 @@ impl Error {
     /// What sort of failure this is.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
+    }
+
+    /// What was found, by this error or by the one that caused it.
+    pub fn fact(&self) -> Option<&Fact> {
+        self.0.fact.as_ref().or_else(|| self.cause()?.fact())
+    }
+
+    /// Place, sentence and causes on one line: `shop/model: cannot read: permission denied`.
+    ///
+    /// What another library's error says of its own causes is up to it.
+    pub fn whole(&self) -> String {
+        match (self.cause(), &self.0.source) {
+            (Some(cause), _) => format!("{self}: {}", cause.whole()),
+            (None, Some(source)) => format!("{self}: {source}"),
+            (None, None) => self.to_string(),
+        }
+    }
+
+    /// The cause, if it is an error of this library.
+    fn cause(&self) -> Option<&Self> {
+        self.0.source.as_ref()?.downcast_ref()
     }
 
     /// The sentence without place and source.
@@ -140,17 +255,13 @@ impl fmt::Display for Error {
         if let Some(item) = &inner.item {
             write!(f, "item {item}: ")?;
         }
-        f.write_str(&inner.message)?;
-        if let Some(source) = &inner.source {
-            write!(f, ": {source}")?;
-        }
-        Ok(())
+        f.write_str(&inner.message)
     }
 }
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}({self})", self.0.kind)
+        write!(f, "{:?}({})", self.0.kind, self.whole())
     }
 }
 
@@ -169,14 +280,31 @@ mod tests {
 
     #[test]
     fn an_error_reads_as_place_then_sentence() {
-        let error =
-            Error::invalid("no field \"image\" (found: id, title); name it with --image-field")
-                .at_file("shoes.jsonl")
-                .at_line(4182);
-        assert_eq!(
-            error.to_string(),
-            "shoes.jsonl:4182: no field \"image\" (found: id, title); name it with --image-field"
-        );
+        let error = Error::invalid("no field \"image\" (found: id, title)")
+            .at_file("shoes.jsonl")
+            .at_line(4182);
+        assert_eq!(error.to_string(), "shoes.jsonl:4182: no field \"image\" (found: id, title)");
+    }
+
+    #[test]
+    fn a_cause_is_the_source_and_is_printed_once() {
+        use std::error::Error as _;
+        let cause = Error::io("cannot read", std::io::Error::other("no power")).at_file("a/b");
+        let error = Error::new(ErrorKind::Corrupt, "no model").at_file("a").with_source(cause);
+        assert_eq!(error.to_string(), "a: no model");
+        assert_eq!(error.source().unwrap().to_string(), "a/b: cannot read");
+        assert_eq!(error.whole(), "a: no model: a/b: cannot read: no power");
+        assert_eq!(format!("{error:?}"), "Corrupt(a: no model: a/b: cannot read: no power)");
+    }
+
+    #[test]
+    fn a_fact_is_found_behind_the_error_that_it_caused() {
+        let busy = Error::new(ErrorKind::Io, "another is writing").with_fact(Fact::Busy);
+        let error = Error::invalid("no update").with_source(busy);
+        assert_eq!(error.fact(), Some(&Fact::Busy));
+        let error = error.with_fact(Fact::NoIndex);
+        assert_eq!(error.fact(), Some(&Fact::NoIndex));
+        assert_eq!(Error::invalid("x").fact(), None);
     }
 
     #[test]

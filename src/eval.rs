@@ -122,7 +122,7 @@ pub fn run(
     stop: &Stop,
     listener: Listener<'_>,
 ) -> Result<Report> {
-    let (entries, mut ledger) = read(source, options)?;
+    let (entries, mut ledger) = read(source, encoder, options)?;
     ledger.used = 0;
     let limits = options.limits;
     let mut hall = Hall { entries, encoder, limits, stop, ledger, looked_at: 0 };
@@ -184,7 +184,7 @@ struct Shown {
     vectors: Vectors,
 }
 
-fn read(source: &Source, options: &Options) -> Result<(Vec<Entry>, Ledger)> {
+fn read(source: &Source, encoder: &dyn Encoder, options: &Options) -> Result<(Vec<Entry>, Ledger)> {
     let mut items = source.open()?;
     let mut names = BTreeSet::new();
     let mut entries = Vec::new();
@@ -193,7 +193,7 @@ fn read(source: &Source, options: &Options) -> Result<(Vec<Entry>, Ledger)> {
         if options.label_field.is_some() {
             remember_names(&item, &mut names);
         }
-        entries.push(Entry::of(item, options));
+        entries.push(Entry::of(item, encoder, options));
     }
     if let Some(label) = &options.label_field
         && !names.contains(label)
@@ -214,10 +214,12 @@ fn remember_names(item: &Item, names: &mut BTreeSet<String>) {
 }
 
 impl Entry {
-    fn of(item: Item, options: &Options) -> Self {
+    fn of(item: Item, encoder: &dyn Encoder, options: &Options) -> Self {
         let text = match options.text {
-            QueryText::Title => item.texts.iter().find_map(|text| embed::joined([text])),
-            QueryText::All => embed::joined(&item.texts),
+            QueryText::Title => {
+                item.texts.iter().find_map(|text| encoder.join(std::slice::from_ref(text)))
+            }
+            QueryText::All => encoder.join(&item.texts),
         };
         let label = |field: &String| label(item.fields.get(field)?);
         let kin = match &options.label_field {
@@ -320,7 +322,7 @@ impl Hall<'_> {
         for (place, error) in &failed {
             let entry = &mut self.entries[numbers[*place]];
             entry.state = State::Refused;
-            self.ledger.skipped.push(entry.skip(images::reason(error), error.to_string()));
+            self.ledger.skipped.push(entry.skip(images::reason(error), error.whole()));
         }
         let usable = |number: &&usize| self.entries[**number].state == State::Waiting;
         let usable: Vec<usize> = numbers.iter().filter(usable).copied().collect();
@@ -504,7 +506,7 @@ mod tests {
         let shop = shop(&[("r.png", RED)], &rows);
         assert_eq!(measure(&shop, &Options::default()).unwrap().queries, ["r: hat"]);
         let all = Options { text: QueryText::All, ..Options::default() };
-        assert_eq!(measure(&shop, &all).unwrap().queries, ["r: hat. a red one"]);
+        assert_eq!(measure(&shop, &all).unwrap().queries, ["r: hat & a red one"]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Fact, Result};
 
 /// The name of one picture in a catalogue, unique within an index.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -101,6 +101,8 @@ pub enum Event<'a> {
     Note(&'a str),
     /// Something that will probably surprise the user, with what to try.
     Warning(&'a str),
+    /// A warning about something that a caller can name the remedy of in its own terms.
+    Suspicion(&'a str, Fact),
 }
 
 /// Receives [`Event`]s; called from the thread that runs the work.

@@ -5,7 +5,7 @@
 //! library, `render` turns answers into text and pictures, `console` is the only place that writes
 //! to standard error.
 
-mod answer;
+mod advice;
 mod args;
 mod commands;
 mod console;
@@ -18,7 +18,6 @@ mod npy;
 mod outcome;
 mod output;
 mod progress;
-mod query;
 mod render;
 
 use std::process::ExitCode;

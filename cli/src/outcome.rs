@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use looksee::{Error, ErrorKind};
 
+use crate::advice;
 use crate::render::text;
 
 /// How a command ended that did not fail.
@@ -74,7 +75,7 @@ fn code_of(kind: ErrorKind) -> u8 {
 }
 
 fn say_error(error: &Error) {
-    let sentence = text::visible(&error.to_string());
+    let sentence = text::visible(&advice::sentence(error));
     let _ = writeln!(io::stderr(), "looksee: {sentence}");
 }
 

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use looksee::units::Event;
 
-use crate::figures;
 use crate::render::text;
+use crate::{advice, figures};
 
 /// How progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +57,7 @@ impl<W: Write> Progress<W> {
             Event::Measured { what, value } => self.measured = Some(format!("{what} {value:.4}")),
             Event::Note(text) => self.note(text),
             Event::Warning(text) => self.warn(text),
+            Event::Suspicion(text, fact) => self.warn(&advice::advised(text, Some(fact))),
             _ => {}
         }
     }

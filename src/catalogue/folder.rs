@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::json::kind_of;
 use super::layout::{Roles, listed};
 use super::{Found, Item, PICTURE_ENDINGS, Place, Reason, Skip, Source};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Fact, FieldRole, Result};
 use crate::files;
 use crate::filter::Fields;
 use crate::units::ItemId;
@@ -32,8 +32,8 @@ pub(super) struct Folder {
     open: Vec<Listing>,
     /// Folders that were entered, so that a link cannot lead in circles.
     entered: HashSet<PathBuf>,
-    /// Names of the options' fields that no text beside a picture has had yet.
-    unseen: Vec<(String, &'static str)>,
+    /// The fields that were named and that no text beside a picture has had yet.
+    unseen: Vec<(String, FieldRole)>,
     /// Names of the fields that were seen.
     names: Vec<String>,
     pictures: usize,
@@ -54,9 +54,9 @@ impl Folder {
         let cannot = |e| Error::io("cannot read the folder", e).at_file(root);
         let canonical_root = root.canonicalize().map_err(cannot)?;
         let listing = list(root).map_err(cannot)?;
-        let texts = source.text_fields.iter().map(|field| (field.clone(), "--text-field"));
-        let id = source.id_field.iter().map(|field| (field.clone(), "--id-field"));
-        let group = source.group_field.iter().map(|field| (field.clone(), "--group-field"));
+        let texts = source.text_fields.iter().map(|field| (field.clone(), FieldRole::Text));
+        let id = source.id_field.iter().map(|field| (field.clone(), FieldRole::Id));
+        let group = source.group_field.iter().map(|field| (field.clone(), FieldRole::Group));
         Ok(Self {
             source: Arc::clone(source),
             root: root.to_path_buf(),
@@ -174,21 +174,25 @@ impl Folder {
     /// What can only be said at the end.
     fn finish(&self) -> Result<()> {
         let error = if self.pictures == 0 {
-            format!(
+            Error::invalid(format!(
                 "no pictures in this folder ({} other files); looked for {}",
                 self.others,
                 PICTURE_ENDINGS.join(", ")
-            )
-        } else if let Some((field, option)) = self.unseen.first() {
+            ))
+        } else if let Some((field, role)) = self.unseen.first() {
             let found = if self.names.is_empty() { "none".to_owned() } else { listed(&self.names) };
-            format!(
-                "no .json file beside a picture has a field \"{field}\" (found: {found}); name \
-                 another one with {option}"
-            )
+            Error::invalid(format!(
+                "no .json file beside a picture has a field \"{field}\" (found: {found})"
+            ))
+            .with_fact(Fact::MissingField {
+                role: *role,
+                field: field.clone(),
+                meant: None,
+            })
         } else {
             return Ok(());
         };
-        Err(Error::invalid(error).at_file(&self.root))
+        Err(error.at_file(&self.root))
     }
 }
 

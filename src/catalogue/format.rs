@@ -5,7 +5,7 @@ use std::io::BufRead;
 use std::path::Path;
 
 use super::{folder, layout, lines};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Fact, Result};
 
 /// How a catalogue is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,11 +111,9 @@ fn unsupported(name: &str) -> Error {
 
 fn unknown(path: &Path, ending: &str) -> Error {
     let found = if ending.is_empty() { "no ending".to_owned() } else { format!(".{ending}") };
-    let message = format!(
-        "cannot tell what kind of catalogue this is (found {found}, expected {KNOWN}); name it with \
-         --format"
-    );
-    Error::new(ErrorKind::Unsupported, message).at_file(path)
+    let message =
+        format!("cannot tell what kind of catalogue this is (found {found}, expected {KNOWN})");
+    Error::new(ErrorKind::Unsupported, message).with_fact(Fact::UnknownFormat).at_file(path)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::json::kind_of;
 use super::ledger::with_commas;
 use super::rows::Row;
 use super::{amazon, csv, lines};
-use crate::error::{Error, Result};
+use crate::error::{Error, Fact, FieldRole, Result};
 use crate::filter::Fields;
 
 /// Usual names for the picture, the most explicit first.
@@ -308,17 +308,17 @@ impl<'a> Survey<'a> {
         Some(Layout::Plain { image: image.clone() })
     }
 
-    /// Fields that the user named, with the option that names them.
-    fn named(&self) -> impl Iterator<Item = (&'a String, &'static str)> {
+    /// Fields that the user named, and what for.
+    fn named(&self) -> impl Iterator<Item = (&'a String, FieldRole)> {
         let source = self.source;
-        let texts = source.text_fields.iter().map(|field| (field, "--text-field"));
-        let id = source.id_field.iter().map(|field| (field, "--id-field"));
-        let group = source.group_field.iter().map(|field| (field, "--group-field"));
-        let image = source.image_field.iter().map(|field| (field, "--image-field"));
+        let texts = source.text_fields.iter().map(|field| (field, FieldRole::Text));
+        let id = source.id_field.iter().map(|field| (field, FieldRole::Id));
+        let group = source.group_field.iter().map(|field| (field, FieldRole::Group));
+        let image = source.image_field.iter().map(|field| (field, FieldRole::Image));
         image.chain(texts).chain(id).chain(group)
     }
 
-    fn unseen(&self) -> Option<(&'a String, &'static str)> {
+    fn unseen(&self) -> Option<(&'a String, FieldRole)> {
         self.named().find(|(field, _)| !self.known.contains(*field))
     }
 
@@ -345,8 +345,8 @@ impl<'a> Survey<'a> {
             let sentence = format!("none of {rows} rows can be read; the first one: {message}");
             return Err(Error::invalid(sentence).at_line(*line));
         }
-        if let Some((field, option)) = self.unseen() {
-            return Err(self.no_named_field(field, option));
+        if let Some((field, role)) = self.unseen() {
+            return Err(self.no_field(field, role, nearest(field, &self.names)));
         }
         match &self.layout {
             Some(layout) => Ok(layout.clone()),
@@ -362,26 +362,21 @@ impl<'a> Survey<'a> {
         });
         match empty {
             Some(field) => Error::invalid(format!(
-                "field \"{field}\" holds no picture's path{}; name another one with --image-field \
-                 (found: {})",
+                "field \"{field}\" holds no picture's path{} (found: {})",
                 self.where_looked(),
                 listed(&self.names)
-            )),
-            None => self.no_field("image", "name it with --image-field"),
+            ))
+            .with_fact(missing(field, FieldRole::Image, None)),
+            None => self.no_field("image", FieldRole::Image, None),
         }
     }
 
-    fn no_named_field(&self, field: &str, option: &str) -> Error {
-        match nearest(field, &self.names) {
-            Some(near) => self.no_field(field, &format!("did you mean \"{near}\"?")),
-            None => self.no_field(field, &format!("name one of these with {option}")),
-        }
-    }
-
-    fn no_field(&self, field: &str, advice: &str) -> Error {
-        let looked = self.where_looked();
-        let found = listed(&self.names);
-        Error::invalid(format!("no field \"{field}\"{looked} (found: {found}); {advice}"))
+    fn no_field(&self, field: &str, role: FieldRole, meant: Option<&String>) -> Error {
+        let (looked, found) = (self.where_looked(), listed(&self.names));
+        let question = meant.map(|meant| format!("; did you mean \"{meant}\"?"));
+        let question = question.unwrap_or_default();
+        Error::invalid(format!("no field \"{field}\"{looked} (found: {found}){question}"))
+            .with_fact(missing(field, role, meant))
     }
 
     fn where_looked(&self) -> String {
@@ -390,6 +385,10 @@ impl<'a> Survey<'a> {
         }
         format!(" in the first {} rows", with_commas(self.rows))
     }
+}
+
+fn missing(field: &str, role: FieldRole, meant: Option<&String>) -> Fact {
+    Fact::MissingField { role, field: field.to_owned(), meant: meant.cloned() }
 }
 
 /// The first names of many, for an error.

@@ -105,6 +105,8 @@ pub struct Ledger {
     /// How many more there were for each reason: a file of a few megabytes can unpack to rows
     /// without end, and the list of them must not take all memory.
     pub unlisted: BTreeMap<Reason, usize>,
+    /// How many of those that are missing lie on the web and were not fetched.
+    pub not_fetched: usize,
     /// Pictures that end early and were used with their rest grey.
     pub truncated: usize,
 }

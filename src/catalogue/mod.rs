@@ -52,7 +52,7 @@ pub use format::Format;
 pub use ledger::{Ledger, Place, Reason, Skip};
 pub use split::{Catalogue, Split};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Fact, Result};
 use crate::files::Blob;
 use crate::filter::{Fields, Filter};
 use crate::units::{ItemId, Seed};
@@ -301,7 +301,9 @@ impl Stream {
                     Ok(item) => return Ok(Some(item)),
                     Err(skip) => self.ledger.skip(skip),
                 },
-                Found::Skip(skip) | Found::Absent(skip, _) | Found::Refused(skip) => {
+                Found::Skip(skip) | Found::Refused(skip) => self.ledger.skip(skip),
+                Found::Absent(skip, _) => {
+                    self.ledger.not_fetched += 1;
                     self.ledger.skip(skip);
                 }
                 Found::Filtered => self.filtered += 1,
@@ -419,6 +421,7 @@ impl Items {
         if let Some(first) = ledger.skipped.first() {
             message = format!("{message}; the first one: {}: {}", first.place, first.message);
         }
-        Error::invalid(message)
+        let error = Error::invalid(message);
+        if ledger.not_fetched > 0 { error.with_fact(Fact::NotFetched) } else { error }
     }
 }

@@ -157,12 +157,8 @@ impl Table {
     }
 
     fn not_fetched(&self, remote: &Remote) -> String {
-        let option = match self.source.images {
-            None => "; --images names the folder they were fetched to",
-            Some(_) => "",
-        };
         let folder = self.pictures.shown_folder().display();
-        format!("{} is not in {folder}; `looksee urls` lists what to fetch{option}", remote.file)
+        format!("{} is not in {folder}, to which it has to be fetched", remote.file)
     }
 }
 

@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::card::{self, Card, Checksums, Files, Written, former_fingerprint, hex};
+use super::card::{self, Card, Checksums, Files, hex};
 use super::{About, weights};
 use crate::encoder::parameters::Parameters;
 use crate::error::{Error, ErrorKind, Result};
@@ -128,9 +128,7 @@ pub(super) fn read_card(folder: &Path) -> Result<String> {
 
 /// The card of a folder, when there is one that can be read; nothing else is looked at.
 pub(crate) fn card_of(folder: &Path) -> Option<Card> {
-    match card::parse(&read_card(folder).ok()?).ok()? {
-        Written::Present(card) | Written::Former(card, _) => Some(card),
-    }
+    Some(card::parse(&read_card(folder).ok()?).ok()?.card)
 }
 
 /// Writes a model into a folder; what was there stays usable until the new one is whole.
@@ -186,14 +184,13 @@ fn describe(tensors: &weights::Weights, words: &[u8], about: About) -> Card {
 /// they are ours only when the fingerprint of the card that is there was made of them.
 fn former_files(folder: &Path) -> Vec<PathBuf> {
     let found = || {
-        let Written::Former(card, _) = card::parse(&read_card(folder).ok()?).ok()? else {
-            return None;
-        };
+        let written = card::parse(&read_card(folder).ok()?).ok()?;
+        written.whole.as_ref()?;
         let paths = [FORMER_WEIGHTS, FORMER_VOCABULARY].map(|name| folder.join(name));
         let weights = files::read_at_most(&paths[0], weights::MOST_BYTES).ok()?;
         let words = files::read_at_most(&paths[1], tokens::MOST_BYTES).ok()?;
-        let made = former_fingerprint(&card, &weights, &words).ok()?;
-        (made == card.fingerprint).then(|| paths.to_vec())
+        let made = written.fingerprint_of_files(&weights, &words);
+        (made == written.card.fingerprint).then(|| paths.to_vec())
     };
     found().unwrap_or_default()
 }

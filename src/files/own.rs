@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::regular::{FileKind, kind, without_waiting};
 use super::whole::{self, make_folder};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Fact, Result};
 
 /// The right to write into a folder; released when dropped, also when the process is killed.
 #[derive(Debug)]
@@ -31,8 +31,9 @@ impl FolderLock {
             Ok(()) => Ok(Self { _file: file }),
             Err(std::fs::TryLockError::WouldBlock) => Err(Error::new(
                 ErrorKind::Io,
-                "another looksee is writing here; wait for it to end and run the command again",
+                "another looksee is writing here; wait for it to end and try again",
             )
+            .with_fact(Fact::Busy)
             .at_file(folder)),
             Err(std::fs::TryLockError::Error(e)) => {
                 Err(Error::io("cannot lock the folder", e).at_file(folder))

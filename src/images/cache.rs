@@ -26,7 +26,7 @@
 use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use looksee_kernels::mapped::Mapped;
+use looksee_kernels::cpu::mapped::Mapped;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 

@@ -12,9 +12,10 @@
 //! threads.
 //!
 //! ```no_run
-//! use looksee::images::{Fit, Frame, Limits, load};
+//! use looksee::images::{Filter, Fit, Frame, Limits, load};
 //!
-//! let frame = Frame { width_px: 128, height_px: 128, fit: Fit::Letterbox };
+//! let (fit, filter) = (Fit::Letterbox, Filter::default());
+//! let frame = Frame { width_px: 128, height_px: 128, fit, filter };
 //! let picture = load(&"shoe.jpg".into(), frame, Limits::default())?;
 //! assert_eq!(picture.rgb.len(), frame.bytes());
 //! # Ok::<(), looksee::Error>(())
@@ -37,7 +38,7 @@ pub use augment::Augment;
 pub(crate) use cache::beginning_of as beginning_of_cache;
 pub use cache::{Cached, PixelCache};
 pub use decode::{Decoded, Limits, decode};
-pub use frame::{Fit, Frame, Framed, frame};
+pub use frame::{Filter, Fit, Frame, Framed, frame};
 
 /// Reads, decodes and frames one picture.
 pub fn load(picture: &Blob, frame: Frame, limits: Limits) -> Result<Framed> {
@@ -119,7 +120,8 @@ impl ImageBatch {
 mod tests {
     use super::*;
 
-    const FRAME: Frame = Frame { width_px: 4, height_px: 2, fit: Fit::Stretch };
+    const FRAME: Frame =
+        Frame { width_px: 4, height_px: 2, fit: Fit::Stretch, filter: Filter::CatmullRom };
 
     fn png(width: u32, height: u32, colour: [u8; 3]) -> Vec<u8> {
         let picture = image::RgbImage::from_pixel(width, height, image::Rgb(colour));

@@ -34,11 +34,11 @@ pub enum Remedy {
     /// Nothing has to be mended.
     #[default]
     None,
-    /// `looksee index` with the catalogue: it embeds again what was lost.
+    /// An update with the catalogue: it embeds again what was lost.
     Update,
-    /// `looksee index` with the catalogue and the model, which is put inside once more.
+    /// An update with the catalogue and the model, which is put inside once more.
     UpdateWithModel,
-    /// Making the index anew in a new folder: no command can mend this one.
+    /// Making the index anew in a new folder: nothing can mend this one.
     NewFolder,
 }
 
@@ -90,7 +90,7 @@ impl Index {
         let segments = self.segments().iter();
         let parts: Vec<Part<&Segment>> =
             segments.map(|segment| Part { entry: segment.entry(), segment: Ok(segment) }).collect();
-        let made_by = self.space().fingerprint.clone();
+        let made_by = self.made_by().fingerprint.clone();
         let check = Check { segments: parts.len(), model: made_by, ..Check::default() };
         check.look(self.folder(), &self.connection(), self.format(), &parts)
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Fact, Result};
 use crate::files::{self, Blob, Stamp};
 use crate::filter::Fields;
 use crate::units::ItemId;
@@ -124,8 +124,11 @@ impl Stored {
 /// Reads the place of an item's picture.
 fn place(id: &ItemId, bytes: &[u8], root: Option<&Path>) -> Result<Blob> {
     Blob::from_bytes(bytes, root).map_err(|e| {
-        let message = "the place of its picture is not one that was written; run `looksee index` with the catalogue again";
-        Error::new(ErrorKind::Corrupt, message).at_item(id.as_str()).with_source(e)
+        let message = "the place of its picture is not one that was written";
+        Error::new(ErrorKind::Corrupt, message)
+            .with_fact(Fact::DamagedItems)
+            .at_item(id.as_str())
+            .with_source(e)
     })
 }
 
@@ -136,8 +139,10 @@ pub(super) fn json<T: serde::de::DeserializeOwned>(
     text: &str,
 ) -> Result<T> {
     serde_json::from_str(text).map_err(|e| {
-        let message = format!("its {column} are not the JSON that was written; run `looksee index` with the catalogue again, it embeds the item again");
-        Error::new(ErrorKind::Corrupt, message).at_item(id.as_str()).with_source(e)
+        Error::new(ErrorKind::Corrupt, format!("its {column} are not the JSON that was written"))
+            .with_fact(Fact::DamagedItems)
+            .at_item(id.as_str())
+            .with_source(e)
     })
 }
 

@@ -26,26 +26,14 @@ impl Index {
             .map_err(|e| Error::io("cannot look up the folder", e).at_file(root))?;
         Ok(self.with_root(root))
     }
-
-    /// A folder near the index below which this picture is, where it lay as it did below the root: to
-    /// be suggested to a person. Nothing is taken from there unasked, for it may hold other pictures
-    /// of the same names.
-    fn folder_with(&self, picture: &Blob) -> Option<PathBuf> {
-        let root = self.root()?;
-        let below = picture.to_bytes(Some(root));
-        let index = std::path::absolute(self.folder()).ok()?;
-        let beside = index.parent()?;
-        let named_alike = root.file_name().map(|name| beside.join(name));
-        let folders = [Some(beside.to_path_buf()), named_alike, Some(index.clone())];
-        folders.into_iter().flatten().filter(|_| Blob::is_below_root(&below)).find(|folder| {
-            Blob::from_bytes(&below, Some(folder)).is_ok_and(|picture| picture.is_there())
-        })
-    }
 }
 
 /// Pictures of an index that are not where it says.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gone {
+    index: PathBuf,
+    /// What the pictures of the index lie below, if it remembers that.
+    pub root: Option<PathBuf>,
     /// How many were looked for.
     pub looked_for: usize,
     /// How many of them are not there.
@@ -57,8 +45,20 @@ pub struct Gone {
 }
 
 impl Gone {
-    /// Looks for pictures of `index`; their files are not opened.
-    pub fn look<'a>(&mut self, index: &Index, pictures: impl IntoIterator<Item = &'a Blob>) {
+    /// None so far, of this index.
+    pub fn of(index: &Index) -> Self {
+        Self {
+            index: index.folder().to_path_buf(),
+            root: index.root().map(Path::to_path_buf),
+            looked_for: 0,
+            count: 0,
+            first: None,
+            found_below: None,
+        }
+    }
+
+    /// Looks for pictures of the index; their files are not opened.
+    pub fn look<'a>(&mut self, pictures: impl IntoIterator<Item = &'a Blob>) {
         for picture in pictures {
             self.looked_for += 1;
             if picture.is_there() {
@@ -67,8 +67,23 @@ impl Gone {
             self.count += 1;
             if self.first.is_none() {
                 self.first = Some(picture.clone());
-                self.found_below = index.folder_with(picture);
+                self.found_below = self.folder_with(picture);
             }
         }
+    }
+
+    /// A folder near the index below which this picture is, where it lay as it did below the root: to
+    /// be suggested to a person. Nothing is taken from there unasked, for it may hold other pictures
+    /// of the same names.
+    fn folder_with(&self, picture: &Blob) -> Option<PathBuf> {
+        let root = self.root.as_deref()?;
+        let below = picture.to_bytes(Some(root));
+        let index = std::path::absolute(&self.index).ok()?;
+        let beside = index.parent()?;
+        let named_alike = root.file_name().map(|name| beside.join(name));
+        let folders = [Some(beside.to_path_buf()), named_alike, Some(index.clone())];
+        folders.into_iter().flatten().filter(|_| Blob::is_below_root(&below)).find(|folder| {
+            Blob::from_bytes(&below, Some(folder)).is_ok_and(|picture| picture.is_there())
+        })
     }
 }

@@ -79,15 +79,19 @@ fn add(writer: &mut Writer, items: &[(&str, [f32; DIM])]) {
 
 fn index_of(items: &[(&str, [f32; DIM])]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let mut writer = writer(folder.path());
-    add(&mut writer, items);
-    writer.commit().unwrap();
+    fill(folder.path(), items);
     folder
 }
 
+fn fill(folder: &Path, items: &[(&str, [f32; DIM])]) {
+    let mut writer = writer(folder);
+    add(&mut writer, items);
+    writer.commit().unwrap();
+}
+
 fn find(index: &Index, query: [f32; DIM], top: usize) -> Vec<String> {
-    let query = Query { vectors: &vectors(&[query]), top, filter: None };
-    index.search(&query).unwrap()[0].iter().map(|hit| hit.id.to_string()).collect()
+    let hits = index.search(&Nearest::new(&vectors(&[query]), top)).unwrap();
+    hits[0].iter().map(|hit| hit.item.id.to_string()).collect()
 }
 
 fn names(index: &Index) -> Vec<String> {
@@ -122,7 +126,7 @@ fn what_was_added_comes_back() {
     let index = Index::open(folder.path()).unwrap();
     assert_eq!(*index.space(), space());
     assert_eq!(names(&index), ["hat", "shoe"]);
-    let row = index.find(&"shoe".into()).unwrap().unwrap();
+    let row = index.row_of(&"shoe".into()).unwrap();
     let back = index.record(row).unwrap();
     assert_eq!(back.checksum(None), shoe.checksum(None));
     assert_eq!((back.image, back.stamp), (shoe.image, shoe.stamp));
@@ -131,7 +135,7 @@ fn what_was_added_comes_back() {
         (X.as_slice(), Some([0.0, 0.6, 0.8].as_slice()))
     );
     assert_eq!(index.text(0).unwrap(), None);
-    assert_eq!(index.find(&"scarf".into()).unwrap(), None);
+    assert_eq!(index.row_of(&"scarf".into()), None);
     assert_eq!(index.model_folder().join("model.toml").metadata().unwrap().len(), 1);
     assert_whole(&index);
 }
@@ -154,15 +158,14 @@ fn search_agrees_with_comparing_every_pair() {
         writer.commit().unwrap();
     }
     let index = Index::open(folder.path()).unwrap();
-    let found = index.search(&Query { vectors: &queries, top: 9, filter: None }).unwrap();
+    let found = index.search(&Nearest::new(&queries, 9)).unwrap();
     for (query, found) in queries.rows().zip(&found) {
         let cosine = |row: &[f32]| row.iter().zip(query).map(|(x, y)| x * y).sum::<f32>();
         let mut expected: Vec<(f32, usize)> = pictures.rows().map(cosine).zip(0..).collect();
         expected.sort_by(|a, b| b.0.total_cmp(&a.0));
         for (hit, (score, number)) in found.iter().zip(expected) {
-            assert_eq!(hit.id.as_str(), format!("{:03}", count - number));
+            assert_eq!(hit.item.id.as_str(), format!("{:03}", count - number));
             assert!((hit.score - score).abs() < 1e-5);
-            assert_eq!(index.id(hit.row), hit.id);
         }
         assert_eq!(found.len(), 9);
     }
@@ -213,6 +216,41 @@ fn a_reader_keeps_its_state_through_commits_removals_and_compaction() {
     assert!(!before.is_current().unwrap());
     assert_whole(&before);
     assert_whole(&after);
+}
+
+#[test]
+fn a_snapshot_knows_that_another_index_took_its_place() {
+    let (folder, other) = (tempfile::tempdir().unwrap(), index_of(&[("b", Y)]));
+    let place = folder.path().join("index");
+    std::fs::create_dir(&place).unwrap();
+    fill(&place, &[("a", X)]);
+    let before = Index::open(&place).unwrap();
+    assert!(before.is_current().unwrap() && before.is_current().unwrap());
+    std::fs::rename(&place, folder.path().join("away")).unwrap();
+    assert_eq!(before.is_current().unwrap_err().kind(), ErrorKind::NotFound);
+    std::fs::rename(other.path(), &place).unwrap();
+    assert!(!before.is_current().unwrap());
+    let after = before.renewed().unwrap().unwrap();
+    assert_eq!(after.ids(None).unwrap(), ["b".into()]);
+    assert_eq!(names(&before), ["a"]);
+}
+
+#[test]
+fn each_commit_of_a_writer_is_seen_by_the_snapshots_before_it() {
+    let folder = index_of(&[("a", X)]);
+    let first = Index::open(folder.path()).unwrap();
+    assert!(first.is_current().unwrap());
+    let mut writer = writer(folder.path());
+    for id in ["b", "c"] {
+        let latest = Index::open(folder.path()).unwrap();
+        add(&mut writer, &[(id, Y)]);
+        assert!(latest.is_current().unwrap());
+        writer.commit().unwrap();
+        assert!(!latest.is_current().unwrap() && !first.is_current().unwrap());
+    }
+    writer.compact().unwrap();
+    assert_eq!(first.renewed().unwrap().unwrap().count(None).unwrap(), 3);
+    assert_eq!(names(&first), ["a"]);
 }
 
 #[test]
@@ -289,7 +327,7 @@ fn an_index_of_another_model_is_refused_with_both_models() {
 fn queries_of_another_size_are_refused() {
     let index = Index::open(index_of(&[("a", X)]).path()).unwrap();
     let vectors = Vectors::normalised(2, vec![1.0, 0.0]).unwrap();
-    let error = index.search(&Query { vectors: &vectors, top: 1, filter: None }).unwrap_err();
+    let error = index.search(&Nearest::new(&vectors, 1)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Mismatch);
 }
 
@@ -563,16 +601,18 @@ fn a_filter_sees_fields_id_group_and_title() {
         ("price > 99", vec![]),
     ] {
         let filter = Filter::parse(condition).unwrap();
-        let query = Query { vectors: &vectors(&[X]), top: 9, filter: Some(&filter) };
+        let query = vectors(&[X]);
+        let query = Nearest::new(&query, 9).among(Some(&filter));
         let found = index.search(&query).unwrap().remove(0);
-        let found: Vec<&str> = found.iter().map(|hit| hit.id.as_str()).collect();
+        let found: Vec<&str> = found.iter().map(|hit| hit.item.id.as_str()).collect();
         assert_eq!(found, expected, "{condition}");
         assert_eq!(index.count(Some(&filter)).unwrap(), expected.len());
     }
     let many = Filter::parse("price < 19").unwrap();
     assert_eq!(index.count(Some(&many)).unwrap(), 19);
-    let query = Query { vectors: &vectors(&[X]), top: 19, filter: Some(&many) };
-    assert_eq!(index.search(&query).unwrap()[0].last().unwrap().id.as_str(), "18");
+    let query = vectors(&[X]);
+    let hits = index.search(&Nearest::new(&query, 19).among(Some(&many))).unwrap();
+    assert_eq!(hits[0].last().unwrap().item.id.as_str(), "18");
     assert_eq!(index.count(None).unwrap(), 20);
 }
 
@@ -758,11 +798,12 @@ fn pictures_that_are_gone_are_counted_and_a_place_near_the_index_is_named() {
     library.indexed();
     let gone = |index: &Index| {
         let pictures: Vec<_> = (0..3).map(|row| index.record(row).unwrap().image).collect();
-        let mut gone = Gone::default();
-        gone.look(index, &pictures);
+        let mut gone = Gone::of(index);
+        gone.look(&pictures);
         gone
     };
-    assert_eq!(gone(&library.index()), Gone { looked_for: 3, ..Gone::default() });
+    let found = gone(&library.index());
+    assert_eq!((found.looked_for, found.count, found.first), (3, 0, None));
     // Both move together.
     std::fs::create_dir(library.path("new")).unwrap();
     for name in ["old", "index"] {
@@ -779,6 +820,20 @@ fn pictures_that_are_gone_are_counted_and_a_place_near_the_index_is_named() {
     std::fs::rename(library.path("new/old"), library.path("far")).unwrap();
     let found = gone(&index);
     assert_eq!((found.count, found.found_below), (2, None));
+}
+
+#[test]
+fn a_root_that_was_named_holds_for_newer_snapshots_too() {
+    let library = Library::new();
+    library.indexed();
+    std::fs::rename(library.path("old"), library.path("new")).unwrap();
+    let index = library.index().at_root(&library.path("new")).unwrap();
+    let mut writer = Writer::open_existing(index.folder()).unwrap();
+    writer.remove(&["b".into()]).unwrap();
+    writer.commit().unwrap();
+    let newer = index.renewed().unwrap().unwrap();
+    let found = newer.get(&["a".into()], Carry::RECORD).unwrap().remove(0).unwrap();
+    assert_eq!(found.record.unwrap().image, library.path("new/pictures/a.png").into());
 }
 
 #[test]

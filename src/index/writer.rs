@@ -8,14 +8,16 @@ use rusqlite::Connection;
 use super::Space;
 use super::bits::Keys;
 use super::check;
+use super::collection::Rows;
 use super::companion::Companion;
 use super::examine::{self, Part};
 use super::folder;
 use super::reader::Index;
 use super::record::{Known, Record, Stored};
-use super::segment::{self, Kind, Segment};
+use super::segment::{self, Segment, SegmentKind};
+use super::sink::Sink;
 use super::store::{self, Change, Format, Item, Location, Opened, failed};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Fact, Result};
 use crate::files::{self, Blob, FileKind, FolderLock};
 use crate::units::ItemId;
 use crate::vectors::Vectors;
@@ -23,7 +25,7 @@ use crate::vectors::Vectors;
 /// Items held in memory before their vectors are written to a segment.
 const PENDING_ITEMS: usize = 16_384;
 
-/// The one process that changes an index. Nothing is visible to readers before [`Writer::commit`].
+/// The one process that changes an index. Nothing is visible to readers before [`Sink::commit`].
 ///
 /// After an error nothing since the last commit is kept: drop the writer and begin again.
 #[derive(Debug)]
@@ -45,7 +47,7 @@ pub struct Writer {
     _lock: FolderLock,
 }
 
-/// What [`Writer::look_for_damage`] found, as far as it is not mended.
+/// What [`Sink::look_for_damage`] found, as far as it is not mended.
 #[derive(Debug, Default)]
 struct Damage {
     /// Items that must be embedded again.
@@ -122,55 +124,6 @@ impl Writer {
         Ok(writer)
     }
 
-    /// The model whose vectors the index takes.
-    pub fn space(&self) -> &Space {
-        &self.space
-    }
-
-    /// What places of pictures are kept relative to.
-    pub fn root(&self) -> Option<&Path> {
-        self.root.as_deref()
-    }
-
-    /// From now on, places of pictures are kept relative to this folder. Items that are kept, renewed
-    /// or added from here on lie below it as their records say; the others stay where they are.
-    pub fn set_root(&mut self, root: Option<PathBuf>) {
-        self.root = root;
-    }
-
-    /// Compares everything in the index with its checksums. From now on items that are damaged are
-    /// unknown, so that they are added again; [`Writer::drop_damaged`] ends the mending. The number
-    /// of such items.
-    ///
-    /// Fails as [`ErrorKind::Corrupt`] when the database itself is beyond mending.
-    pub fn look_for_damage(&mut self) -> Result<usize> {
-        self.find_damage().map_err(|e| self.here(e))?;
-        Ok(self.damage.lost.len())
-    }
-
-    /// Whether an item was damaged and was not added again yet.
-    pub fn is_lost(&self, id: &ItemId) -> bool {
-        self.damage.lost.contains(id)
-    }
-
-    /// Takes out the items that are damaged and were not added again, and the damaged segments:
-    /// what is sound in these is written anew. The number of items taken out. To be committed.
-    pub fn drop_damaged(&mut self) -> Result<usize> {
-        self.whole(|writer| {
-            writer.flush()?;
-            let Damage { lost, segments, orphans } = std::mem::take(&mut writer.damage);
-            if lost.is_empty() && segments.is_empty() && !orphans {
-                return Ok(0);
-            }
-            writer.begin()?;
-            lost.iter()
-                .try_for_each(|id| store::forget(&writer.connection, id.as_str()).map(drop))?;
-            store::remove_orphans(&writer.connection)?;
-            writer.move_rows(&segments)?;
-            Ok(lost.len())
-        })
-    }
-
     fn find_damage(&mut self) -> Result<()> {
         let problems = store::structure_problems(&self.connection)?;
         if let Some(first) = problems.first() {
@@ -186,111 +139,6 @@ impl Writer {
             lost: findings.lost.into_keys().collect(),
         };
         Ok(())
-    }
-
-    /// What is known of `id`, committed or not.
-    pub fn known(&self, id: &ItemId) -> Result<Option<Known>> {
-        if let Some(pending) = self.pending.get(id) {
-            return Ok(Some(pending.stored.known()));
-        }
-        if self.is_lost(id) {
-            return Ok(None);
-        }
-        Ok(self.item(id)?.map(|item| item.known))
-    }
-
-    /// Marks an item as seen in this run: the checksum of its record, below [`Writer::root`], is the
-    /// known one.
-    pub fn keep(&mut self, id: &ItemId) -> Result<()> {
-        if !self.pending.contains_key(id) {
-            let item = self.item(id)?.ok_or_else(|| self.here(store::unknown(id)))?;
-            self.seen.insert(item.key);
-        }
-        Ok(())
-    }
-
-    /// New texts or fields for an item whose picture is unchanged; keeps its picture vector.
-    /// `text_vector` is `Some` when the texts changed; `None` with changed texts means that there
-    /// is no text any more.
-    pub fn renew(&mut self, record: &Record, text_vector: Option<&[f32]>) -> Result<()> {
-        let stored = Stored::of(record, self.root());
-        let known = self.known(&stored.id)?.ok_or_else(|| self.here(store::unknown(&stored.id)))?;
-        let same_texts = known.texts == stored.texts_checksum();
-        let text = match text_vector {
-            Some(vector) => Change::Set(Some(self.unit(&stored.id, vector)?)),
-            None if same_texts => Change::Keep,
-            None => Change::Set(None),
-        };
-        self.put(Pending { stored, picture: Change::Keep, text })
-    }
-
-    /// Adds or replaces items: picture vectors `[n, dim]`, text vectors for items that have texts.
-    pub fn add(
-        &mut self,
-        records: &[Record],
-        pictures: &Vectors,
-        texts: &[Option<Vec<f32>>],
-    ) -> Result<()> {
-        if records.len() != pictures.len() || records.len() != texts.len() {
-            return Err(Error::new(
-                ErrorKind::Mismatch,
-                format!(
-                    "{} records came with {} picture vectors and {} texts; each needs one",
-                    records.len(),
-                    pictures.len(),
-                    texts.len()
-                ),
-            ));
-        }
-        for ((record, picture), text) in records.iter().zip(pictures.rows()).zip(texts) {
-            let stored = Stored::of(record, self.root());
-            let picture = Change::Set(self.unit(&stored.id, picture)?);
-            let text = text.as_deref().map(|text| self.unit(&stored.id, text)).transpose()?;
-            self.put(Pending { stored, picture, text: Change::Set(text) })?;
-        }
-        Ok(())
-    }
-
-    /// Writes, flushes and names what was added so far; a run that is killed later keeps it.
-    pub fn commit(&mut self) -> Result<()> {
-        self.whole(|writer| {
-            writer.flush()?;
-            if writer.connection.is_autocommit() {
-                return Ok(());
-            }
-            writer.settle_root()?;
-            let generation: i64 = store::meta(&writer.connection, "generation")?;
-            store::set_meta(&writer.connection, "generation", generation.wrapping_add(1))?;
-            writer.connection.execute_batch("COMMIT").map_err(failed)
-        })
-    }
-
-    /// Like [`Writer::commit`], also when only the root has changed; also deletes the segments that
-    /// are no longer named.
-    pub fn finish(&mut self) -> Result<()> {
-        if self.root != self.written_root {
-            self.begin().map_err(|e| self.here(e))?;
-        }
-        self.commit()?;
-        self.delete_left_overs()
-    }
-
-    /// Takes out all items that were neither kept, renewed nor added by this writer; the number.
-    /// Lost ones stay for [`Writer::drop_damaged`].
-    pub fn remove_unseen(&mut self) -> Result<usize> {
-        self.whole(|writer| {
-            writer.flush()?;
-            let unseen = writer.unseen()?;
-            writer.delete(&unseen)
-        })
-    }
-
-    /// Takes out these items; the number that was there.
-    pub fn remove(&mut self, ids: &[ItemId]) -> Result<usize> {
-        self.whole(|writer| {
-            writer.flush()?;
-            writer.delete(ids)
-        })
     }
 
     /// Rewrites segments so that no removed row takes up space. Commits first. Readers that are
@@ -314,8 +162,8 @@ impl Writer {
     /// Fails as [`ErrorKind::Corrupt`], and nothing is taken over, when a vector or a record of the
     /// other is not the one that was written.
     pub fn merge(&mut self, other: &Index) -> Result<usize> {
-        if *other.space() != self.space {
-            return Err(mismatch(&self.folder, &self.space, other.space()));
+        if *other.made_by() != self.space {
+            return Err(mismatch(&self.folder, &self.space, other.made_by()));
         }
         let vectors = other.all_vectors()?;
         if self.root.is_none() {
@@ -444,8 +292,8 @@ impl Writer {
             Change::Set(Some(text)) => Some(text.as_slice()),
             _ => None,
         });
-        let mut picture_places = self.write_rows(Kind::Pictures, pictures)?.into_iter();
-        let mut text_places = self.write_rows(Kind::Texts, texts)?.into_iter();
+        let mut picture_places = self.write_rows(SegmentKind::Pictures, pictures)?.into_iter();
+        let mut text_places = self.write_rows(SegmentKind::Texts, texts)?.into_iter();
         for item in pending.values() {
             let picture = match &item.picture {
                 Change::Set(_) => picture_places.next().map_or(Change::Keep, Change::Set),
@@ -469,7 +317,7 @@ impl Writer {
     /// Writes rows `[n, dim]` as new segments and says where each went.
     fn write_rows<'a>(
         &self,
-        kind: Kind,
+        kind: SegmentKind,
         mut rows: impl Iterator<Item = &'a [f32]> + Clone,
     ) -> Result<Vec<Location>> {
         let mut places = Vec::new();
@@ -518,7 +366,7 @@ impl Writer {
     /// compared with its checksum.
     fn rewrite(&mut self) -> Result<()> {
         let entries = store::segments(&self.connection)?;
-        let open = |entry: &segment::Entry| {
+        let open = |entry: &segment::SegmentEntry| {
             let segment = Segment::open(&self.folder, *entry, self.space.dim)?;
             segment.rows()?;
             Ok((entry.number, Some(segment)))
@@ -541,8 +389,8 @@ impl Writer {
         })?;
         let pictures = rows_in(segments, items.iter().map(|(id, item)| (id, Some(item.picture))))?;
         let texts = rows_in(segments, items.iter().map(|(id, item)| (id, item.text)))?;
-        let pictures = self.write_rows(Kind::Pictures, pictures.into_iter().flatten())?;
-        let texts = self.write_rows(Kind::Texts, texts.into_iter().flatten())?;
+        let pictures = self.write_rows(SegmentKind::Pictures, pictures.into_iter().flatten())?;
+        let texts = self.write_rows(SegmentKind::Texts, texts.into_iter().flatten())?;
         let (mut pictures, mut texts) = (pictures.into_iter(), texts.into_iter());
         for (id, item) in &items {
             let moved = |place: Location, new: &mut dyn Iterator<Item = Location>| {
@@ -560,6 +408,137 @@ impl Writer {
     fn delete_left_overs(&self) -> Result<()> {
         let named = store::segments(&self.connection)?;
         folder::delete_left_overs(&self.folder, &named.iter().map(|entry| entry.number).collect())
+    }
+}
+
+impl Sink for Writer {
+    fn space(&self) -> &Space {
+        &self.space
+    }
+
+    fn root(&self) -> Option<&Path> {
+        self.root.as_deref()
+    }
+
+    fn set_root(&mut self, root: Option<PathBuf>) {
+        self.root = root;
+    }
+
+    fn known(&self, id: &ItemId) -> Result<Option<Known>> {
+        if let Some(pending) = self.pending.get(id) {
+            return Ok(Some(pending.stored.known()));
+        }
+        if self.is_lost(id) {
+            return Ok(None);
+        }
+        Ok(self.item(id)?.map(|item| item.known))
+    }
+
+    fn keep(&mut self, id: &ItemId) -> Result<()> {
+        if !self.pending.contains_key(id) {
+            let item = self.item(id)?.ok_or_else(|| self.here(store::unknown(id)))?;
+            self.seen.insert(item.key);
+        }
+        Ok(())
+    }
+
+    fn renew(&mut self, record: &Record, text_vector: Option<&[f32]>) -> Result<()> {
+        let stored = Stored::of(record, self.root.as_deref());
+        let known = self.known(&stored.id)?.ok_or_else(|| self.here(store::unknown(&stored.id)))?;
+        let same_texts = known.texts == stored.texts_checksum();
+        let text = match text_vector {
+            Some(vector) => Change::Set(Some(self.unit(&stored.id, vector)?)),
+            None if same_texts => Change::Keep,
+            None => Change::Set(None),
+        };
+        self.put(Pending { stored, picture: Change::Keep, text })
+    }
+
+    fn add(
+        &mut self,
+        records: &[Record],
+        pictures: &Vectors,
+        texts: &[Option<Vec<f32>>],
+    ) -> Result<()> {
+        if records.len() != pictures.len() || records.len() != texts.len() {
+            return Err(Error::new(
+                ErrorKind::Mismatch,
+                format!(
+                    "{} records came with {} picture vectors and {} texts; each needs one",
+                    records.len(),
+                    pictures.len(),
+                    texts.len()
+                ),
+            ));
+        }
+        for ((record, picture), text) in records.iter().zip(pictures.rows()).zip(texts) {
+            let stored = Stored::of(record, self.root.as_deref());
+            let picture = Change::Set(self.unit(&stored.id, picture)?);
+            let text = text.as_deref().map(|text| self.unit(&stored.id, text)).transpose()?;
+            self.put(Pending { stored, picture, text: Change::Set(text) })?;
+        }
+        Ok(())
+    }
+
+    fn remove(&mut self, ids: &[ItemId]) -> Result<usize> {
+        self.whole(|writer| {
+            writer.flush()?;
+            writer.delete(ids)
+        })
+    }
+
+    fn remove_unseen(&mut self) -> Result<usize> {
+        self.whole(|writer| {
+            writer.flush()?;
+            let unseen = writer.unseen()?;
+            writer.delete(&unseen)
+        })
+    }
+
+    fn commit(&mut self) -> Result<()> {
+        self.whole(|writer| {
+            writer.flush()?;
+            if writer.connection.is_autocommit() {
+                return Ok(());
+            }
+            writer.settle_root()?;
+            let generation: i64 = store::meta(&writer.connection, "generation")?;
+            store::set_meta(&writer.connection, "generation", generation.wrapping_add(1))?;
+            writer.connection.execute_batch("COMMIT").map_err(failed)
+        })
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        if self.root != self.written_root {
+            self.begin().map_err(|e| self.here(e))?;
+        }
+        self.commit()?;
+        self.delete_left_overs()
+    }
+
+    fn look_for_damage(&mut self) -> Result<usize> {
+        self.find_damage().map_err(|e| self.here(e))?;
+        Ok(self.damage.lost.len())
+    }
+
+    fn is_lost(&self, id: &ItemId) -> bool {
+        self.damage.lost.contains(id)
+    }
+
+    fn drop_damaged(&mut self) -> Result<usize> {
+        self.whole(|writer| {
+            writer.flush()?;
+            let Damage { lost, segments, orphans } = std::mem::take(&mut writer.damage);
+            if lost.is_empty() && segments.is_empty() && !orphans {
+                return Ok(0);
+            }
+            writer.begin()?;
+            lost.iter()
+                .try_for_each(|id| store::forget(&writer.connection, id.as_str()).map(drop))?;
+            store::remove_orphans(&writer.connection)?;
+            writer.move_rows(&segments)?;
+            Ok(lost.len())
+        })
     }
 }
 
@@ -625,5 +604,6 @@ fn mismatch(folder: &Path, index: &Space, given: &Space) -> Error {
         folder.display(),
         folder.join("model").display()
     );
-    Error::new(ErrorKind::Mismatch, message)
+    let (made_by, given) = (index.to_string(), given.to_string());
+    Error::new(ErrorKind::Mismatch, message).with_fact(Fact::OtherModel { made_by, given })
 }

@@ -14,7 +14,7 @@ use super::optimiser::{Moments, Optimiser};
 use super::schedule::Plateau;
 use crate::encoder::parameters::Parameters;
 use crate::encoder::weights::{self, NamedTensor, Weights};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Fact, Result};
 use crate::files;
 use crate::metrics::Summary;
 use crate::units::Seed;
@@ -129,10 +129,9 @@ pub(super) fn load(
 fn damaged(source: Error) -> Error {
     Error::new(
         ErrorKind::Corrupt,
-        "the run cannot go on from this checkpoint, which is damaged or none of looksee's; \
-         delete the file and run the command again with --resume, which then starts at the first \
-         step, or train into another folder",
+        "the run cannot go on from this checkpoint, which is damaged or none of looksee's",
     )
+    .with_fact(Fact::DamagedRun)
     .with_source(source)
 }
 

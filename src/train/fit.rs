@@ -1,7 +1,6 @@
 //! The loop.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
@@ -9,14 +8,14 @@ use super::batches::{self, Batch, Batches, Material};
 use super::checkpoint::{self, Best, State};
 use super::log::{Log, StepLine};
 use super::loss::{LossKind, Measured, Pairs};
-use super::optimiser::{Diverged, Optimiser};
+use super::optimiser::{Diverged, Learner};
 use super::recipe::TextChoice;
 use super::watch::Watch;
 use super::{Job, calibrate, diagnose};
-use crate::encoder::parameters::{Mode, Parameters, Pass};
+use crate::encoder::parameters::{Mode, Pass};
 use crate::encoder::towers::Towers;
 use crate::encoder::{self, About, Calibration};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Fact, Result};
 use crate::images::ImageBatch;
 use crate::metrics::{self, Summary};
 use crate::ops::values_of;
@@ -61,8 +60,7 @@ pub(super) struct Trainer<'a> {
     pub(super) job: &'a Job,
     pub(super) towers: Towers,
     pub(super) material: &'a Material,
-    pub(super) parameters: Arc<Parameters>,
-    pub(super) optimiser: Optimiser,
+    pub(super) learner: Learner,
     pub(super) state: State,
     pub(super) clock: Clock,
 }
@@ -100,8 +98,9 @@ impl Trainer<'_> {
         }
         if let Err(error) = self.save_checkpoint(&mut run) {
             listener(Event::Warning(&format!(
-                "the last checkpoint cannot be written ({error}); the model is whole, but training \
-                 it for longer will begin at an earlier step"
+                "the last checkpoint cannot be written ({}); the model is whole, but training it \
+                 for longer will begin at an earlier step",
+                error.whole()
             )));
         }
         Ok(self.summary())
@@ -138,20 +137,17 @@ impl Trainer<'_> {
     /// One step: forward, backward, update.
     fn learn(&mut self, batch: &Batch, rate: f32, run: &Run<'_>) -> Result<StepLine> {
         let (recipe, step) = (&self.job.recipe, self.state.step);
-        let pass = Pass::new(Arc::clone(&self.parameters), Mode::Training);
+        let pass = self.learner.pass(Mode::Training);
         let measured = self.measure(&pass, batch);
         let loss = values_of(measured.loss.clone())[0];
         if !loss.is_finite() {
             let what = format!("the loss of step {} is {loss}", step + 1);
             return Err(self.not_finite(&what, batch, &BTreeMap::new()));
         }
-        let (parameters, schedule) = (&mut self.parameters, &recipe.schedule);
-        let gradient = self
-            .optimiser
-            .descend(parameters, pass, &measured.loss, schedule, rate, step + 1)
-            .map_err(|Diverged { error, gradients }| {
-                self.not_finite(error.message(), batch, &gradients)
-            })?;
+        let gradient =
+            self.learner.descend(pass, &measured.loss, &recipe.schedule, rate, step + 1).map_err(
+                |Diverged { error, gradients }| self.not_finite(error.message(), batch, &gradients),
+            )?;
         self.state.step += 1;
         self.state.elapsed_s = (run.before + self.clock.started.elapsed()).as_secs_f64();
         let done = (self.state.step - run.first.0) as f64 * run.size as f64;
@@ -172,7 +168,7 @@ impl Trainer<'_> {
         let mut chance = self.job.seed.stream("dropout", self.state.step);
         let negatives = batch.negatives.as_ref();
         let pairs = Pairs {
-            images: self.towers.images(pass, &batch.images),
+            images: self.towers.images(pass, &batch.images, &mut chance),
             texts: self.towers.texts(pass, &batch.texts, &mut chance),
             negatives: negatives.map(|texts| self.towers.texts(pass, texts, &mut chance)),
             groups: &batch.groups,
@@ -187,7 +183,7 @@ impl Trainer<'_> {
         batch: &Batch,
         gradients: &BTreeMap<String, Vec<f32>>,
     ) -> Error {
-        diagnose::not_finite(what, &self.parameters, gradients, |pass| {
+        diagnose::not_finite(what, self.learner.parameters(), gradients, |pass| {
             self.measure(pass, batch);
         })
     }
@@ -199,7 +195,7 @@ impl Trainer<'_> {
             LossKind::InfoNce => (run.size as f32).ln(),
         };
         if let Some(warning) = run.watch.see(loss.kind, line.loss, line.distance, resting) {
-            listener(Event::Warning(&warning));
+            listener(Event::Suspicion(&warning, Fact::Collapsed));
         }
         let done = self.state.step as usize * run.size;
         let progress = self.progress(run);
@@ -290,10 +286,11 @@ impl Trainer<'_> {
 
     fn embed(&self, members: &[usize]) -> Result<(Vectors, Vectors)> {
         let (recipe, material) = (&self.job.recipe, self.material);
-        let pass = Pass::new(Arc::clone(&self.parameters), Mode::Inference);
+        let pass = self.learner.pass(Mode::Inference);
         let mut images = Vectors::empty(recipe.dim);
         let mut texts = Vectors::empty(recipe.dim);
         // `any` has no one text to measure with; all of them together say most.
+        let preprocessing = &self.towers.preprocessing().texts;
         let choice = if recipe.text == TextChoice::Any { TextChoice::All } else { recipe.text };
         for chunk in members.chunks(VALIDATION_BATCH) {
             let mut rng = self.job.seed.stream("validation", 0);
@@ -302,9 +299,9 @@ impl Trainer<'_> {
             for &member in chunk {
                 let pair = &material.pairs[member];
                 batch.push(material.cache.get(pair.picture).unwrap_or_default());
-                words.push(batches::chosen_text(pair, choice, &mut rng));
+                words.push(batches::chosen_text(pair, choice, preprocessing, &mut rng));
             }
-            let tokens = material.vocabulary.batch(&words, recipe.text_tower.longest);
+            let tokens = material.vocabulary.batch(&words, preprocessing.longest);
             let embedded = |pass: &Pass| {
                 let images = self.towers.embed_images(pass, &batch)?;
                 Ok((images, self.towers.embed_texts(pass, &tokens)?))
@@ -312,7 +309,7 @@ impl Trainer<'_> {
             let (of_images, of_texts) = embedded(&pass).map_err(|error: Error| {
                 // A pass that fails was watched up to there.
                 let again = |pass: &Pass| drop(embedded(pass));
-                diagnose::validation(error, self.state.step, &self.parameters, again)
+                diagnose::validation(error, self.state.step, self.learner.parameters(), again)
             })?;
             images.append(&of_images)?;
             texts.append(&of_texts)?;
@@ -329,7 +326,8 @@ impl Trainer<'_> {
             metrics: self.metrics_table(),
             recipe: recipe.to_toml().parse().unwrap_or_default(),
         };
-        encoder::save(&self.job.output, &self.parameters, &self.material.vocabulary, about)?;
+        let parameters = self.learner.parameters();
+        encoder::save(&self.job.output, parameters, &self.material.vocabulary, about)?;
         Ok(())
     }
 
@@ -370,18 +368,14 @@ impl Trainer<'_> {
     }
 
     fn write_checkpoint(&self) -> Result<()> {
-        checkpoint::save(&self.job.output, &self.state, &self.parameters, &self.optimiser)
+        let (parameters, optimiser) = (self.learner.parameters(), self.learner.optimiser());
+        checkpoint::save(&self.job.output, &self.state, parameters, optimiser)
     }
 
     fn interrupted(&self, run: &mut Run<'_>) -> Result<()> {
         self.save_checkpoint(run)?;
-        Err(Error::new(
-            ErrorKind::Interrupted,
-            format!(
-                "stopped after step {}; run the same command with --resume to go on",
-                self.state.step
-            ),
-        ))
+        Err(Error::new(ErrorKind::Interrupted, format!("stopped after step {}", self.state.step))
+            .with_fact(Fact::Stopped { step: self.state.step }))
     }
 
     fn note(&self, measured: &Best, run: &Run<'_>) -> String {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Job, checkpoint, log};
 use crate::encoder::folder as model;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Fact, Result};
 use crate::files::{self, Cut, FileKind, FolderLock, Made};
 use crate::images;
 
@@ -36,16 +36,16 @@ pub(super) enum Found {
 pub(super) fn admit(job: &Job) -> Result<Found> {
     let found = look(&job.output)?;
     match (found, job.resume) {
-        (Found::Nothing, true) => Err(Error::new(
-            ErrorKind::NotFound,
-            "there is no interrupted run to go on with here; leave out --resume to start one",
-        )
-        .at_file(&job.output)),
-        (Found::Model | Found::Checkpoint, false) => Err(Error::invalid(
-            "there is a model or an interrupted run here already; go on with --resume, or choose \
-             another folder",
-        )
-        .at_file(&job.output)),
+        (Found::Nothing, true) => {
+            Err(Error::new(ErrorKind::NotFound, "there is no interrupted run to go on with here")
+                .with_fact(Fact::NoRun)
+                .at_file(&job.output))
+        }
+        (Found::Model | Found::Checkpoint, false) => {
+            Err(Error::invalid("there is a model or an interrupted run here already")
+                .with_fact(Fact::RunIsThere)
+                .at_file(&job.output))
+        }
         _ => Ok(found),
     }
 }

@@ -83,7 +83,7 @@ fn note_failures(items: &[Item], failed: &[(usize, Error)], truncated: usize, le
             place: item.place.clone(),
             id: Some(item.id.clone()),
             reason: images::reason(error),
-            message: error.to_string(),
+            message: error.whole(),
         });
     }
 }

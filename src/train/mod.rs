@@ -41,14 +41,13 @@ mod start;
 mod watch;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 pub use loss::{Loss, LossKind};
 pub use miner::Miner;
-pub use recipe::{Flip, ImageRecipe, Recipe, TextChoice};
+pub use recipe::{Flip, ImageRecipe, Recipe, TextChoice, TextRecipe};
 pub use schedule::{Schedule, ScheduleKind};
 
-pub(crate) use optimiser::Optimiser;
+pub(crate) use optimiser::{Learner, Optimiser};
 
 use crate::catalogue::{Catalogue, Ledger, Source};
 use crate::encoder::parameters::Parameters;
@@ -140,8 +139,7 @@ fn prepare_and_fit(
         job,
         towers,
         material: &material,
-        parameters: Arc::new(parameters),
-        optimiser,
+        learner: Learner::new(parameters, optimiser),
         state,
         clock,
     };

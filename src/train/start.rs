@@ -7,7 +7,7 @@ use super::{Job, Material, schedule};
 use crate::encoder::folder::card_of;
 use crate::encoder::parameters::Parameters;
 use crate::encoder::{Card, Model};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Fact, Result};
 use crate::files;
 use crate::metrics::Summary;
 use crate::units::{Event, Listener};
@@ -58,8 +58,9 @@ fn holds_a_whole_model(job: &Job, listener: Listener<'_>) -> bool {
         Ok(()) => true,
         Err(error) => {
             listener(Event::Warning(&format!(
-                "the best model so far cannot be used ({error}); the next one that is measured \
-                 takes its place"
+                "the best model so far cannot be used ({}); the next one that is measured takes \
+                 its place",
+                error.whole()
             )));
             false
         }
@@ -74,14 +75,9 @@ fn check_same_task(state: &State, task: &str, job: &Job) -> Result<()> {
     } else {
         return Ok(());
     };
-    Err(Error::new(
-        ErrorKind::Mismatch,
-        format!(
-            "the interrupted run cannot go on: {what}; give the same catalogue and flags, or \
-             train into another folder"
-        ),
-    )
-    .at_file(&job.output))
+    Err(Error::new(ErrorKind::Mismatch, format!("the interrupted run cannot go on: {what}"))
+        .with_fact(Fact::OtherRun)
+        .at_file(&job.output))
 }
 
 /// The card of a model without a checkpoint, which must be one that this job makes as well: the
@@ -90,9 +86,9 @@ pub(super) fn model_to_begin_beside(job: &Job) -> Result<Card> {
     let Some(card) = card_of(&job.output) else {
         return Err(Error::new(
             ErrorKind::Corrupt,
-            "this is damaged, and there is no checkpoint to go on from; delete it and run the \
-             command again with --resume, or train into another folder",
+            "this is damaged, and there is no checkpoint to go on from",
         )
+        .with_fact(Fact::DamagedRun)
         .at_file(job.output.join("model.toml")));
     };
     let seed = card.data.get("seed").and_then(toml::Value::as_str);
@@ -103,9 +99,9 @@ pub(super) fn model_to_begin_beside(job: &Job) -> Result<Card> {
     }
     Err(Error::new(
         ErrorKind::Mismatch,
-        "there is a model of another recipe or seed here, and no checkpoint to go on from; give \
-         the flags that it was made with, or train into another folder",
+        "there is a model of another recipe or seed here, and no checkpoint to go on from",
     )
+    .with_fact(Fact::OtherRun)
     .at_file(&job.output))
 }
 

@@ -36,8 +36,7 @@ impl Watch {
         };
         Some(format!(
             "the loss has stayed within 0.001 of {what} ({resting:.3}) for {PATIENCE} steps and \
-             the mean cosine is {:.3}: the embedding has probably collapsed; try --miner \
-             semi-hard, --loss infonce or a lower --lr",
+             the mean cosine is {:.3}: the embedding has probably collapsed",
             1.0 - distance / 2.0
         ))
     }

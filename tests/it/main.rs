@@ -1,2 +1,3 @@
-//! stub
-fn main() {}
+//! The library as another program uses it.
+
+mod examples;

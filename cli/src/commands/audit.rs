@@ -30,11 +30,11 @@ pub(crate) fn run(args: &AuditArgs, console: &mut Console) -> Outcome {
         audit_html::write(file, &args.index.to_string_lossy(), &report)?;
         console.note(&format!("page in {}", file.display()));
     }
-    let mut gone = Gone::default();
+    let mut gone = Gone::of(&index);
     let better = report.findings.iter().filter_map(|finding| finding.better.as_ref());
-    gone.look(&index, report.findings.iter().map(|finding| &finding.image));
-    gone.look(&index, better.map(|better| &better.image));
-    folders::tell_gone(&gone, &index, console);
+    gone.look(report.findings.iter().map(|finding| &finding.image));
+    gone.look(better.map(|better| &better.image));
+    folders::tell_gone(&gone, console);
     print(&report, format, Formulas::of(args.raw))?;
     Ok(if report.findings.is_empty() { Status::NothingFound } else { Status::Done })
 }

@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::args::EmbedArgs;
 use crate::console::Console;
 use crate::outcome::{Outcome, Status};
-use crate::{figures, folders, lines, npy, output};
+use crate::{advice, figures, folders, lines, npy, output};
 
 pub(crate) fn run(args: &EmbedArgs, console: &mut Console) -> Outcome {
     output::expect_place_for(&args.output)?;
@@ -54,7 +54,8 @@ fn pictures(args: &EmbedArgs, model: &Model, console: &mut Console) -> Result<(V
 }
 
 fn without_place_twice(error: &Error, path: &Path) -> String {
-    if error.file().is_some() { error.to_string() } else { format!("{}: {error}", path.display()) }
+    let sentence = advice::sentence(error);
+    if error.file().is_some() { sentence } else { format!("{}: {sentence}", path.display()) }
 }
 
 /// The paths that were typed, or those on standard input.

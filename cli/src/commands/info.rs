@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use looksee::encoder::Model;
-use looksee::index::Index;
+use looksee::index::{Collection, Index};
 use looksee::{Error, Result};
 use serde_json::{Value, json};
 

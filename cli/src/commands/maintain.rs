@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use looksee::encoder::{Encoder, Model};
-use looksee::index::{Check, Index, Remedy, Writer};
+use looksee::index::{Check, Collection, Index, Remedy, Sink, Writer};
 use looksee::units::ItemId;
 use looksee::{Error, ErrorKind, Result};
 use serde_json::json;
@@ -62,7 +62,7 @@ pub(crate) fn merge(args: &MergeArgs, console: &mut Console) -> Outcome {
     let parts = args.parts.iter().map(|part| folders::index(part)).collect::<Result<Vec<_>>>()?;
     let Some(first) = parts.first() else { return Ok(Status::NothingFound) };
     expect_one_model(&parts)?;
-    let model = folders::model_of(first)?;
+    let model = looksee::search::model_of(first)?;
     let mut writer = Writer::open(&args.output, first.space(), &model)?;
     let taken = match merge_into(&mut writer, &parts, &args.parts, console) {
         Ok(taken) => taken,
@@ -139,7 +139,9 @@ fn check_model(folder: &Path, check: &mut Check) {
     }
     let verified = Model::load(&inside).and_then(|model| model.verify().map(|()| model));
     match verified {
-        Err(error) => check.add(format!("the model inside: {error}"), Remedy::UpdateWithModel),
+        Err(error) => {
+            check.add(format!("the model inside: {}", error.whole()), Remedy::UpdateWithModel)
+        }
         Ok(model) if model.fingerprint() != check.model => {
             let problem = format!(
                 "the index was made by model {} but the model inside it is {}",

@@ -18,8 +18,10 @@ use looksee::catalogue::Ledger;
 use looksee::{Error, Result};
 use serde_json::{Value, json};
 
+use crate::advice::NOT_FETCHED;
 use crate::args::{Cli, Command};
 use crate::console::{Console, Interrupt};
+use crate::figures;
 use crate::outcome::Outcome;
 
 /// Runs the command that was asked for.
@@ -60,6 +62,10 @@ fn interrupt(command: &Command) -> Interrupt {
 fn keep_ledger(ledger: &Ledger, folder: &Path, console: &mut Console) -> Result<String> {
     let path = folder.join("skipped.jsonl");
     tell_skips(ledger, console);
+    if ledger.not_fetched > 0 {
+        let pictures = figures::count(ledger.not_fetched, "picture");
+        console.note(&format!("{pictures} not fetched; {NOT_FETCHED}"));
+    }
     if !Ledger::may_replace(&path)? {
         console.warn(&format!(
             "{} is not a list that looksee wrote, so it stays as it is; move it away, or see what \

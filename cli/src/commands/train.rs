@@ -81,7 +81,8 @@ fn weights(args: &TrainArgs) -> Result<Option<PathBuf>> {
 fn report(trained: &Trained, model: &Path, console: &mut Console) -> Outcome {
     // The model is whole; a list for which there is no room must not hide that.
     let ledger = keep_ledger(&trained.ledger, model, console).unwrap_or_else(|error| {
-        console.warn(&format!("the list of what was left out cannot be written: {error}"));
+        console
+            .warn(&format!("the list of what was left out cannot be written: {}", error.whole()));
         trained.ledger.summary()
     });
     if console.json {

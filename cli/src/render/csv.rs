@@ -13,8 +13,8 @@ use std::io::{self, Write};
 use serde_json::Value;
 
 use super::text;
-use crate::answer::{Answer, Shown};
 use crate::output;
+use looksee::search::{Answer, Shown};
 
 const COLUMNS: [&str; 8] =
     ["query", "rank", "id", "image", "score", "distance", "probability", "title"];

@@ -6,13 +6,13 @@
 use std::path::Path;
 
 use looksee::files::{self, Blob};
-use looksee::images::{self, Decoded, Fit, Frame, Limits};
+use looksee::images::{self, Decoded, Filter, Fit, Frame, Limits};
 use looksee::{Error, Result};
 use rayon::prelude::*;
 
 use super::{grid_html, grid_png};
-use crate::answer::{Answer, Shown};
 use crate::figures;
+use looksee::search::{Answer, Shown};
 
 /// What stands in the cell of a picture that is gone.
 pub(super) const NOT_FOUND: &str = "picture not found";
@@ -104,7 +104,7 @@ pub(super) fn open(picture: &Blob, frame: Frame) -> Option<Vec<u8>> {
 
 /// The frame of a cell.
 pub(super) fn square(side: usize) -> Frame {
-    Frame { width_px: side, height_px: side, fit: Fit::Letterbox }
+    Frame { width_px: side, height_px: side, fit: Fit::Letterbox, filter: Filter::default() }
 }
 
 fn columns(hits: usize) -> usize {

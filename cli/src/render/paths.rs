@@ -3,8 +3,8 @@
 use std::io::{self, Write};
 
 use super::text;
-use crate::answer::Answer;
 use crate::output;
+use looksee::search::Answer;
 
 /// Writes the path of each hit, byte for byte, followed by `end`; on a terminal each is one line.
 pub(crate) fn write(out: &mut impl Write, answer: &Answer, end: u8) -> io::Result<()> {

@@ -4,8 +4,8 @@ use std::io::{self, Write};
 
 use super::columns::{self, Side};
 use super::text;
-use crate::answer::{Answer, Shown};
 use crate::figures;
+use looksee::search::{Answer, Shown};
 
 /// Characters of a title that are shown.
 const TITLE: usize = 60;

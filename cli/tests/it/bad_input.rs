@@ -216,7 +216,7 @@ fn files_of_a_newer_version_ask_for_an_update() {
     let folder = shop::indexed();
     let card = folder.path().join("model/model.toml");
     let text = std::fs::read_to_string(&card).unwrap();
-    std::fs::write(&card, text.replace("format = 2", "format = 99")).unwrap();
+    std::fs::write(&card, text.replace("format = 3", "format = 99")).unwrap();
     let ran = folder.run(["eval", "model", "shop.jsonl"]);
     refused(&ran, &["newer looksee", "99", "update"]);
 }
@@ -270,9 +270,22 @@ fn a_run_that_leaves_the_finite_numbers_names_step_and_layer() {
 }
 
 #[test]
+fn pictures_that_were_not_fetched_are_counted_with_what_to_type() {
+    let folder = shop::indexed();
+    let near = "{\"image\":\"pictures/red-disc-1.png\",\"title\":\"red disc\"}\n";
+    folder.write("half.jsonl", near.to_owned() + "{\"image\":\"http://shop.org/a.jpg\"}\n");
+    let ran = folder.run(["index", "half.jsonl", "-m", "model", "-o", "half"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let note = "1 picture not fetched; `looksee urls` lists what to fetch; --images names";
+    assert!(ran.stderr.contains(note), "{}", ran.stderr);
+    let list = std::fs::read_to_string(folder.path().join("half/skipped.jsonl")).unwrap();
+    assert!(list.contains("a.jpg is not in ., to which it has to be fetched"), "{list}");
+}
+
+#[test]
 fn a_model_folder_is_not_overwritten() {
     let folder = shop::indexed();
-    refused(&train(&folder, "shop.jsonl"), &["model", "--resume"]);
+    refused(&train(&folder, "shop.jsonl"), &["model", "; go on with --resume"]);
 }
 
 #[test]
@@ -281,7 +294,7 @@ fn nothing_to_resume() {
     shop::write(&folder);
     let mut words = vec!["train", "shop.jsonl", "-o", "model", "--resume"];
     words.extend(shop::SMALL);
-    refused(&folder.run(&words), &["no interrupted run"]);
+    refused(&folder.run(&words), &["no interrupted run", "; leave out --resume"]);
 }
 
 /// The program run by a user without rights, also where the tests run as root.

@@ -87,6 +87,44 @@ fn a_device_that_this_build_lacks() {
 }
 
 #[test]
+fn what_the_library_found_is_answered_with_what_to_type() {
+    let folder = Folder::new();
+    folder.write("shoes.xlsx", "?");
+    folder.write("shoes.csv", "photo,caption\na.jpg,Hat\n");
+    folder.write("far.csv", "image\nhttp://shop.org/a.jpg\n");
+    for (words, sentence) in [
+        (
+            &["train", "shoes.xlsx", "-o", "model"][..],
+            "shoes.xlsx: cannot tell what kind of catalogue this is (found .xlsx, expected a folder \
+             of pictures, .jsonl, .json, .csv, .tsv (each also as .gz)); name it with --format",
+        ),
+        (
+            &["train", "shoes.csv", "-o", "model", "--image-field=picture_file"],
+            "shoes.csv: no field \"picture_file\" (found: photo, caption); name the one with the \
+             pictures with --image-field",
+        ),
+        (
+            &["train", "shoes.csv", "-o", "model", "--image-field=photo", "--id-field=number"],
+            "shoes.csv: no field \"number\" (found: photo, caption); name one of these with \
+             --id-field",
+        ),
+        (
+            &["train", "far.csv", "-o", "model"],
+            "no picture can be used: 0 pictures, 1 skipped (1 missing); the first one: far.csv:2: \
+             a.jpg is not in ., to which it has to be fetched; `looksee urls` \
+             lists what to fetch; --images names the folder they were fetched to",
+        ),
+        (
+            &["train", "--print-recipe", "--recipe=best"],
+            "no recipe \"best\"; there are article and default; a file is named with --recipe \
+             FILE.toml",
+        ),
+    ] {
+        folder.run(words).failed_with(sentence);
+    }
+}
+
+#[test]
 fn queries_that_say_nothing() {
     let folder = Folder::new();
     folder

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use looksee::encoder::{Encoder, Model};
-use looksee::index::{Companion, Index, NoModel, Record, Space, Stamp, Writer};
+use looksee::index::{Companion, Index, NoModel, Record, Sink, Space, Stamp, Writer};
 use looksee::vectors::Vectors;
 
 use crate::shop;

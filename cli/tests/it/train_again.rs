@@ -83,7 +83,7 @@ fn a_model_changed_by_hand_or_by_damage_is_shown_by_no_command() {
     shop::copy(&shop::model(), &folder.path().join("model"));
     let ran = folder.run(["info", "model"]);
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
-    assert!(ran.stdout.starts_with("format = 2\nchecksum = "), "{}", ran.stdout);
+    assert!(ran.stdout.starts_with("format = 3\nchecksum = "), "{}", ran.stdout);
     let card = folder.path().join("model/model.toml");
     let text = std::fs::read_to_string(&card).unwrap();
     for changed in [text.replacen("scale = ", "scale = 1", 1), text[..text.len() / 2].to_owned()] {

@@ -1,7 +1,9 @@
 use super::*;
+use crate::images::Filter;
 use std::path::PathBuf;
 
-const FRAME: Frame = Frame { width_px: 6, height_px: 4, fit: Fit::Stretch };
+const FRAME: Frame =
+    Frame { width_px: 6, height_px: 4, fit: Fit::Stretch, filter: Filter::CatmullRom };
 
 /// A folder with pictures `0.png` to `9.png`, of which 3 is missing, 5 is text and 7 is cut short.
 struct Shop {

@@ -12,7 +12,7 @@ use super::{
     APPLICATION, FORMAT, Format, MAGIC, MOST_DIM, PATIENCE, SCHEMA, TABLES, beyond_use, failed,
     items, looked_at, meta, newer, path,
 };
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Fact, Result};
 use crate::files::{self, FileKind};
 use crate::index::Space;
 use crate::index::folder;
@@ -111,8 +111,9 @@ pub(in crate::index) fn for_writing(index: &Path) -> Result<Opened> {
 /// Opens the database with a read transaction that lasts as long as the connection.
 pub(in crate::index) fn for_reading(index: &Path) -> Result<Opened> {
     if !index.exists() {
-        let message = "there is no such index; make one with `looksee index`";
-        return Err(Error::new(ErrorKind::NotFound, message).at_file(index));
+        return Err(Error::new(ErrorKind::NotFound, "there is no such index")
+            .with_fact(Fact::NoIndex)
+            .at_file(index));
     }
     let open = || {
         expect_file(index)?;
@@ -200,14 +201,14 @@ pub(in crate::index) fn expect_file(index: &Path) -> Result<()> {
     }
     let file = path(index);
     if files::kind(&file)? != FileKind::File {
-        let message = "this is not an index: it has no index.sqlite; make one with `looksee index`";
-        return Err(Error::invalid(message).at_file(index));
+        return Err(Error::invalid("this is not an index: it has no index.sqlite")
+            .with_fact(Fact::NoIndex)
+            .at_file(index));
     }
     let header = header(&file)?;
     if header.is_empty() {
-        let message = "index.sqlite is empty: it was cut short; run `looksee index` with the \
-                       catalogue again, it makes the index anew";
-        return Err(Error::new(ErrorKind::Corrupt, message));
+        let message = "index.sqlite is empty: it was cut short";
+        return Err(Error::new(ErrorKind::Corrupt, message).with_fact(Fact::DamagedItems));
     }
     if is_of_another_program(&header) {
         return Err(Error::invalid(

@@ -3,6 +3,7 @@
 use rusqlite::Connection;
 
 use super::*;
+use crate::error::Fact;
 use crate::index::store::Opened;
 
 /// Changes one bit of a file.
@@ -238,17 +239,18 @@ fn damaged_vectors_are_not_searched_compared_compacted_or_merged() {
     let corrupt = |error: Error| {
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
         assert_eq!(error.file(), Some(segment::path(folder.path(), 1).as_path()));
-        assert!(error.message().contains("run `looksee index`"), "{error}");
+        assert_eq!(error.fact(), Some(&Fact::DamagedItems), "{error}");
     };
-    let query = Query { vectors: &vectors(&[X]), top: 1, filter: None };
+    let query = vectors(&[X]);
+    let query = Nearest::new(&query, 1);
     corrupt(index.search(&query).unwrap_err());
     corrupt(index.picture(1).unwrap_err());
     corrupt(index.all_vectors().unwrap_err());
     assert_eq!(index.picture(2).unwrap(), Z);
     // A search that does not read the damaged page does not know of it.
     let filter = Filter::parse("id = \"c\"").unwrap();
-    let among_few = Query { filter: Some(&filter), ..query };
-    assert_eq!(index.search(&among_few).unwrap()[0][0].id.as_str(), "c");
+    let among_few = query.among(Some(&filter));
+    assert_eq!(index.search(&among_few).unwrap()[0][0].item.id.as_str(), "c");
 
     let before = everything(folder.path());
     let mut writer = writer(folder.path());
@@ -514,7 +516,8 @@ fn an_empty_database_is_damage_for_readers_and_made_anew_by_a_writer() {
     std::fs::write(store::path(folder.path()), "").unwrap();
     let error = Index::open(folder.path()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
-    assert!(error.message().contains("it was cut short; run `looksee index`"), "{error}");
+    assert!(error.message().ends_with("it was cut short"), "{error}");
+    assert_eq!(error.fact(), Some(&Fact::DamagedItems));
     assert_eq!(Check::of(folder.path()).unwrap_err().kind(), ErrorKind::Corrupt);
     std::fs::write(folder.path().join("photo.jpg"), "precious").unwrap();
     open(folder.path()).unwrap_err();

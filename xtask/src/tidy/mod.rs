@@ -8,6 +8,7 @@
 mod banned;
 mod layers;
 mod links;
+mod messages;
 mod named_tests;
 mod source;
 
@@ -60,6 +61,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     let mut problems = layers::problems(&files);
     problems.extend(banned::problems(&files));
     problems.extend(links::problems(&files, &exists));
+    problems.extend(messages::problems(&files));
     problems.extend(named_tests::problems(&files));
     for problem in &problems {
         eprintln!("{problem}");

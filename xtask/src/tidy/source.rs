@@ -31,6 +31,23 @@ pub(crate) fn code_without_tests(text: &str) -> String {
     text_of(&out)
 }
 
+/// The string literals of `text` outside of tests, quotes included, each with its place.
+pub(crate) fn strings_without_tests(text: &str) -> Vec<(usize, &str)> {
+    let tests = test_items(&code(text));
+    let is_test = |at: usize| tests.iter().any(|(start, end)| (*start..*end).contains(&at));
+    let mut strings = Vec::new();
+    let mut at = 0;
+    while at < text.len() {
+        let end = literal_end(text.as_bytes(), at).max(at + 1);
+        let is_string = text.as_bytes()[at] != b'/' && end > at + 1;
+        if is_string && !is_test(at) {
+            strings.extend(text.get(at..end).map(|string| (at, string)));
+        }
+        at = end;
+    }
+    strings
+}
+
 /// The names of the modules that are compiled only for tests and stand in files of their own.
 pub(crate) fn test_modules(text: &str) -> Vec<String> {
     let code = code(text);

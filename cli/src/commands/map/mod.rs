@@ -176,12 +176,13 @@ fn write_page(path: &Path, scene: &Scene, stopped: bool, console: &mut Console) 
 
 /// Says which pictures are dots without a thumbnail, and why.
 fn tell_missing(missing: usize, subject: &Subject, console: &mut Console) {
-    let mut gone = Gone::default();
+    let mut others = missing;
     if let Some(index) = subject.index.as_ref().filter(|_| missing > 0) {
-        gone.look(index, subject.items.iter().filter_map(|item| item.image.as_ref()));
-        folders::tell_gone(&gone, index, console);
+        let mut gone = Gone::of(index);
+        gone.look(subject.items.iter().filter_map(|item| item.image.as_ref()));
+        folders::tell_gone(&gone, console);
+        others = missing.saturating_sub(gone.count);
     }
-    let others = missing.saturating_sub(gone.count);
     if others > 0 {
         console.warn(&format!(
             "{} cannot be opened and are dots without a thumbnail",

@@ -7,7 +7,7 @@
 use image::ExtendedColorType;
 use image::codecs::jpeg::JpegEncoder;
 use looksee::files::Blob;
-use looksee::images::{Fit, Frame};
+use looksee::images::{Filter, Fit, Frame};
 use looksee::{Error, ErrorKind, Result};
 use rayon::prelude::*;
 
@@ -71,7 +71,8 @@ impl Sheets {
     /// Makes one sheet; it is as high as its pictures need.
     pub(super) fn draw(&self, number: usize, scene: &Scene, open: Open<'_>) -> Result<Sheet> {
         let items = &self.order[number * ACROSS * ACROSS..self.end(number)];
-        let frame = Frame { width_px: self.side, height_px: self.side, fit: Fit::Letterbox };
+        let (fit, filter) = (Fit::Letterbox, Filter::default());
+        let frame = Frame { width_px: self.side, height_px: self.side, fit, filter };
         let image = |item: &u32| scene.items[*item as usize].image.as_ref();
         let pictures: Vec<_> = items
             .par_iter()
