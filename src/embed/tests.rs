@@ -332,3 +332,17 @@ fn catalogues_that_take_turns_in_an_index_leave_each_others_pictures_where_they_
     assert_eq!(index.root(), Some(&*shop.path("")));
     assert!(index.check().unwrap().problems.is_empty());
 }
+
+#[test]
+fn a_run_that_is_stopped_before_its_first_picture_leaves_no_index() {
+    let (shop, stop) = (shop(), Stop::default());
+    stop.ask();
+    let mut writer = shop.writer("new/index");
+    let options = UpdateOptions::default();
+    let encoder = Colours::default();
+    let stopped =
+        update(&shop.source(), &encoder, &mut writer, &options, &stop, &mut |_| {}).unwrap_err();
+    assert_eq!(stopped.kind(), ErrorKind::Interrupted);
+    writer.discard_if_empty(&crate::index::NoModel);
+    assert!(!shop.path("new").exists());
+}

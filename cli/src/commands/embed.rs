@@ -87,7 +87,7 @@ fn report(args: &EmbedArgs, vectors: &Vectors, left_out: usize, console: &mut Co
     }
     let (rows, dim) = (vectors.len(), vectors.dim());
     if console.json {
-        let file = &args.output;
+        let file = args.output.to_string_lossy();
         output::document(&json!({"file": file, "rows": rows, "dim": dim, "left_out": left_out}))?;
     } else {
         let rows = figures::count(rows, "row");

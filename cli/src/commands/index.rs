@@ -44,7 +44,7 @@ fn report(args: &IndexArgs, updated: &Updated, console: &mut Console) -> Outcome
     let ledger = keep_ledger(&updated.ledger, &args.output, console)?;
     if console.json {
         output::document(&json!({
-            "index": args.output,
+            "index": args.output.to_string_lossy(),
             "added": updated.added,
             "changed": updated.changed,
             "unchanged": updated.unchanged,

@@ -72,7 +72,7 @@ impl Facts {
             "items": index.len(),
             "dim": index.space().dim,
             "model": index.space().fingerprint,
-            "root": index.root(),
+            "root": index.root().map(Path::to_string_lossy),
             "fields": self.fields,
             "bytes": self.bytes,
             "removed_rows": self.removed_rows,

@@ -73,7 +73,8 @@ pub(crate) fn merge(args: &MergeArgs, console: &mut Console) -> Outcome {
     };
     let held = folders::index(&args.output)?.len();
     if console.json {
-        output::document(&json!({"index": args.output, "taken": taken, "items": held}))?;
+        let index = args.output.to_string_lossy();
+        output::document(&json!({"index": index, "taken": taken, "items": held}))?;
     } else {
         let (taken, held) = (figures::thousands(taken), figures::count(held, "item"));
         output::line(&format!("{taken} taken over, {} holds {held}", args.output.display()))?;

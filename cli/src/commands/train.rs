@@ -87,7 +87,7 @@ fn report(trained: &Trained, model: &Path, console: &mut Console) -> Outcome {
     });
     if console.json {
         output::document(&json!({
-            "model": model,
+            "model": model.to_string_lossy(),
             "summary": trained.summary,
             "ledger": ledger_json(&trained.ledger),
         }))?;

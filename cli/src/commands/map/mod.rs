@@ -244,7 +244,7 @@ fn report(path: &Path, map: &Map, figures: &Figures, seconds: f64) -> Value {
         Method::Mesh => "fft",
     };
     json!({
-        "file": path,
+        "file": path.to_string_lossy(),
         "points": map.positions.len(),
         "kl": map.kl,
         "iterations": map.iterations,
