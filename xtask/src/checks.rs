@@ -59,7 +59,7 @@ const CARGO_TEST_BUILD: Step = Step::new(&[
 ]);
 const PAGE_TESTS: &str = "cli/src/render/map/page/tests";
 /// The torture that belongs to the tests.
-const TORTURE: Duration = Duration::from_secs(45);
+const TORTURE: Duration = Duration::from_secs(30);
 
 /// The kernels' tests with ARM's instructions, under emulation.
 const ARM: Step = Step {
@@ -159,7 +159,7 @@ fn deny_step(root: &Path) -> Result<()> {
 
 /// Tortures the program that the tests were built with.
 fn torture_step(root: &Path) -> Result<()> {
-    println!("\n$ cargo xtask torture --program target/debug/looksee --minutes 0.75 --seed 1");
+    println!("\n$ cargo xtask torture --program target/debug/looksee --minutes 0.5 --seed 1");
     let start = Instant::now();
     let program = target_folder()?.join("debug/looksee");
     torture::torture(root, &torture::Plan::short(program, TORTURE))
