@@ -238,7 +238,7 @@ fn a_run_that_was_interrupted_ends_with_the_same_bytes_as_one_that_was_not() {
     let folder = Folder::new();
     shop::write(&folder);
     let train = |model: &str, more: &[&str]| {
-        let mut words = vec!["train", "shop.jsonl", "-o", model, "--epochs=8"];
+        let mut words = vec!["train", "shop.jsonl", "-o", model, "--epochs=5"];
         words.extend(shop::SMALL);
         words.extend(more);
         folder.program(words)
