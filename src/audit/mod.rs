@@ -213,15 +213,16 @@ pub fn run(
         measure::rows(vectors, &rows, options, stop, listener)?
     };
     let (found, chosen) = judge::choose(vectors, &measured, &texts, options);
-    let shown: Vec<u32> = chosen.iter().flat_map(judge::Suspect::shown).collect();
-    let records = records(collection, shown.iter().map(|&row| vectors.id(row as usize)).collect())?;
+    let shown = chosen.iter().flat_map(judge::Suspect::shown);
+    let shown: Vec<ItemId> = shown.map(|row| vectors.id(row as usize)).collect();
+    let records = records(collection, &shown)?;
     let findings = chosen.iter().filter_map(|suspect| suspect.finding(vectors, &records));
     Ok(Report { items: vectors.len(), compared: rows.len(), found, findings: findings.collect() })
 }
 
 /// The records of these items.
-fn records(collection: &dyn Collection, ids: Vec<ItemId>) -> Result<HashMap<ItemId, Record>> {
-    let found = collection.get(&ids, Carry::RECORD)?.into_iter().flatten();
+fn records(collection: &dyn Collection, ids: &[ItemId]) -> Result<HashMap<ItemId, Record>> {
+    let found = collection.get(ids, Carry::RECORD)?.into_iter().flatten();
     Ok(found.filter_map(|found| Some((found.id, found.record?))).collect())
 }
 

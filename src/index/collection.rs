@@ -33,6 +33,7 @@ use crate::vectors::Vectors;
 /// What is read with a hit or a look-up. Each part costs a read of its own, so ask for what is
 /// used; write `Carry { picture: true, ..Carry::NOTHING }` for a mixture of your own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each part is asked for by itself")]
 pub struct Carry {
     /// Texts, fields, group and the picture's place.
     pub record: bool,

@@ -38,7 +38,7 @@ pub(crate) trait Place {
 type Test = (&'static str, fn(&dyn MakesCollections));
 
 /// All tests.
-const SUITE: [Test; 17] = [
+const SUITE: [Test; 18] = [
     ("hits are those of comparing every pair", search_agrees_with_every_pair),
     ("equal scores are ordered by name", ties_go_to_the_smaller_name),
     ("as many hits as were asked for", top_may_be_nothing_or_everything),
@@ -51,6 +51,7 @@ const SUITE: [Test; 17] = [
     ("rows are all vectors in the order of names", rows_are_all_vectors),
     ("items change as they were told to", items_change_as_they_were_told_to),
     ("unseen items go", unseen_items_go),
+    ("a root changes no picture's place", a_root_changes_no_place),
     ("nothing shows before a commit", nothing_shows_before_a_commit),
     ("a snapshot stays as it is and can be renewed", a_snapshot_stays_and_is_renewed),
     ("what does not fit is an error of its kind", what_does_not_fit_is_an_error),
@@ -437,6 +438,27 @@ fn unseen_items_go(makes: &dyn MakesCollections) {
     assert_eq!(sink.remove_unseen().unwrap(), 2);
     sink.finish().unwrap();
     assert_eq!(names(&*place.collection()), ["a", "b", "e"]);
+}
+
+fn a_root_changes_no_place(makes: &dyn MakesCollections) {
+    let place = makes.make(&plane());
+    let images = |collection: &dyn Collection| {
+        let image = |id| get(collection, id).unwrap().record.unwrap().image;
+        [image("a"), image("b")]
+    };
+    let expected = ["a", "b"].map(|id| record_of(id).image);
+    for root in [Some("/pictures"), Some("/elsewhere"), None] {
+        let mut sink = place.sink();
+        sink.set_root(root.map(Into::into));
+        add(&mut *sink, &[("a", X), ("b", Y)]);
+        sink.commit().unwrap();
+        assert_eq!(images(&*place.collection()), expected, "{root:?}");
+        drop(sink);
+        // An update takes the item for unchanged.
+        let sink = place.sink();
+        let known = sink.known(&"a".into()).unwrap().unwrap();
+        assert_eq!(known.record, record_of("a").checksum(sink.root()), "{root:?}");
+    }
 }
 
 fn nothing_shows_before_a_commit(makes: &dyn MakesCollections) {

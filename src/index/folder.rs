@@ -222,7 +222,7 @@ pub(super) struct New {
 
 const LOCK: &str = ".lock";
 /// What a new index consists of, without the lock.
-const PARTS: [&str; 3] = ["index.sqlite", "segments", MODEL];
+const PARTS: [&str; 4] = ["index.sqlite", "segments", MODEL, MODEL_IN_THE_MAKING];
 
 impl New {
     /// Makes the folder, locks it with `lock`, and then looks at what is in it.
@@ -253,7 +253,7 @@ impl New {
                     let _ = delete_left_overs(folder, &BTreeSet::new());
                     let _ = std::fs::remove_dir(path);
                 }
-                MODEL => drop(take_away(&path, companion)),
+                MODEL | MODEL_IN_THE_MAKING => drop(take_away(&path, companion)),
                 LOCK => {
                     files::remove_own(&path, (0, b""), Cut::Nowhere);
                 }

@@ -12,7 +12,7 @@ use super::Space;
 use super::bits::Bits;
 use super::collection::{described, expect_known_fields, reads_title};
 use super::record::{Record, Stored, json};
-use super::segment::{self, Kind, Segment};
+use super::segment::{self, Segment, SegmentKind};
 use super::store::{self, Format, Location, Opened, Raw, damaged};
 use super::watch::Watch;
 use crate::error::{Error, ErrorKind, Fact, Result};
@@ -486,7 +486,7 @@ fn read_items(
     segments: &[Segment],
     places: &BTreeMap<u32, usize>,
 ) -> Result<Items> {
-    let place_of = |id: &str, at: Location, kind: Kind| -> Result<Location> {
+    let place_of = |id: &str, at: Location, kind: SegmentKind| -> Result<Location> {
         let Some(&place) = places.get(&at.segment) else {
             return Err(damaged(
                 id,
@@ -511,8 +511,8 @@ fn read_items(
         items.keys.push(item.key);
         items.records.push(item.known.record);
         items.contents.push(item.known.stamp.content);
-        items.pictures.push(place_of(id, item.picture, Kind::Pictures)?);
-        items.texts.push(item.text.map(|text| place_of(id, text, Kind::Texts)).transpose()?);
+        items.pictures.push(place_of(id, item.picture, SegmentKind::Pictures)?);
+        items.texts.push(item.text.map(|text| place_of(id, text, SegmentKind::Texts)).transpose()?);
         Ok(())
     })?;
     Ok(items)
@@ -532,7 +532,7 @@ fn owned_rows(segments: &[Segment], items: &Items) -> Result<Vec<Owned>> {
         last[segment] = Some(place.row);
         owners[segment][place.row as usize] = row as u32;
     }
-    let pictures = |place: &usize| segments[*place].entry().kind == Kind::Pictures;
+    let pictures = |place: &usize| segments[*place].entry().kind == SegmentKind::Pictures;
     Ok((0..segments.len())
         .filter(pictures)
         .map(|place| owned(place, std::mem::take(&mut owners[place])))

@@ -891,23 +891,26 @@ fn only_what_the_writer_made_is_taken_away() {
     assert!(noted.join("segments/clip.mp4").is_file());
 }
 
+/// A model that cannot be written.
+struct Unwritable;
+
+impl Companion for Unwritable {
+    fn is_in(&self, _: &Path) -> bool {
+        false
+    }
+
+    fn write_to(&self, folder: &Path) -> Result<()> {
+        Err(Error::invalid("no room").at_file(folder))
+    }
+
+    fn clear(&self, _: &Path) -> Result<()> {
+        Ok(())
+    }
+}
+
 #[test]
 fn an_index_that_cannot_be_made_leaves_no_folder() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("new/index");
-    /// A model that cannot be written.
-    struct Unwritable;
-    impl Companion for Unwritable {
-        fn is_in(&self, _: &Path) -> bool {
-            false
-        }
-        fn write_to(&self, folder: &Path) -> Result<()> {
-            Err(Error::invalid("no room").at_file(folder))
-        }
-        fn clear(&self, _: &Path) -> Result<()> {
-            Ok(())
-        }
-    }
-    assert!(Writer::open(&path, &space(), &Unwritable).is_err());
-    assert!(!path.join("index.sqlite").exists() && !path.join(".lock").exists());
+    assert!(Writer::open(&folder.path().join("new/index"), &space(), &Unwritable).is_err());
+    assert!(!folder.path().join("new").exists());
 }

@@ -14,7 +14,7 @@ use super::examine::{self, Part};
 use super::folder;
 use super::reader::Index;
 use super::record::{Known, Record, Stored};
-use super::segment::{self, Kind, Segment};
+use super::segment::{self, Segment, SegmentKind};
 use super::sink::Sink;
 use super::store::{self, Change, Format, Item, Location, Opened, failed};
 use crate::error::{Error, ErrorKind, Fact, Result};
@@ -292,8 +292,8 @@ impl Writer {
             Change::Set(Some(text)) => Some(text.as_slice()),
             _ => None,
         });
-        let mut picture_places = self.write_rows(Kind::Pictures, pictures)?.into_iter();
-        let mut text_places = self.write_rows(Kind::Texts, texts)?.into_iter();
+        let mut picture_places = self.write_rows(SegmentKind::Pictures, pictures)?.into_iter();
+        let mut text_places = self.write_rows(SegmentKind::Texts, texts)?.into_iter();
         for item in pending.values() {
             let picture = match &item.picture {
                 Change::Set(_) => picture_places.next().map_or(Change::Keep, Change::Set),
@@ -317,7 +317,7 @@ impl Writer {
     /// Writes rows `[n, dim]` as new segments and says where each went.
     fn write_rows<'a>(
         &self,
-        kind: Kind,
+        kind: SegmentKind,
         mut rows: impl Iterator<Item = &'a [f32]> + Clone,
     ) -> Result<Vec<Location>> {
         let mut places = Vec::new();
@@ -366,7 +366,7 @@ impl Writer {
     /// compared with its checksum.
     fn rewrite(&mut self) -> Result<()> {
         let entries = store::segments(&self.connection)?;
-        let open = |entry: &segment::Entry| {
+        let open = |entry: &segment::SegmentEntry| {
             let segment = Segment::open(&self.folder, *entry, self.space.dim)?;
             segment.rows()?;
             Ok((entry.number, Some(segment)))
@@ -389,8 +389,8 @@ impl Writer {
         })?;
         let pictures = rows_in(segments, items.iter().map(|(id, item)| (id, Some(item.picture))))?;
         let texts = rows_in(segments, items.iter().map(|(id, item)| (id, item.text)))?;
-        let pictures = self.write_rows(Kind::Pictures, pictures.into_iter().flatten())?;
-        let texts = self.write_rows(Kind::Texts, texts.into_iter().flatten())?;
+        let pictures = self.write_rows(SegmentKind::Pictures, pictures.into_iter().flatten())?;
+        let texts = self.write_rows(SegmentKind::Texts, texts.into_iter().flatten())?;
         let (mut pictures, mut texts) = (pictures.into_iter(), texts.into_iter());
         for (id, item) in &items {
             let moved = |place: Location, new: &mut dyn Iterator<Item = Location>| {

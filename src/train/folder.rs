@@ -69,7 +69,7 @@ pub(super) fn refuse_weights_inside(job: &Job) -> Result<()> {
 /// Takes away what a run that failed has made in a folder in which nothing was, and the folder, unless
 /// there is something to go on from: a checkpoint, a model, or decoded pictures for a run that was
 /// interrupted.
-pub(super) fn discard(job: &Job, found: Found, made: Made, error: &Error) {
+pub(super) fn discard(job: &Job, found: Found, made: &Made, error: &Error) {
     let folder = &job.output;
     if found != Found::Nothing || !matches!(look(folder), Ok(Found::Nothing | Found::Preparation)) {
         return;

@@ -103,7 +103,7 @@ pub fn run(job: &Job, stop: &Stop, listener: Listener<'_>) -> Result<Outcome> {
     let made = Made::folder(&job.output)?;
     let outcome = prepare_and_fit(job, catalogue, pretrained.as_ref(), clock, stop, listener);
     if let Err(error) = &outcome {
-        folder::discard(job, found, made, error);
+        folder::discard(job, found, &made, error);
     }
     outcome
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::steps::{Result, Step, readable, target_folder};
-use crate::{tidy, torture};
+use crate::{deny, tidy, torture};
 
 const FORMAT: Step = Step::new(&["cargo", "fmt", "--all", "--check"]);
 const LINT: Step =
@@ -37,6 +37,7 @@ const CARGO_TEST_BUILD: Step = Step::new(&[
     "--examples",
     "--no-run",
 ]);
+const PAGE_TESTS: &str = "cli/src/render/map/page/tests";
 /// The torture that belongs to the tests.
 const TORTURE: Duration = Duration::from_secs(45);
 
@@ -61,9 +62,10 @@ const fn kernels<'a>(variables: &'a [(&'a str, &'a str)]) -> Step<'a> {
     Step { variables, words: &["cargo", "test", "--quiet", "-p", "looksee-kernels", "--lib"] }
 }
 
-/// The quick part: formatting, lints, tidy.
+/// The quick part: formatting, lints, tidy, deny.
 pub(crate) fn check(root: &Path) -> Result<()> {
     tidy_step(root)?;
+    deny_step(root)?;
     in_order(root, &[FORMAT, LINT])
 }
 
@@ -71,6 +73,8 @@ pub(crate) fn check(root: &Path) -> Result<()> {
 pub(crate) fn test(root: &Path) -> Result<()> {
     let nextest = Step::new(&["cargo", "nextest", "--version"]).succeeds(root);
     tidy_step(root)?;
+    deny_step(root)?;
+    page_step(root)?;
     in_order(root, &[FORMAT, LINT, DOCUMENT, DOCUMENTED_EXAMPLES])?;
     let (build, tests) =
         if nextest { (NEXTEST_BUILD, NEXTEST) } else { (CARGO_TEST_BUILD, CARGO_TEST) };
@@ -97,6 +101,39 @@ pub(crate) fn arm(root: &Path) -> Result<()> {
 fn tidy_step(root: &Path) -> Result<()> {
     println!("$ cargo xtask tidy");
     tidy::run(root).map_err(|error| stopped(&error))
+}
+
+/// The tests of what computes in the map's page, where there is node to run them.
+fn page_step(root: &Path) -> Result<()> {
+    if !Step::new(&["node", "--version"]).succeeds(root) {
+        println!("node is not installed; the tests of the map's page are skipped\n");
+        return Ok(());
+    }
+    let tests = page_tests(root)?;
+    let mut words = vec!["node", "--test", "--test-reporter=dot"];
+    words.extend(tests.iter().map(String::as_str));
+    let time = Step::new(&words).run(root).map_err(|error| stopped(&error))?;
+    println!("  done in {}\n", readable(time));
+    Ok(())
+}
+
+/// `PAGE_TESTS/*.test.js`, from the root.
+fn page_tests(root: &Path) -> Result<Vec<String>> {
+    let cannot = |e| format!("cannot read {PAGE_TESTS}: {e}");
+    let mut tests = Vec::new();
+    for entry in std::fs::read_dir(root.join(PAGE_TESTS)).map_err(cannot)? {
+        let name = entry.map_err(cannot)?.file_name().to_string_lossy().into_owned();
+        if name.ends_with(".test.js") {
+            tests.push(format!("{PAGE_TESTS}/{name}"));
+        }
+    }
+    tests.sort();
+    Ok(tests)
+}
+
+fn deny_step(root: &Path) -> Result<()> {
+    println!("$ cargo xtask deny");
+    deny::run(root).map_err(|error| stopped(&error))
 }
 
 /// Tortures the program that the tests were built with.

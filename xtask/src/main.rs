@@ -1,5 +1,5 @@
 //! What developers and CI run, one command an intention: `cargo xtask check`, `test`, `demo`,
-//! `torture`, `fuzz`, `bench`, `arm`, `tidy`, `fixtures`.
+//! `torture`, `fuzz`, `bench`, `arm`, `tidy`, `deny`, `fixtures`.
 //!
 //! Each command is a list of ordinary commands that are printed before they run, so that any of
 //! them can be repeated by hand. CI calls the same list (`.ci/run`): what passes here passes there.
@@ -7,6 +7,7 @@
 mod bench;
 mod checks;
 mod demo;
+mod deny;
 mod fixtures;
 mod fuzz;
 mod steps;
@@ -20,7 +21,7 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
-  check           the quick part of test: formatting, lints, tidy
+  check           the quick part of test: formatting, lints, tidy, deny
   test            everything that CI runs; stops at the first failure
   demo [--keep]   makes a catalogue of emoji, learns from it and searches it, all below demo/;
                   --keep goes on with the catalogue and the model of the last run
@@ -33,6 +34,7 @@ usage: cargo xtask COMMAND
                   how fast looksee learns and embeds; Python is needed for --peers alone
   arm             the kernels' tests with the instructions of an ARM processor, under emulation
   tidy            the rules of ARCHITECTURE.md and CONTRIBUTING.md that no compiler checks
+  deny            licences, packages and sources of the dependencies, as deny.toml has them
   fixtures        makes the reference numbers in testdata/ again (needs Python)
 ";
 
@@ -62,6 +64,7 @@ fn main() -> ExitCode {
         ["bench", rest @ ..] => bench::run(&root, rest),
         ["arm"] => checks::arm(&root),
         ["tidy"] => tidy::run(&root),
+        ["deny"] => deny::run(&root),
         ["fixtures"] => fixtures::run(&root),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");

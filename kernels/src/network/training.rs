@@ -30,7 +30,7 @@ pub struct Seen {
 pub struct LayerGradients {
     /// The layer's number.
     pub layer: usize,
-    /// Of the weights, in their layout; from [`crate::cpu::buffers::take`].
+    /// Of the weights, in their layout; to be given back with [`crate::cpu::buffers::give`].
     pub weights: Vec<f32>,
     /// Of the batch norm's factors and offsets.
     pub norm: NormGradients,

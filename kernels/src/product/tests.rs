@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::{Sum, assert_close, in_pools, random};
+use crate::testing::{Sum, in_both_kinds, in_pools, random};
 
 /// `left` `[m, k]` times `right` `[k, n]`, value by value.
 fn expected(m: usize, k: usize, n: usize, left: &[f32], right: &[f32]) -> Vec<Sum> {
@@ -26,8 +26,8 @@ const SIZES: [(usize, usize, usize); 10] = [
 
 #[test]
 fn a_product_agrees_with_sums_in_f64_from_rows_and_from_columns() {
-    for (m, k, n) in SIZES {
-        let (left, right) = (random(m * k, 1), random(k * n, 2));
+    for ((m, k, n), numbers, agree) in in_both_kinds(SIZES) {
+        let (left, right) = (numbers(m * k, 1), numbers(k * n, 2));
         let expected = expected(m, k, n, &left, &right);
         let mut packed = vec![f32::NAN; panels_len(k, n)];
         pack(&right, k, n, n, &mut packed);
@@ -37,15 +37,15 @@ fn a_product_agrees_with_sums_in_f64_from_rows_and_from_columns() {
             let mut out = vec![f32::NAN; m * n];
             let mut block = Block::new(&mut out, m, n, n);
             multiply(&left, &panels, 0..k, 0..n, &mut block, Write::Overwrite);
-            assert_close(&out, &expected);
+            agree(&out, &expected);
         }
     }
 }
 
 #[test]
 fn blocks_in_any_pool_and_parts_of_the_depth_add_up_to_the_whole() {
-    for (m, k, n) in SIZES {
-        let (left, right) = (random(m * k, 1), random(k * n, 2));
+    for ((m, k, n), numbers, agree) in in_both_kinds(SIZES) {
+        let (left, right) = (numbers(m * k, 1), numbers(k * n, 2));
         let expected = expected(m, k, n, &left, &right);
         let mut packed = vec![f32::NAN; panels_len(k, n)];
         pack_transposed(&[&transposed(k, n, &right)], k, n, &mut packed);
@@ -61,7 +61,7 @@ fn blocks_in_any_pool_and_parts_of_the_depth_add_up_to_the_whole() {
                     multiply(&part, &panels, depths, columns.clone(), &mut block, write);
                 }
             });
-            assert_close(&out, &expected);
+            agree(&out, &expected);
         });
     }
 }
@@ -69,8 +69,8 @@ fn blocks_in_any_pool_and_parts_of_the_depth_add_up_to_the_whole() {
 #[test]
 fn unaligned_values_and_rows_further_apart_are_read_and_written_right() {
     let (m, k, n) = (13, 21, 35);
-    for shift in 0..5 {
-        let (left, right) = (random(m * k, 1), random(k * n, 2));
+    for (shift, numbers, agree) in in_both_kinds(0..5) {
+        let (left, right) = (numbers(m * k, 1), numbers(k * n, 2));
         let expected = expected(m, k, n, &left, &right);
         let mut packed = vec![0.0; panels_len(k, n)];
         pack(&right, k, n, n, &mut packed);
@@ -85,7 +85,7 @@ fn unaligned_values_and_rows_further_apart_are_read_and_written_right() {
         multiply(&left, &panels, 0..k, 0..n, &mut block, Write::Overwrite);
         for row in 0..m {
             let out = &out[shift + row * (n + 2)..][..n + 2];
-            assert_close(&out[..n], &expected[row * n..][..n]);
+            agree(&out[..n], &expected[row * n..][..n]);
             assert_eq!(out[n..], [7.0; 2]);
         }
     }

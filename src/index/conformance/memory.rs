@@ -31,6 +31,7 @@ pub(super) enum Fault {
     RenewKeepsTheText,
     KeepsTheRemoved,
     ForgetsWhatItSaw,
+    CutsTheRootOff,
     ShowsAtOnce,
     SnapshotMoves,
     NeverRenewed,
@@ -42,7 +43,7 @@ pub(super) enum Fault {
 
 impl Fault {
     /// Each with the name of the test that is there for it.
-    pub(super) const ALL: [(Self, &'static str); 23] = [
+    pub(super) const ALL: [(Self, &'static str); 24] = [
         (Self::LeavesOutTheBest, "hits are those of comparing every pair"),
         (Self::TiesByLastName, "equal scores are ordered by name"),
         (Self::OneTooMany, "as many hits as were asked for"),
@@ -59,6 +60,7 @@ impl Fault {
         (Self::RenewKeepsTheText, "items change as they were told to"),
         (Self::KeepsTheRemoved, "items change as they were told to"),
         (Self::ForgetsWhatItSaw, "unseen items go"),
+        (Self::CutsTheRootOff, "a root changes no picture's place"),
         (Self::ShowsAtOnce, "nothing shows before a commit"),
         (Self::SnapshotMoves, "a snapshot stays as it is and can be renewed"),
         (Self::NeverRenewed, "a snapshot stays as it is and can be renewed"),
@@ -318,7 +320,10 @@ struct Changes {
 }
 
 impl Changes {
-    fn put(&mut self, item: Item) {
+    fn put(&mut self, mut item: Item) {
+        if self.spot.has(Fault::CutsTheRootOff) {
+            item.record.image = format!("{}.png", item.record.id).into();
+        }
         if self.spot.has(Fault::ShowsAtOnce) {
             let mut state = self.spot.state.lock().unwrap();
             let mut items = (*state.items).clone();
@@ -400,7 +405,7 @@ impl Sink for Changes {
     fn remove(&mut self, ids: &[ItemId]) -> Result<usize> {
         let there = ids.iter().filter(|&id| self.items.contains_key(id)).count();
         if !self.spot.has(Fault::KeepsTheRemoved) {
-            ids.iter().for_each(|id| drop(self.items.remove(id)));
+            self.items.retain(|id, _| !ids.contains(id));
         }
         Ok(there)
     }

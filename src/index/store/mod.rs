@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, Row, params};
 
-use super::segment::{self, Entry, Kind};
+use super::segment::{self, SegmentEntry, SegmentKind};
 use crate::error::{Error, ErrorKind, Fact, Result};
 use crate::files;
 
@@ -167,7 +167,7 @@ pub(super) fn set_root(connection: &Connection, root: Option<&Path>) -> Result<(
 }
 
 /// The segments in order of their numbers.
-pub(super) fn segments(connection: &Connection) -> Result<Vec<Entry>> {
+pub(super) fn segments(connection: &Connection) -> Result<Vec<SegmentEntry>> {
     let mut select = connection
         .prepare("SELECT number, kind, rows, checksum FROM segments ORDER BY number")
         .map_err(failed)?;
@@ -179,7 +179,7 @@ pub(super) fn segments(connection: &Connection) -> Result<Vec<Entry>> {
     for row in rows {
         let (number, kind, rows, checksum) = row.map_err(failed)?;
         let rows = rows as usize;
-        let Some(kind) = Kind::of_code(kind).filter(|_| rows <= segment::MOST_ROWS) else {
+        let Some(kind) = SegmentKind::of_code(kind).filter(|_| rows <= segment::MOST_ROWS) else {
             let message = format!(
                 "segment {number} is said to be of kind {kind} with {rows} vectors (kinds are 0 \
                  and 1, and it takes at most {})",
@@ -187,7 +187,7 @@ pub(super) fn segments(connection: &Connection) -> Result<Vec<Entry>> {
             );
             return Err(beyond_use(&message));
         };
-        entries.push(Entry { number, kind, rows, checksum: checksum as u64 });
+        entries.push(SegmentEntry { number, kind, rows, checksum: checksum as u64 });
     }
     Ok(entries)
 }
@@ -207,7 +207,7 @@ pub(super) fn next_segment(connection: &Connection) -> Result<u32> {
 }
 
 /// Names a segment.
-pub(super) fn insert_segment(connection: &Connection, entry: &Entry) -> Result<()> {
+pub(super) fn insert_segment(connection: &Connection, entry: &SegmentEntry) -> Result<()> {
     let (kind, rows, checksum) = (entry.kind.code(), entry.rows as i64, entry.checksum as i64);
     connection
         .execute(

@@ -170,7 +170,7 @@ fn a_run_that_failed_takes_away_what_it_made_and_no_more() {
         for (name, content) in files {
             write(&output, name, content);
         }
-        discard(&job(&output, false), found, made, error);
+        discard(&job(&output, false), found, &made, error);
         output.exists()
     };
     let ours: Vec<_> = OURS.iter().collect();
@@ -202,6 +202,6 @@ fn a_folder_that_was_there_stays_and_is_empty_again() {
     for (name, content) in OURS {
         write(folder.path(), name, content);
     }
-    discard(&job(folder.path(), false), Found::Nothing, made, &Error::invalid("failed"));
+    discard(&job(folder.path(), false), Found::Nothing, &made, &Error::invalid("failed"));
     assert_eq!(entries(folder.path()).unwrap(), Vec::<PathBuf>::new());
 }

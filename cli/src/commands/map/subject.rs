@@ -44,6 +44,14 @@ pub(super) struct Place {
     pub(super) item: u32,
 }
 
+/// What is read of an item beside its picture.
+struct Told {
+    /// The value of the field to colour by.
+    value: Option<String>,
+    /// The vector of its text.
+    text: Option<Vec<f32>>,
+}
+
 impl Subject {
     pub(super) fn of(args: &MapArgs, sample: Option<usize>, seed: Seed) -> Result<Self> {
         match (&args.index, &args.vectors) {
@@ -82,7 +90,9 @@ impl Subject {
             partners: Vec::new(),
             index: None,
         };
-        let (values, texts) = subject.add_items(index, &ids, field)?;
+        let told = subject.add_items(index, &ids, field)?;
+        let (values, texts): (Vec<_>, Vec<_>) =
+            told.into_iter().map(|told| (told.value, told.text)).unzip();
         subject.add_texts(index, texts)?;
         let (legend, categories) = legend(field.unwrap_or_default(), &values);
         subject.legend = field.and(legend);
@@ -92,27 +102,26 @@ impl Subject {
         Ok(subject)
     }
 
-    /// Adds items with their pictures; for each the value of `field`, and the vector of its text.
+    /// Adds items with their pictures, and returns what else is read of each.
     fn add_items(
         &mut self,
         index: &dyn Collection,
         ids: &[ItemId],
         field: Option<&str>,
-    ) -> Result<(Vec<Option<String>>, Vec<Option<Vec<f32>>>)> {
-        let (mut values, mut texts) = (Vec::new(), Vec::new());
+    ) -> Result<Vec<Told>> {
+        let mut told = Vec::new();
         for ids in ids.chunks(ITEMS_A_READ) {
             for found in index.get(ids, Carry::ALL)?.into_iter().flatten() {
                 let Found { record: Some(record), picture: Some(picture), text, .. } = found else {
                     continue;
                 };
-                values.push(field.and_then(|field| value(&record, field)));
-                texts.push(text);
+                told.push(Told { value: field.and_then(|field| value(&record, field)), text });
                 self.items.push(item(record));
                 self.add(Kind::Picture, self.items.len() - 1, &picture);
                 self.expect_finite(index, self.items.len() - 1)?;
             }
         }
-        Ok((values, texts))
+        Ok(told)
     }
 
     fn add_texts(&mut self, index: &dyn Collection, texts: Vec<Option<Vec<f32>>>) -> Result<()> {

@@ -22,9 +22,10 @@ use crate::render::text;
 /// Bytes of pictures and data that one file holds; beyond, they get files of their own.
 const ONE_FILE: usize = 16 << 20;
 
-const HTML: &str = include_str!("page.html");
-const STYLE: &str = include_str!("page.css");
-const SCRIPT: &str = include_str!("page.js");
+mod script;
+
+const HTML: &str = include_str!("page/page.html");
+const STYLE: &str = include_str!("page/page.css");
 
 /// What was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -359,7 +360,7 @@ fn html(scene: &Scene, scripts: &Scripts) -> String {
             ("nonce", nonce),
             ("title", &encode_text(&title)),
             ("style", STYLE),
-            ("script", SCRIPT),
+            ("script", &script::whole()),
             ("facts", &facts(&scene.facts)),
             ("chart", &chart(scene)),
             ("data", &list),

@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::{Sum, Terms, assert_close, in_pool, in_pools, random};
+use crate::testing::{Sum, Terms, assert_close, in_both_kinds, in_pool, in_pools, random};
 
 /// Calls `term(x index, weight index, y index)` for every product of the definition.
 fn each_product(s: &ConvShape, mut term: impl FnMut(usize, usize, usize)) {
@@ -24,28 +24,46 @@ fn each_product(s: &ConvShape, mut term: impl FnMut(usize, usize, usize)) {
     }
 }
 
+/// Winograd's transforms divide by up to 24 along each side: multiples of this stay whole.
+const WHOLE: f32 = 576.0;
+/// How many times further than those of a plain sum the roundings of Winograd's transforms carry.
+const WINOGRADS: f64 = 8.0;
+
+fn multiples(numbers: &[f32]) -> Vec<f32> {
+    numbers.iter().map(|number| WHOLE * number).collect()
+}
+
+/// All three passes against the definition, with bounds so many times as wide.
+fn check_within(shape: &ConvShape, times: f64) {
+    for (shape, numbers, agree) in in_both_kinds([shape]) {
+        let x = numbers(shape.n * shape.image(), 1);
+        let weights = multiples(&numbers(shape.taps() * shape.outputs, 2));
+        let dy = numbers(shape.rows() * shape.outputs, 3);
+        let wide = multiples(&x);
+        let mut terms = [dy.len(), x.len(), weights.len()].map(|len| vec![Terms::default(); len]);
+        each_product(shape, |i, w, o| {
+            terms[0][o].add(x[i], weights[w]);
+            terms[1][i].add(dy[o], weights[w]);
+            terms[2][w].add(dy[o], wide[i]);
+        });
+        let sum = |terms: Terms| terms.sum().within(times);
+        let expected = terms.map(|all| all.into_iter().map(sum).collect::<Vec<_>>());
+        in_pools(|| {
+            let mut y = vec![f32::NAN; dy.len()];
+            forward(shape, &x, &weights, &mut y);
+            agree(&y, &expected[0]);
+            let mut dx = vec![f32::NAN; x.len()];
+            backward_input(shape, &dy, &weights, &mut dx);
+            agree(&dx, &expected[1]);
+            let mut dw = vec![f32::NAN; weights.len()];
+            backward_weights(shape, &wide, &dy, &mut dw);
+            agree(&dw, &expected[2]);
+        });
+    }
+}
+
 fn check(shape: &ConvShape) {
-    let x = random(shape.n * shape.image(), 1);
-    let weights = random(shape.taps() * shape.outputs, 2);
-    let dy = random(shape.rows() * shape.outputs, 3);
-    let mut terms = [dy.len(), x.len(), weights.len()].map(|len| vec![Terms::default(); len]);
-    each_product(shape, |i, w, o| {
-        terms[0][o].add(x[i], weights[w]);
-        terms[1][i].add(dy[o], weights[w]);
-        terms[2][w].add(dy[o], x[i]);
-    });
-    let expected = terms.map(|all| all.into_iter().map(Terms::sum).collect::<Vec<_>>());
-    in_pools(|| {
-        let mut y = vec![f32::NAN; dy.len()];
-        forward(shape, &x, &weights, &mut y);
-        assert_close(&y, &expected[0]);
-        let mut dx = vec![f32::NAN; x.len()];
-        backward_input(shape, &dy, &weights, &mut dx);
-        assert_close(&dx, &expected[1]);
-        let mut dw = vec![f32::NAN; weights.len()];
-        backward_weights(shape, &x, &dy, &mut dw);
-        assert_close(&dw, &expected[2]);
-    });
+    check_within(shape, 1.0);
 }
 
 fn shape([n, height, width, inputs, outputs, kernel, stride, padding]: [usize; 8]) -> ConvShape {
@@ -95,6 +113,21 @@ fn maps_that_are_mostly_padding_agree_with_the_definition() {
         check(&shape);
     }
     assert!(!positions::pays(&shape([8, 8, 8, 64, 64, 3, 1, 1])), "few taps in the padding");
+}
+
+#[test]
+fn what_takes_winograds_way_agrees_with_the_definition() {
+    use_winograd(true);
+    for (sizes, way) in [
+        ([1, 12, 12, 64, 64, 3, 1, 1], Way::FewTiles),
+        ([8, 20, 19, 32, 32, 3, 1, 1], Way::ManyTiles),
+    ] {
+        let shape = shape(sizes);
+        assert_eq!(winograd::way(&shape, false), way, "{shape:?}");
+        assert_eq!(winograd::way(&shape.mirrored(), false), way, "{shape:?}");
+        assert_eq!(winograd::way_for_weights(&shape), way, "{shape:?}");
+        check_within(&shape, WINOGRADS);
+    }
 }
 
 #[test]
@@ -162,32 +195,44 @@ fn packed_weights_add_a_residual_wherever_it_lies() {
         [1, 20, 24, 64, 64, 3, 1, 1],
         [1, 4, 4, 128, 256, 3, 1, 1],
     ] {
-        let shape = shape(sizes);
-        let x = random(shape.n * shape.image(), 1);
-        let weights = random(shape.taps() * shape.outputs, 2);
-        let (bias, residual) = (random(shape.outputs, 3), random(shape.rows() * shape.outputs, 4));
-        let packed = Packed::new(&weights, shape.kernel, shape.inputs, shape.outputs);
-        let mut sums = vec![f32::NAN; residual.len()];
-        forward(&shape, &x, &weights, &mut sums);
+        check_packed(&shape(sizes));
+    }
+}
+
+/// `max(sum + more, 0)`, where the sum may be one of Winograd's.
+fn finished(sum: Sum, more: f32) -> Sum {
+    let value = sum.value + f64::from(more);
+    let Sum { bound, .. } = Sum::near(value, sum.value.abs() + f64::from(more).abs(), 1.0);
+    Sum { value: value.max(0.0), bound: bound + sum.within(WINOGRADS).bound }
+}
+
+fn check_packed(shape: &ConvShape) {
+    for (shape, numbers, agree) in in_both_kinds([shape]) {
+        let outputs = shape.outputs;
+        let x = numbers(shape.n * shape.image(), 1);
+        let weights = multiples(&numbers(shape.taps() * outputs, 2));
+        let (bias, residual) = (numbers(outputs, 3), numbers(shape.rows() * outputs, 4));
+        let (bias, residual) = (multiples(&bias), multiples(&residual));
+        let mut terms = vec![Terms::default(); residual.len()];
+        each_product(shape, |i, w, o| terms[o].add(x[i], weights[w]));
+        let sums: Vec<Sum> = terms.into_iter().map(Terms::sum).collect();
+        let with = |more: &dyn Fn(usize) -> f32| -> Vec<Sum> {
+            sums.iter().enumerate().map(|(at, &sum)| finished(sum, more(at))).collect()
+        };
+        let without = with(&|at| bias[at % outputs]);
+        let with = with(&|at| bias[at % outputs] + residual[at]);
+        let packed = Packed::new(&weights, shape.kernel, shape.inputs, outputs);
         let activation = Activation::Relu;
         in_pools(|| {
             let run = |residual, mut y: Vec<f32>| {
                 let finish = Finish { bias: &bias, residual, activation };
-                forward_packed(&shape, &x, &packed, &finish, &mut y);
+                forward_packed(shape, &x, &packed, &finish, &mut y);
                 y
             };
             let nothing = || vec![f32::NAN; residual.len()];
-            let without = run(Residual::None, nothing());
-            let beside = run(Residual::Of(&residual), nothing());
-            let in_place = run(Residual::InPlace, residual.clone());
-            for (at, sum) in sums.iter().enumerate() {
-                let alone = sum + bias[at % shape.outputs];
-                let bound = 1e-5 * (shape.taps() as f32 + alone.abs() + 1.0);
-                let is_near = |found: f32, sum: f32| (found - sum.max(0.0)).abs() <= bound;
-                assert!(is_near(without[at], alone), "{shape:?} at {at}");
-                assert!(is_near(beside[at], alone + residual[at]), "{shape:?} at {at}");
-                assert!(is_near(in_place[at], alone + residual[at]), "{shape:?} at {at}");
-            }
+            agree(&run(Residual::None, nothing()), &without);
+            agree(&run(Residual::Of(&residual), nothing()), &with);
+            agree(&run(Residual::InPlace, residual.clone()), &with);
         });
     }
 }
@@ -204,7 +249,7 @@ fn turned(shape: &ConvShape, weights: &[f32]) -> Vec<f32> {
 
 #[test]
 fn winograd_agrees_with_the_definition() {
-    for [n, height, width, inputs, outputs] in [
+    let sizes = [
         [1, 1, 1, 16, 16],
         [2, 2, 3, 16, 48],
         [3, 4, 4, 32, 16],
@@ -212,29 +257,31 @@ fn winograd_agrees_with_the_definition() {
         [2, 13, 9, 48, 80],
         [1, 28, 30, 64, 64],
         [5, 6, 4, 144, 80],
-    ] {
+    ];
+    for ([n, height, width, inputs, outputs], numbers, agree) in in_both_kinds(sizes) {
         let shape = shape([n, height, width, inputs, outputs, 3, 1, 1]);
-        let x = random(shape.n * shape.image(), 1);
-        let weights = random(shape.taps() * shape.outputs, 2);
-        let dy = random(shape.rows() * outputs, 3);
+        let x = numbers(shape.n * shape.image(), 1);
+        let weights = multiples(&numbers(shape.taps() * shape.outputs, 2));
+        let dy = multiples(&numbers(shape.rows() * outputs, 3));
         let mut terms = vec![Terms::default(); shape.rows() * outputs];
         let mut of_weights = vec![Terms::default(); weights.len()];
         each_product(&shape, |i, w, o| {
             terms[o].add(x[i], weights[w]);
             of_weights[w].add(dy[o], x[i]);
         });
-        let expected: Vec<Sum> = terms.into_iter().map(Terms::sum).collect();
+        let sum = |terms: Terms| terms.sum().within(WINOGRADS);
+        let expected: Vec<Sum> = terms.into_iter().map(sum).collect();
         // Few tiles leave few terms in a sum, but the transforms' roundings remain.
         let of_weights: Vec<Sum> = of_weights
             .into_iter()
-            .map(Terms::sum)
-            .map(|sum| Sum { bound: sum.bound.max(2e-5), ..sum })
+            .map(sum)
+            .map(|sum| Sum { bound: sum.bound.max(2e-5 * f64::from(WHOLE)), ..sum })
             .collect();
         in_pools(|| {
             for backward_weights in [winograd::backward_weights, few::backward_weights] {
                 let mut dw = vec![f32::NAN; weights.len()];
                 backward_weights(&shape, &x, &dy, &mut dw);
-                assert_close(&dw, &of_weights);
+                agree(&dw, &of_weights);
             }
             let mut panels = vec![0.0; panels_len(shape.taps(), outputs)];
             pack_on_all(&weights, shape.taps(), outputs, &mut panels);
@@ -245,21 +292,25 @@ fn winograd_agrees_with_the_definition() {
             {
                 let mut y = vec![f32::NAN; expected.len()];
                 few::convolve(&shape, &x, kernels, &mut y, Write::Overwrite, |_| {});
-                assert_close(&y, &expected);
+                agree(&y, &expected);
             }
             let mut y = vec![f32::NAN; expected.len()];
             by_winograd(&shape, &x, &weights, &mut y, Write::Overwrite);
-            assert_close(&y, &expected);
+            agree(&y, &expected);
             let mut onto = vec![0.5; expected.len()];
             by_winograd(&shape, &x, &weights, &mut onto, Write::Accumulate);
             let mut few_onto = vec![0.5; expected.len()];
             let kernels = Kernels::Plain(&weights);
             few::convolve(&shape, &x, kernels, &mut few_onto, Write::Accumulate, |_| {});
-            let moved =
-                expected.iter().map(|sum| Sum { value: sum.value + 0.5, bound: sum.bound + 1e-6 });
-            let moved: Vec<Sum> = moved.collect();
-            assert_close(&onto, &moved);
-            assert_close(&few_onto, &moved);
+            let moved: Vec<Sum> = expected
+                .iter()
+                .map(|sum| Sum {
+                    value: sum.value + 0.5,
+                    bound: sum.bound + 1e-6 * sum.value.abs(),
+                })
+                .collect();
+            agree(&onto, &moved);
+            agree(&few_onto, &moved);
         });
     }
 }

@@ -1,5 +1,7 @@
 use super::*;
-use crate::testing::{Sum, Terms, assert_close, in_pool, in_pools, random};
+use crate::testing::{
+    Agreement, Numbers, Sum, Terms, assert_close, in_both_kinds, in_pool, in_pools, random,
+};
 
 /// Calls `term(x index, weight index, y index)` for every product of the definition.
 fn each_product(s: &DepthwiseShape, mut term: impl FnMut(usize, usize, usize)) {
@@ -23,11 +25,17 @@ fn each_product(s: &DepthwiseShape, mut term: impl FnMut(usize, usize, usize)) {
     }
 }
 
-/// All three passes against the definition, at one level.
-fn check_at(level: SimdLevel, shape: &DepthwiseShape) {
-    let x = random(shape.inputs(), 1);
-    let weights = random(shape.weights(), 2);
-    let dy = random(shape.outputs(), 3);
+/// All three passes against the definition, at every level.
+fn check(shape: &DepthwiseShape) {
+    for (level, numbers, agree) in in_both_kinds(SimdLevel::available()) {
+        check_at(level, shape, numbers, agree);
+    }
+}
+
+fn check_at(level: SimdLevel, shape: &DepthwiseShape, numbers: Numbers, agree: Agreement) {
+    let x = numbers(shape.inputs(), 1);
+    let weights = numbers(shape.weights(), 2);
+    let dy = numbers(shape.outputs(), 3);
     let mut terms = [dy.len(), x.len(), weights.len()].map(|len| vec![Terms::default(); len]);
     each_product(shape, |i, w, o| {
         terms[0][o].add(x[i], weights[w]);
@@ -37,17 +45,13 @@ fn check_at(level: SimdLevel, shape: &DepthwiseShape) {
     let expected = terms.map(|all| all.into_iter().map(Terms::sum).collect::<Vec<_>>());
     let mut y = vec![f32::NAN; dy.len()];
     forward_at(level, shape, &x, &weights, Epilogue::NONE, &mut y);
-    assert_close(&y, &expected[0]);
+    agree(&y, &expected[0]);
     let mut dx = vec![f32::NAN; x.len()];
     backward_input_at(level, shape, &dy, &weights, &mut dx);
-    assert_close(&dx, &expected[1]);
+    agree(&dx, &expected[1]);
     let mut dw = vec![f32::NAN; weights.len()];
     backward_weights_at(level, shape, &x, &dy, &mut dw);
-    assert_close(&dw, &expected[2]);
-}
-
-fn check(shape: &DepthwiseShape) {
-    SimdLevel::available().for_each(|level| check_at(level, shape));
+    agree(&dw, &expected[2]);
 }
 
 /// `[n, height, width, channels, kernel, stride]` with the padding that keeps `size / stride`.

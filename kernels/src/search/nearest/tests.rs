@@ -1,15 +1,18 @@
 use super::*;
-use crate::testing::random;
+use crate::testing::{Sum, assert_same, random, whole};
+
+/// The squared distance of two rows in `f64`.
+fn square_between(rows: &[f32], dim: usize, one: usize, other: usize) -> f64 {
+    let row = |at: usize| &rows[at * dim..][..dim];
+    let pairs = row(one).iter().zip(row(other));
+    pairs.map(|(&x, &y)| (f64::from(x) - f64::from(y)).powi(2)).sum()
+}
 
 /// Numbers and squared distances of the nearest others, from sums in `f64`.
 fn oracle(rows: &[f32], dim: usize, own: usize, count: usize) -> Vec<(u32, f64)> {
-    let row = |at: usize| &rows[at * dim..][..dim];
-    let square = |at: usize| -> f64 {
-        let pairs = row(own).iter().zip(row(at));
-        pairs.map(|(&x, &y)| (f64::from(x) - f64::from(y)).powi(2)).sum()
-    };
     let others = (0..rows.len() / dim).filter(|&at| at != own);
-    let mut all: Vec<(u32, f64)> = others.map(|at| (at as u32, square(at))).collect();
+    let mut all: Vec<(u32, f64)> =
+        others.map(|at| (at as u32, square_between(rows, dim, own, at))).collect();
     all.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
     all.truncate(count);
     all
@@ -52,6 +55,28 @@ fn the_nearest_rows_are_those_of_sums_in_f64() {
                 assert!((f64::from(*square) - exact).abs() < bound, "{number} {expected}");
             }
             assert_eq!(numbers.len(), expected.len());
+        }
+    }
+}
+
+#[test]
+fn of_whole_numbers_all_distances_are_exact() {
+    for (rows, dim, count) in [(40, 3, 5), (130, 17, 13), (1500, 50, 30)] {
+        let values = whole(rows * dim, 3);
+        for (own, (numbers, squares)) in found(&values, dim, count).into_iter().enumerate() {
+            let expected: Vec<Sum> = oracle(&values, dim, own, count)
+                .into_iter()
+                .map(|(_, square)| Sum::exact(square))
+                .collect();
+            assert_same(&squares, &expected);
+            let own: Vec<Sum> = numbers
+                .iter()
+                .map(|&number| Sum::exact(square_between(&values, dim, own, number as usize)))
+                .collect();
+            assert_same(&squares, &own);
+            assert!(
+                numbers.iter().all(|number| numbers.iter().filter(|&n| n == number).count() == 1)
+            );
         }
     }
 }
