@@ -144,6 +144,7 @@ impl Model {
         Ok(Self { card, text, words, vocabulary, towers, weights: Some(weights), passes })
     }
 
+    #[cfg(any(test, feature = "bench"))]
     /// A model that lies in no folder.
     pub(crate) fn unsaved(
         architecture: Architecture,

@@ -155,6 +155,7 @@ impl Network {
         &self.layers.stages
     }
 
+    #[cfg(any(test, feature = "bench"))]
     /// The convolution of every layer for `n` square pictures, in the order in which layers are
     /// counted.
     pub(crate) fn convolutions(&self, n: usize, side: usize) -> Vec<Convolution> {

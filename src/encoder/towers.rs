@@ -68,6 +68,7 @@ impl Towers {
         parameters.freeze(|name| freeze.holds(self.image.stage(name)));
     }
 
+    #[cfg(any(test, feature = "bench"))]
     /// Fresh parameters of the image tower alone.
     pub(crate) fn image_parameters(&self, seed: Seed) -> Parameters {
         let mut parameters = Parameters::default();
@@ -75,6 +76,7 @@ impl Towers {
         parameters
     }
 
+    #[cfg(any(test, feature = "bench"))]
     /// Fresh parameters of the text tower alone.
     pub(crate) fn text_parameters(&self, seed: Seed) -> Parameters {
         let mut parameters = Parameters::default();

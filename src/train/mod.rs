@@ -51,7 +51,9 @@ pub use miner::Miner;
 pub use recipe::{Flip, ImageRecipe, Recipe, TextChoice, TextRecipe};
 pub use schedule::{Schedule, ScheduleKind};
 
-pub(crate) use optimiser::{Learner, Optimiser};
+pub(crate) use optimiser::Learner;
+#[cfg(any(test, feature = "bench"))]
+pub(crate) use optimiser::Optimiser;
 
 use crate::catalogue::{Catalogue, Ledger, Source};
 use crate::encoder::parameters::Parameters;

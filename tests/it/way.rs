@@ -11,7 +11,7 @@ use looksee::index::{Carry, Check, Space, Writer};
 use looksee::search::{Choice, NoPictures, Searcher};
 use looksee::train::Job;
 use looksee::units::{Seed, Stop};
-use looksee::{Collection, ErrorKind, Result};
+use looksee::{Encoder, ErrorKind, Result};
 
 use crate::shop::{self, COLOURS, HELD_OUT, LEARNED, Shop};
 
