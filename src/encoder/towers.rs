@@ -68,16 +68,16 @@ impl Towers {
         parameters.freeze(|name| freeze.holds(self.image.stage(name)));
     }
 
-    #[cfg(any(test, feature = "bench"))]
     /// Fresh parameters of the image tower alone.
+    #[cfg(any(test, feature = "bench"))]
     pub(crate) fn image_parameters(&self, seed: Seed) -> Parameters {
         let mut parameters = Parameters::default();
         self.image.add_parameters(&mut parameters, seed);
         parameters
     }
 
-    #[cfg(any(test, feature = "bench"))]
     /// Fresh parameters of the text tower alone.
+    #[cfg(any(test, feature = "bench"))]
     pub(crate) fn text_parameters(&self, seed: Seed) -> Parameters {
         let mut parameters = Parameters::default();
         self.text.add_parameters(&mut parameters, seed);
