@@ -191,9 +191,9 @@ mod tests {
     #[test]
     fn the_same_budget_keeps_the_number_and_another_one_the_rate() {
         let first = Plan { steps: 17, ..plan(60, 10) };
-        assert_eq!(first.under(Duration::from_secs(60), 5, CLOSEST), first);
+        assert_eq!(first.under(Duration::from_mins(1), 5, CLOSEST), first);
         let longer = Plan { since: 5, ..plan(600, 10) };
-        assert_eq!(first.under(Duration::from_secs(600), 5, CLOSEST), longer);
+        assert_eq!(first.under(Duration::from_mins(10), 5, CLOSEST), longer);
     }
 
     #[test]

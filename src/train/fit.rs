@@ -106,14 +106,13 @@ impl Trainer<'_> {
         stop: &Stop,
         listener: Listener<'_>,
     ) -> Result<()> {
-        let plan = match self.state.plan {
-            Some(plan) => plan.under(budget, self.state.step, validations),
-            None => {
-                let Some(rate) = self.rate(budget, first_look_s, stop, listener)? else {
-                    return self.stopped();
-                };
-                Plan::new(budget, self.clock.used(), self.state.step, rate, validations)
-            }
+        let plan = if let Some(plan) = self.state.plan {
+            plan.under(budget, self.state.step, validations)
+        } else {
+            let Some(rate) = self.rate(budget, first_look_s, stop, listener)? else {
+                return self.stopped();
+            };
+            Plan::new(budget, self.clock.used(), self.state.step, rate, validations)
         };
         if self.state.plan != Some(plan) {
             self.state.plan = Some(plan);
