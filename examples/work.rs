@@ -1,10 +1,10 @@
 //! Does one work of looksee again and again and prints what it took, a `name<TAB>value` a line.
 //!
 //! ```text
-//! cargo run --release --example work -- train --batch 32 --side 64 --threads 2 --warm 2 --runs 5
-//! cargo run --release --example work -- embed --network resnet50 --batch 1 --side 224
-//! cargo run --release --example work -- gru --batch 32
-//! cargo run --release --example work -- conv --batch 32 --side 64
+//! cargo run --release -p looksee -F bench --example work -- train --batch 32 --side 64 --threads 2 --warm 2 --runs 5
+//! cargo run --release -p looksee -F bench --example work -- embed --network resnet50 --batch 1 --side 224
+//! cargo run --release -p looksee -F bench --example work -- gru --batch 32
+//! cargo run --release -p looksee -F bench --example work -- conv --batch 32 --side 64
 //! ```
 //!
 //! `cargo xtask bench` calls it, with `--in-turn`: after the warm-up it says `ready`, and then works

@@ -68,7 +68,7 @@ pub mod audit;
 pub mod eval;
 pub mod map;
 
-#[doc(hidden)]
+#[cfg(any(test, feature = "bench"))]
 pub mod bench;
 
 #[cfg(test)]

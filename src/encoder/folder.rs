@@ -37,13 +37,13 @@ pub(super) fn is_named_by_content(name: &str, stem: &str, ending: &str) -> bool 
 
 /// The kinds of file that make a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum ModelPart {
     Card,
     Weights,
     Vocabulary,
 }
 
-impl Kind {
+impl ModelPart {
     /// What `name` is the name of, by any format.
     fn of(name: &str) -> Option<Self> {
         match name {
@@ -69,17 +69,17 @@ impl Kind {
 
 /// Whose a name can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Name {
-    ByContent,
-    Anybodys,
+enum NamedBy {
+    Content,
+    Anybody,
 }
 
-impl Name {
+impl NamedBy {
     fn of(name: &str) -> Self {
         if matches!(name, CARD | FORMER_WEIGHTS | FORMER_VOCABULARY) {
-            Self::Anybodys
+            Self::Anybody
         } else {
-            Self::ByContent
+            Self::Content
         }
     }
 }
@@ -88,8 +88,8 @@ impl Name {
 fn expected(path: &Path) -> Option<(files::Beginning, Cut)> {
     let name = path.file_name()?.to_str()?;
     // The other names could be anybody's. An empty file holds nothing to lose.
-    let cut = if Name::of(name) == Name::ByContent { Cut::Anywhere } else { Cut::Empty };
-    Some((Kind::of(name)?.beginning(), cut))
+    let cut = if NamedBy::of(name) == NamedBy::Content { Cut::Anywhere } else { Cut::Empty };
+    Some((ModelPart::of(name)?.beginning(), cut))
 }
 
 /// Whether the regular file at `path` is part of a model by name and beginning.
@@ -101,12 +101,12 @@ pub(crate) fn is_own(path: &Path) -> bool {
 /// is called so by chance.
 pub(crate) fn has_name_by_content(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    Kind::of(name).is_some() && Name::of(name) == Name::ByContent
+    ModelPart::of(name).is_some() && NamedBy::of(name) == NamedBy::Content
 }
 
 /// For [`files::tidy`]: what a half-written file of a model called `name` begins with.
 pub(crate) fn beginning_of(name: &str) -> Option<files::Beginning> {
-    Kind::of(name).map(Kind::beginning)
+    ModelPart::of(name).map(ModelPart::beginning)
 }
 
 fn remove(path: &Path) -> bool {

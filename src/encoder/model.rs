@@ -4,8 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Encoder;
-use super::architecture::Architecture;
-use super::card::{self, Calibration, Card, Written, hex};
+use super::card::{self, Card, Written, hex};
 use super::folder::{self, CARD};
 use super::parameters::{Mode, Parameters, Pass};
 use super::towers::Towers;
@@ -145,14 +144,15 @@ impl Model {
     }
 
     /// A model that lies in no folder.
+    #[cfg(any(test, feature = "bench"))]
     pub(crate) fn unsaved(
-        architecture: Architecture,
+        architecture: super::Architecture,
         vocabulary: Vocabulary,
         image: Parameters,
         text: Parameters,
     ) -> Self {
         let towers = Towers::new(&architecture, vocabulary.len());
-        let mut card = Card::new(architecture, Calibration::default());
+        let mut card = Card::new(architecture, card::Calibration::default());
         "unsaved".clone_into(&mut card.fingerprint);
         Self {
             towers,

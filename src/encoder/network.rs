@@ -12,8 +12,7 @@ use std::sync::Arc;
 use burn::tensor::Tensor;
 use looksee_kernels::layers::norm::Moments;
 use looksee_kernels::network::{
-    self, Block, Convolution, Folded, Layer, LayerParameters, LayerSource, MapShape, Shortcut,
-    Stage,
+    self, Block, Folded, Layer, LayerParameters, LayerSource, Shortcut, Stage,
 };
 
 use super::parameters::{Init, Layout, Mode, Parameters, Pass};
@@ -157,8 +156,9 @@ impl Network {
 
     /// The convolution of every layer for `n` square pictures, in the order in which layers are
     /// counted.
-    pub(crate) fn convolutions(&self, n: usize, side: usize) -> Vec<Convolution> {
-        self.layers.convolutions(MapShape { n, height: side, width: side, channels: 3 })
+    #[cfg(any(test, feature = "bench"))]
+    pub(crate) fn convolutions(&self, n: usize, side: usize) -> Vec<network::Convolution> {
+        self.layers.convolutions(network::MapShape { n, height: side, width: side, channels: 3 })
     }
 }
 

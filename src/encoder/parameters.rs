@@ -128,6 +128,7 @@ impl Parameters {
 
     /// Gives every parameter the values that `values` answers for its name and its shape in a
     /// file, in the order of a file.
+    #[cfg(any(test, feature = "bench"))]
     pub(crate) fn set_all(&mut self, values: impl Fn(&str, &[usize]) -> Vec<f32>) {
         for (name, parameter) in &mut self.map {
             let shape = file_shape(parameter);

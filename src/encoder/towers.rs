@@ -69,6 +69,7 @@ impl Towers {
     }
 
     /// Fresh parameters of the image tower alone.
+    #[cfg(any(test, feature = "bench"))]
     pub(crate) fn image_parameters(&self, seed: Seed) -> Parameters {
         let mut parameters = Parameters::default();
         self.image.add_parameters(&mut parameters, seed);
@@ -76,6 +77,7 @@ impl Towers {
     }
 
     /// Fresh parameters of the text tower alone.
+    #[cfg(any(test, feature = "bench"))]
     pub(crate) fn text_parameters(&self, seed: Seed) -> Parameters {
         let mut parameters = Parameters::default();
         self.text.add_parameters(&mut parameters, seed);

@@ -3,7 +3,9 @@
 //! [`run`] plans (material, split, vocabulary, networks) and hands over to `fit`, the loop, which
 //! is given loss, miner, schedule, optimiser and checkpoint as values. All chance is drawn from
 //! the seed and the step, and the state of a run is one file, so that a run that was interrupted
-//! goes on to the same bytes.
+//! goes on to the same bytes. A budget of minutes becomes a number of steps once (`budget`), which
+//! the recipe in `model.toml` holds: that recipe and the seed make the model again, the minutes and
+//! the seed make another number of steps.
 //!
 //! # A run that dies can be run again
 //!
@@ -25,6 +27,7 @@
 //! run: when there is no room for it, the run has still done its work, and that is a warning.
 
 mod batches;
+mod budget;
 mod calibrate;
 mod checkpoint;
 mod diagnose;
@@ -41,13 +44,16 @@ mod start;
 mod watch;
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 pub use loss::{Loss, LossKind};
 pub use miner::Miner;
 pub use recipe::{Flip, ImageRecipe, Recipe, TextChoice, TextRecipe};
 pub use schedule::{Schedule, ScheduleKind};
 
-pub(crate) use optimiser::{Learner, Optimiser};
+pub(crate) use optimiser::Learner;
+#[cfg(any(test, feature = "bench"))]
+pub(crate) use optimiser::Optimiser;
 
 use crate::catalogue::{Catalogue, Ledger, Source};
 use crate::encoder::parameters::Parameters;
@@ -57,6 +63,7 @@ use crate::error::Result;
 use crate::files::{FolderLock, Made};
 use crate::units::{Event, Listener, Seed, Stop};
 use batches::Material;
+use budget::Clock;
 use fit::Trainer;
 use folder::Found;
 
@@ -73,7 +80,9 @@ pub struct Job {
     pub weights: Option<PathBuf>,
     /// Go on where an interrupted run stopped.
     pub resume: bool,
-    /// Wall-clock budget in minutes, preparation of the pictures included; a year at most.
+    /// About how many minutes the run may take, preparation of the pictures included; a year at
+    /// most. It becomes a number of steps once the rate of a few is known, in place of the recipe's
+    /// own length; an interrupted run that goes on under the same minutes keeps that number.
     pub minutes: Option<f64>,
     /// Where chance comes from.
     pub seed: Seed,
@@ -86,6 +95,9 @@ pub struct Outcome {
     pub summary: String,
     /// What was used and what was not.
     pub ledger: Ledger,
+    /// Steps of the whole run. As `schedule.steps` in the recipe they make the same model again,
+    /// unless the run was interrupted and went on with another length.
+    pub steps: u64,
 }
 
 /// Trains until the recipe or the budget ends. A stop that was asked for saves a checkpoint and
@@ -94,7 +106,18 @@ pub struct Outcome {
 /// The output folder must be new, empty, or one of an earlier run; what else it may hold is never
 /// touched. A run that fails before there is anything to go on from leaves no folder behind.
 pub fn run(job: &Job, stop: &Stop, listener: Listener<'_>) -> Result<Outcome> {
-    let clock = fit::Clock::start(job.minutes)?;
+    let started = Instant::now();
+    run_by(&|| started.elapsed(), job, stop, listener)
+}
+
+/// [`run`] by a clock that tells the time since the run began.
+fn run_by(
+    now: &dyn Fn() -> Duration,
+    job: &Job,
+    stop: &Stop,
+    listener: Listener<'_>,
+) -> Result<Outcome> {
+    let clock = Clock::new(job.minutes, now)?;
     let found = folder::admit(job)?;
     folder::refuse_weights_inside(job)?;
     // Weights are read first: a wrong file should not cost the decoding of a catalogue.
@@ -113,7 +136,7 @@ fn prepare_and_fit(
     job: &Job,
     catalogue: Catalogue,
     pretrained: Option<&weights::Weights>,
-    clock: fit::Clock,
+    mut clock: Clock<'_>,
     stop: &Stop,
     listener: Listener<'_>,
 ) -> Result<Outcome> {
@@ -135,16 +158,18 @@ fn prepare_and_fit(
     }
     let (state, optimiser) = start::begin(job, found, task, &material, &mut parameters, listener)?;
     towers.freeze(&mut parameters, job.recipe.freeze());
+    clock.before = Duration::from_secs_f64(state.elapsed_s);
     let mut trainer = Trainer {
         job,
+        recipe: job.recipe.clone(),
         towers,
         material: &material,
         learner: Learner::new(parameters, optimiser),
         state,
         clock,
     };
-    let summary = trainer.fit(stop, listener)?;
-    Ok(Outcome { summary, ledger })
+    let (summary, steps) = trainer.fit(stop, listener)?;
+    Ok(Outcome { summary, ledger, steps })
 }
 
 /// Reads pretrained weights and tries them on a tower, so that it fails where they would not fit.

@@ -248,6 +248,7 @@ impl Recipe {
             Bounded::new("loss.margin", self.loss.margin, 0.0, 4.0),
             Bounded::new("loss.temperature", self.loss.temperature, 0.001, 100.0),
             Bounded::size("schedule.epochs", self.schedule.epochs, 0.0, 1e9),
+            Bounded::size("schedule.steps", self.schedule.steps as usize, 0.0, 1e12),
             Bounded::new("schedule.learning_rate", self.schedule.learning_rate, 0.0, 100.0),
             Bounded::new("schedule.warm_up", self.schedule.warm_up, 0.0, 1.0),
             Bounded::new("schedule.factor", self.schedule.factor, 0.0, 1.0),

@@ -37,11 +37,12 @@ fn write_pictures(folder: &Path, each: usize) {
 fn tiny() -> Recipe {
     let mut recipe = Recipe::named("default").unwrap();
     for (key, value) in [
-        ("image_size", "32"),
+        ("image.width", "16"),
+        ("image.height", "16"),
         ("dim", "8"),
         ("batch_size", "8"),
-        ("epochs", "6"),
-        ("lr", "0.003"),
+        ("schedule.steps", "20"),
+        ("schedule.learning_rate", "0.003"),
         ("text_tower.embedding", "8"),
         ("text_tower.hidden", "8"),
         ("validation", "0.2"),

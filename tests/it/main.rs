@@ -1,3 +1,5 @@
-//! The library as another program uses it.
+//! The library as another program uses it: by its public names alone.
 
 mod examples;
+mod shop;
+mod way;

@@ -12,17 +12,37 @@ use crate::steps::{Result, Step, readable, target_folder};
 use crate::{deny, tidy, torture};
 
 const FORMAT: Step = Step::new(&["cargo", "fmt", "--all", "--check"]);
-const LINT: Step =
-    Step::new(&["cargo", "clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]);
+/// With what only benchmarks need, so that it is looked at as well.
+const LINT: Step = Step::new(&[
+    "cargo",
+    "clippy",
+    "--workspace",
+    "--all-targets",
+    "--features",
+    "looksee/bench",
+    "--",
+    "-D",
+    "warnings",
+]);
 const DOCUMENT: Step = Step {
     variables: &[("RUSTDOCFLAGS", "-D warnings")],
     words: &["cargo", "doc", "--no-deps", "--workspace"],
 };
 const DOCUMENTED_EXAMPLES: Step = Step::new(&["cargo", "test", "--doc", "--workspace"]);
-/// The kernels once more with fewer instructions than the processor has: the last step below tests
-/// them with all it has.
-const KERNELS: [Step; 2] =
-    [kernels(&[("LOOKSEE_SIMD", "avx2")]), kernels(&[("LOOKSEE_SIMD", "portable")])];
+const LEVELS: [[(&str, &str); 1]; 2] = [[("LOOKSEE_SIMD", "avx2")], [("LOOKSEE_SIMD", "portable")]];
+/// The kernels alone, as a part of the workspace: by themselves they and what they use would be
+/// compiled anew, for the features that they alone ask for.
+const KERNELS_BY_NEXTEST: [&str; 7] = [
+    "cargo",
+    "nextest",
+    "run",
+    "--workspace",
+    "--status-level=fail",
+    "-E",
+    "package(looksee-kernels)",
+];
+/// The same where there is no nextest, which alone can choose the tests of one package.
+const KERNELS_BY_TEST: [&str; 6] = ["cargo", "test", "--quiet", "-p", "looksee-kernels", "--lib"];
 const NEXTEST: Step = Step::new(&["cargo", "nextest", "run", "--workspace"]);
 const NEXTEST_BUILD: Step = Step::new(&["cargo", "nextest", "run", "--workspace", "--no-run"]);
 const CARGO_TEST: Step =
@@ -39,7 +59,7 @@ const CARGO_TEST_BUILD: Step = Step::new(&[
 ]);
 const PAGE_TESTS: &str = "cli/src/render/map/page/tests";
 /// The torture that belongs to the tests.
-const TORTURE: Duration = Duration::from_secs(45);
+const TORTURE: Duration = Duration::from_secs(30);
 
 /// The kernels' tests with ARM's instructions, under emulation.
 const ARM: Step = Step {
@@ -58,10 +78,6 @@ const ARM: Step = Step {
     ],
 };
 
-const fn kernels<'a>(variables: &'a [(&'a str, &'a str)]) -> Step<'a> {
-    Step { variables, words: &["cargo", "test", "--quiet", "-p", "looksee-kernels", "--lib"] }
-}
-
 /// The quick part: formatting, lints, tidy, deny.
 pub(crate) fn check(root: &Path) -> Result<()> {
     tidy_step(root)?;
@@ -76,9 +92,14 @@ pub(crate) fn test(root: &Path) -> Result<()> {
     deny_step(root)?;
     page_step(root)?;
     in_order(root, &[FORMAT, LINT, DOCUMENT, DOCUMENTED_EXAMPLES])?;
-    let (build, tests) =
-        if nextest { (NEXTEST_BUILD, NEXTEST) } else { (CARGO_TEST_BUILD, CARGO_TEST) };
-    in_order(root, &[KERNELS[0], KERNELS[1], build])?;
+    let (build, tests, words) = if nextest {
+        (NEXTEST_BUILD, NEXTEST, &KERNELS_BY_NEXTEST[..])
+    } else {
+        (CARGO_TEST_BUILD, CARGO_TEST, &KERNELS_BY_TEST[..])
+    };
+    // Once more with fewer instructions than the processor has: the last step has all of them.
+    let kernels = LEVELS.each_ref().map(|variables| Step { variables, words });
+    in_order(root, &[build, kernels[0], kernels[1]])?;
     torture_step(root)?;
     in_order(root, &[tests])
 }
@@ -138,7 +159,7 @@ fn deny_step(root: &Path) -> Result<()> {
 
 /// Tortures the program that the tests were built with.
 fn torture_step(root: &Path) -> Result<()> {
-    println!("\n$ cargo xtask torture --program target/debug/looksee --minutes 0.75 --seed 1");
+    println!("\n$ cargo xtask torture --program target/debug/looksee --minutes 0.5 --seed 1");
     let start = Instant::now();
     let program = target_folder()?.join("debug/looksee");
     torture::torture(root, &torture::Plan::short(program, TORTURE))

@@ -62,6 +62,20 @@ fn a_killed_run_goes_on_with_one_of_two_commands_to_the_same_model() {
 }
 
 #[test]
+fn a_run_of_so_many_minutes_prints_the_setting_that_makes_its_model_again() {
+    let folder = shop();
+    let ran = folder.run(words("budget", &["--minutes=0.05"]));
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let printed = ran.stderr.lines().find(|line| line.contains("--set schedule.steps="));
+    let setting = printed.and_then(|line| line.split_whitespace().find(|w| w.contains("steps=")));
+    let setting = format!("--set={}", setting.unwrap());
+    let ran = folder.run(words("steps", &[&setting]));
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let [budget, steps] = ["budget", "steps"].map(|name| model(&folder.path().join(name)));
+    assert!(budget == steps, "{setting} makes another model");
+}
+
+#[test]
 fn ones_own_files_are_refused_and_stay() {
     let folder = shop();
     for name in ["weights.safetensors", "log.jsonl", "skipped.jsonl", "clip.mp4"] {

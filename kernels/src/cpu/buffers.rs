@@ -65,7 +65,7 @@ pub(crate) fn take(len: usize) -> Vec<f32> {
     values.unwrap_or_else(|| vec![0.0; len])
 }
 
-/// Gives a vector back for the next [`take`] of its length; one that was not taken is freed.
+/// Gives a vector back for the next buffer of its length; one that did not come from here is freed.
 pub fn give(values: Vec<f32>) {
     // Freed after the lock: it can take the system a while.
     let freed = pool().give(values);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use super::*;
 use crate::encoder::folder::{FORMER_VOCABULARY, FORMER_WEIGHTS, clear, save};
 use crate::encoder::former::FormerArchitecture;
-use crate::encoder::{About, TextPreprocessing};
+use crate::encoder::{About, Calibration, TextPreprocessing};
 use crate::train::Recipe;
 use crate::units::Seed;
 

@@ -54,7 +54,7 @@ fn parameters(network: &Network) -> Parameters {
 }
 
 fn pixels([n, height, width, channels]: [usize; 4]) -> Pixels {
-    let shape = MapShape { n, height, width, channels };
+    let shape = network::MapShape { n, height, width, channels };
     Pixels { shape, values: random(shape.values(), 1) }
 }
 

@@ -45,9 +45,8 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     };
     let rules = Rules::read(&read("deny.toml")?)?;
     let packages = packages(root)?;
-    let lock = read("Cargo.lock")?;
-    let mut problems = licence_problems(&packages, &rules);
-    problems.extend(lock_problems(&lock, &rules));
+    let mut problems = package_problems(&packages, &rules);
+    problems.extend(source_problems(&read("Cargo.lock")?));
     for problem in &problems {
         eprintln!("{problem}");
     }
@@ -77,33 +76,35 @@ fn packages(root: &Path) -> Result<String> {
     })
 }
 
-/// The packages whose licence is not allowed.
-fn licence_problems(packages: &str, rules: &Rules) -> Vec<String> {
+/// The packages that are banned and those whose licence is not allowed.
+fn package_problems(packages: &str, rules: &Rules) -> Vec<String> {
     let mut problems: Vec<String> = packages
         .lines()
         .filter_map(|line| line.split_once('\t'))
-        .filter_map(|(package, licence)| {
-            let licence = licence.trim_end_matches(" (*)");
-            let name = package.split(' ').next().unwrap_or_default();
-            let allowed = licence::permits(licence, &|one| rules.allows(name, one));
-            (!allowed).then(|| format!("{package}: the licence `{licence}` is not in deny.toml"))
-        })
+        .filter_map(|(package, licence)| package_problem(package, licence, rules))
         .collect();
     problems.sort();
     problems.dedup();
     problems
 }
 
-/// The packages that are banned, and those from elsewhere than the registry.
-fn lock_problems(lock: &str, rules: &Rules) -> Vec<String> {
+fn package_problem(package: &str, licence: &str, rules: &Rules) -> Option<String> {
+    let name = package.split(' ').next().unwrap_or_default();
+    if rules.banned.contains(name) {
+        return Some(format!("{package}: this package is banned in deny.toml"));
+    }
+    let licence = licence.trim_end_matches(" (*)");
+    let allowed = licence::permits(licence, &|one| rules.allows(name, one));
+    (!allowed).then(|| format!("{package}: the licence `{licence}` is not in deny.toml"))
+}
+
+/// The packages from elsewhere than the registry, those included that no build of ours uses.
+fn source_problems(lock: &str) -> Vec<String> {
     let mut problems = Vec::new();
     let mut name = "";
     for line in lock.lines() {
         if let Some(value) = value(line, "name") {
             name = value;
-            if rules.banned.contains(name) {
-                problems.push(format!("{name}: this package is banned in deny.toml"));
-            }
         } else if let Some(source) = value(line, "source").filter(|source| *source != REGISTRY) {
             problems.push(format!("{name}: comes from {source}, not from the registry"));
         }
@@ -129,31 +130,30 @@ mod tests {
     }
 
     #[test]
-    fn a_licence_that_is_not_listed_is_found_once() {
+    fn a_banned_package_and_a_licence_that_is_not_listed_are_found_once() {
         let packages = "a v1.0.0\tMIT\n\na v1.0.0\tMIT (*)\nb v2.0.0\tGPL-3.0-only\n\
-                        b v2.0.0\tGPL-3.0-only (*)\ncolored v3.0.0\tMPL-2.0\nc v1.0.0\t\n";
+                        b v2.0.0\tGPL-3.0-only (*)\ncolored v3.0.0\tMPL-2.0\nc v1.0.0\t\n\
+                        tch v0.1.0\tMIT\n";
         assert_eq!(
-            licence_problems(packages, &rules()),
+            package_problems(packages, &rules()),
             [
                 "b v2.0.0: the licence `GPL-3.0-only` is not in deny.toml",
                 "c v1.0.0: the licence `` is not in deny.toml",
+                "tch v0.1.0: this package is banned in deny.toml",
             ]
         );
     }
 
     #[test]
-    fn banned_packages_and_other_sources_are_found_in_the_lock_file() {
+    fn a_package_from_elsewhere_is_found_in_the_lock_file() {
         let lock = format!(
             "[[package]]\nname = \"a\"\nversion = \"1.0.0\"\nsource = \"{REGISTRY}\"\n\n\
-             [[package]]\nname = \"tch\"\nsource = \"git+https://example.org/tch#0123\"\n\n\
+             [[package]]\nname = \"b\"\nsource = \"git+https://example.org/b#0123\"\n\n\
              [[package]]\nname = \"own\"\nversion = \"0.1.0\"\ndependencies = [\n \"a\",\n]\n"
         );
         assert_eq!(
-            lock_problems(&lock, &rules()),
-            [
-                "tch: this package is banned in deny.toml",
-                "tch: comes from git+https://example.org/tch#0123, not from the registry",
-            ]
+            source_problems(&lock),
+            ["b: comes from git+https://example.org/b#0123, not from the registry"]
         );
     }
 }

@@ -225,8 +225,19 @@ fn absolute(program: &Path) -> Result<PathBuf> {
     std::path::absolute(program).map_err(|e| format!("cannot find {}: {e}", program.display()))
 }
 
+const BUILD: [&str; 8] = [
+    "cargo",
+    "build",
+    "--release",
+    "--workspace",
+    "--features",
+    "looksee/bench",
+    "--example",
+    "work",
+];
+
 fn build(root: &Path, target: &Path) -> Result<PathBuf> {
     // With the workspace's features, as the program has them.
-    Step::new(&["cargo", "build", "--release", "--workspace", "--example", "work"]).answer(root)?;
+    Step::new(&BUILD).answer(root)?;
     Ok(target.join("release/examples/work"))
 }
