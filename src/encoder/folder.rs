@@ -247,8 +247,10 @@ pub fn clear(folder: &Path) -> Result<()> {
     // The card first: without it, no half of a model is taken for a whole one.
     own.sort_by_key(|path| path.file_name().is_none_or(|name| name != CARD));
     for path in own {
-        let half_written = files::is_left_over(&path, beginning_of);
-        if !remove(&path) && !(half_written && files::remove_own(&path, (0, b""), Cut::Nowhere)) {
+        let is_half_written = files::is_left_over(&path, beginning_of);
+        let is_gone =
+            remove(&path) || (is_half_written && files::remove_own(&path, (0, b""), Cut::Nowhere));
+        if !is_gone {
             return Err(Error::new(ErrorKind::Io, "the file cannot be removed").at_file(&path));
         }
     }

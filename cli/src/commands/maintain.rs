@@ -141,7 +141,7 @@ fn check_model(folder: &Path, check: &mut Check) {
     let verified = Model::load(&inside).and_then(|model| model.verify().map(|()| model));
     match verified {
         Err(error) => {
-            check.add(format!("the model inside: {}", error.whole()), Remedy::UpdateWithModel)
+            check.add(format!("the model inside: {}", error.whole()), Remedy::UpdateWithModel);
         }
         Ok(model) if model.fingerprint() != check.model => {
             let problem = format!(
