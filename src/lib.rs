@@ -32,8 +32,15 @@ pub mod audit;
 pub mod eval;
 pub mod map;
 
-#[cfg(any(test, feature = "bench"))]
+#[cfg(feature = "bench")]
 pub mod bench;
+#[cfg(not(feature = "bench"))]
+#[expect(
+    dead_code,
+    unreachable_pub,
+    reason = "for benchmarks and for tests, which know its formula"
+)]
+mod bench;
 
 #[cfg(test)]
 mod fuzz;
