@@ -20,8 +20,8 @@ use std::error::Error;
 use std::time::Instant;
 
 use looksee::bench::{self, PASSES, Size, Work};
-use looksee_kernels::matmul::matmul;
-use looksee_kernels::simd::simd_level;
+use looksee_kernels::cpu::simd::simd_level;
+use looksee_kernels::layers::conv::{self, ConvShape};
 
 /// That of the program.
 #[global_allocator]
@@ -142,15 +142,17 @@ fn print_memory() {
     }
 }
 
-/// The best of several products, which is what the machine can do.
+/// The best of several products by the kernel that the convolutions use, which is what the machine
+/// can do.
 fn print_peak() {
     const SIZE: usize = 2048;
     let a: Vec<f32> = (0..SIZE * SIZE).map(|i| (i % 97) as f32 / 97.0).collect();
     let (b, mut out) = (a.clone(), vec![0.0; SIZE * SIZE]);
+    let shape = ConvShape::product(SIZE, SIZE, SIZE);
     let mut best = f64::INFINITY;
     for _ in 0..5 {
         let start = Instant::now();
-        matmul(SIZE, SIZE, SIZE, &a, &b, &mut out);
+        conv::forward(&shape, &a, &b, &mut out);
         best = best.min(start.elapsed().as_secs_f64());
     }
     println!("gemm_gflops\t{}", 2e-9 * (SIZE as f64).powi(3) / best);

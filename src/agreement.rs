@@ -4,8 +4,8 @@
 //! one side is the partner of row `i` of the other. Samples are drawn from a seed, and no result
 //! depends on the number of threads.
 
-use looksee_kernels::nearest::{Candidates, Nearest, half_squares};
-use looksee_kernels::scan::{Scored, dot, top_k};
+use looksee_kernels::search::nearest::{Candidates, Nearest, half_squares};
+use looksee_kernels::search::scan::{Scored, dot, top_k};
 use rayon::prelude::*;
 use serde::Serialize;
 

@@ -1,6 +1,6 @@
 //! Catalogues and files through an encoder: into vectors, or into an index.
 //!
-//! [`update`] walks over the catalogue once, in batches. For each item it asks the index what it
+//! [`update`] walks over the catalogue once, in batches. For each item it asks the sink what it
 //! knows and does the least that is needed: nothing, a new record, or a new embedding. The
 //! pictures of the next batch are read and decoded on another thread while the encoder works on
 //! this one.
@@ -10,18 +10,18 @@ pub(crate) mod fake;
 #[cfg(test)]
 mod tests;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 
 use crate::catalogue::{Item, Items, Ledger, Reason, Skip, Source};
 use crate::encoder::{self, Encoder, Model};
 use crate::error::{Error, ErrorKind, Result};
-use crate::files;
+use crate::files::{self, Blob};
 use crate::images::{self, Frame, Framed, ImageBatch, Limits};
-use crate::index::{Companion, Known, Record, Stamp, Writer};
+use crate::index::{Companion, Known, Record, Sink, Space, Stamp};
 use crate::units::{Event, ItemId, Listener, Stop};
 use crate::vectors::Vectors;
 
@@ -30,6 +30,11 @@ const COMMIT_EVERY: Duration = Duration::from_secs(20);
 const COMMIT_ITEMS: usize = 8192;
 /// Unchanged items between two reports of progress.
 const REPORT_ITEMS: usize = 1024;
+
+/// The space of an encoder's vectors, as an index knows it.
+pub fn space_of(encoder: &dyn Encoder) -> Space {
+    Space { fingerprint: encoder.fingerprint().to_owned(), dim: encoder.dim() }
+}
 
 /// How [`update`] treats what it finds.
 #[derive(Clone, Copy, Debug)]
@@ -86,18 +91,26 @@ pub struct Updated {
 /// embed it again. When not one picture can be used, that is an error and the index stays as it
 /// is: the likely cause is a disk that is not there.
 ///
+/// The index keeps the pictures' places relative to the catalogue's root ([`Source::root`]). When that
+/// is another one than before, as after a move, items that lie below it as they did are unchanged.
+///
 /// First the whole index is compared with its checksums. Items that are damaged are embedded again
 /// and counted as mended; one that the catalogue no longer has is taken out.
 pub fn update(
     source: &Source,
     encoder: &dyn Encoder,
-    writer: &mut Writer,
+    writer: &mut dyn Sink,
     options: &UpdateOptions,
     stop: &Stop,
     listener: Listener<'_>,
 ) -> Result<Updated> {
     check_shard(options.shard)?;
     let mut items = source.open()?;
+    // Where items of other catalogues are kept, theirs stays for as long as it is there.
+    let is_shared = options.keep_missing && writer.root().is_some_and(Path::is_dir);
+    if !is_shared {
+        writer.set_root(source.root()?);
+    }
     let lost = writer.look_for_damage()?;
     if lost > 0 {
         let warning = format!("{lost} items of the index are damaged and are embedded again");
@@ -131,7 +144,7 @@ pub fn update(
 /// An update under way.
 struct Update<'a> {
     encoder: &'a dyn Encoder,
-    writer: &'a mut Writer,
+    writer: &'a mut dyn Sink,
     options: &'a UpdateOptions,
     done: Updated,
     failed: Vec<Skip>,
@@ -226,9 +239,8 @@ impl Update<'_> {
 
     /// Compares the item with what the index knows of it.
     fn need(&mut self, item: Item) -> Result<Need, Unusable> {
-        let image = std::path::absolute(&item.image)
-            .map_err(|e| Unusable::skipped(&item, &Error::io("cannot read", e)))?;
-        let mut stamp = stamp(&image).map_err(|error| Unusable::skipped(&item, &error))?;
+        let place = item.image.absolute().and_then(|image| Ok((image.stamp()?, image)));
+        let (mut stamp, image) = place.map_err(|error| Unusable::skipped(&item, &error))?;
         let known = self.writer.known(&item.id)?;
         let same_picture = match &known {
             Some(known) => self
@@ -249,7 +261,9 @@ impl Update<'_> {
         };
         match known {
             Some(known) if same_picture => {
-                if known.record == record.checksum() && known.stamp == record.stamp {
+                if known.record == record.checksum(self.writer.root())
+                    && known.stamp == record.stamp
+                {
                     self.writer.keep(&record.id)?;
                     Ok(Need::Nothing)
                 } else {
@@ -260,17 +274,16 @@ impl Update<'_> {
         }
     }
 
-    /// Whether the file holds what was embedded; its content is read only where size and time do
+    /// Whether the picture is the one that was embedded; its content is read only where size and time do
     /// not tell.
-    fn shows_the_same(&self, image: &Path, found: &Stamp, embedded: &Stamp) -> Result<bool> {
+    fn shows_the_same(&self, image: &Blob, found: &Stamp, embedded: &Stamp) -> Result<bool> {
         if found.size != embedded.size {
             return Ok(false);
         }
         if found.modified_ns == embedded.modified_ns && !self.options.verify {
             return Ok(true);
         }
-        let bytes = files::read_at_most(image, self.options.limits.file_bytes)?;
-        Ok(files::checksum(&bytes) == embedded.content)
+        Ok(image.checksum(self.options.limits.file_bytes)? == embedded.content)
     }
 
     /// Writes the records of items whose pictures are unchanged, with the texts that are not.
@@ -283,7 +296,7 @@ impl Update<'_> {
         let vectors = self.text_vectors(texts.map(Option::unwrap_or_default))?;
         for ((record, known), vector) in renewals.iter().zip(vectors) {
             self.writer.renew(record, vector.as_deref())?;
-            if known.record == record.checksum() {
+            if known.record == record.checksum(self.writer.root()) {
                 self.done.unchanged += 1;
             } else {
                 self.done.changed += 1;
@@ -327,7 +340,7 @@ impl Update<'_> {
         &self,
         texts: impl Iterator<Item = &'t [String]>,
     ) -> Result<Vec<Option<Vec<f32>>>> {
-        let joined: Vec<Option<String>> = texts.map(joined).collect();
+        let joined: Vec<Option<String>> = texts.map(|texts| self.encoder.join(texts)).collect();
         let asked: Vec<&str> = joined.iter().flatten().map(String::as_str).collect();
         if asked.is_empty() {
             return Ok(vec![None; joined.len()]);
@@ -392,13 +405,6 @@ impl Companion for Model {
     }
 }
 
-/// The texts of an item as one, as the encoder reads them; `None` when there is no word in them.
-pub(crate) fn joined<'t>(texts: impl IntoIterator<Item = &'t String>) -> Option<String> {
-    let texts = texts.into_iter().map(|text| text.trim());
-    let texts: Vec<&str> = texts.filter(|text| !text.is_empty()).collect();
-    (!texts.is_empty()).then(|| texts.join(". "))
-}
-
 fn check_shard(shard: Option<(usize, usize)>) -> Result<()> {
     match shard {
         Some((part, parts)) if part == 0 || part > parts => Err(Error::invalid(format!(
@@ -437,17 +443,6 @@ fn skip(item: &Item, error: &Error) -> Skip {
     }
 }
 
-/// Size and time of a file; its content is not read.
-fn stamp(path: &Path) -> Result<Stamp> {
-    let about = std::fs::metadata(path).map_err(|e| Error::io("cannot read", e).at_file(path))?;
-    let modified = about.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-    Ok(Stamp {
-        size: about.len(),
-        modified_ns: modified.map_or(0, |time| time.as_nanos() as i64),
-        content: 0,
-    })
-}
-
 /// Whether this part takes the item: by its name alone, so that parts are disjoint and stay so.
 fn in_shard(id: &ItemId, shard: Option<(usize, usize)>) -> bool {
     shard.is_none_or(|(part, parts)| {
@@ -459,14 +454,14 @@ type Loaded = Vec<Result<(Framed, u64)>>;
 
 /// The other end of a thread that loads pictures.
 struct Loader {
-    paths: SyncSender<Vec<PathBuf>>,
+    asks: SyncSender<Vec<Blob>>,
     pictures: Receiver<Loaded>,
 }
 
 impl Loader {
-    fn ask(&self, paths: Vec<PathBuf>) {
+    fn ask(&self, pictures: Vec<Blob>) {
         // The thread ends only after this value.
-        let _ = self.paths.send(paths);
+        let _ = self.asks.send(pictures);
     }
 
     fn answer(&self) -> Loaded {
@@ -477,43 +472,42 @@ impl Loader {
 /// Runs `work` beside a thread that loads the pictures it asks for, in order, on all cores.
 fn with_loader<R>(frame: Frame, limits: Limits, work: impl FnOnce(Loader) -> R) -> R {
     std::thread::scope(|scope| {
-        let (paths, asked) = sync_channel::<Vec<PathBuf>>(1);
+        let (asks, asked) = sync_channel::<Vec<Blob>>(1);
         let (answers, pictures) = sync_channel(1);
         scope.spawn(move || {
-            for paths in asked {
-                let load = |path| images::load_with_checksum(path, frame, limits);
-                let loaded: Loaded = paths.par_iter().map(|path| load(path)).collect();
+            for pictures in asked {
+                let load = |picture| images::load_with_checksum(picture, frame, limits);
+                let loaded: Loaded = pictures.par_iter().map(load).collect();
                 if answers.send(loaded).is_err() {
                     break;
                 }
             }
         });
-        work(Loader { paths, pictures })
+        work(Loader { asks, pictures })
     })
 }
 
-/// Vectors of files in order; a file that cannot be used is left out and returned with its error.
-pub fn pictures<P: AsRef<Path> + Sync>(
-    paths: &[P],
+/// Vectors of pictures in order; one that cannot be used is left out and returned with its error.
+pub fn pictures(
+    all: &[Blob],
     encoder: &dyn Encoder,
     limits: Limits,
     stop: &Stop,
     listener: Listener<'_>,
 ) -> Result<(Vectors, Vec<(usize, Error)>)> {
-    let batches: Vec<&[P]> = paths.chunks(UpdateOptions::default().batch_size).collect();
-    let asked = |batch: &[P]| batch.iter().map(|path| path.as_ref().to_path_buf()).collect();
+    let batches: Vec<&[Blob]> = all.chunks(UpdateOptions::default().batch_size).collect();
     with_loader(encoder.frame(), limits, |loader| {
         let mut vectors = Vectors::empty(encoder.dim());
         let mut failed = Vec::new();
         let mut first = 0;
         if let Some(batch) = batches.first() {
-            loader.ask(asked(batch));
+            loader.ask(batch.to_vec());
         }
         for (number, batch) in batches.iter().enumerate() {
             stop.check()?;
             let loaded = loader.answer();
             if let Some(next) = batches.get(number + 1) {
-                loader.ask(asked(next));
+                loader.ask(next.to_vec());
             }
             let mut pictures = ImageBatch::new(encoder.frame());
             for (offset, loaded) in loaded.into_iter().enumerate() {
@@ -526,7 +520,7 @@ pub fn pictures<P: AsRef<Path> + Sync>(
                 vectors.append(&encoder.images(&pictures)?)?;
             }
             first += batch.len();
-            listener(Event::Progress { what: "embedding", done: first, total: paths.len() });
+            listener(Event::Progress { what: "embedding", done: first, total: all.len() });
         }
         Ok((vectors, failed))
     })

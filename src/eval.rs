@@ -6,7 +6,6 @@
 //! from the ranks (see [`crate::metrics`]), so that two models can be compared query by query.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -15,6 +14,7 @@ use crate::catalogue::{Item, Ledger, Place, Reason, Skip, Source};
 use crate::embed;
 use crate::encoder::Encoder;
 use crate::error::{Error, ErrorKind, Result};
+use crate::files::Blob;
 use crate::images::{self, Limits};
 use crate::metrics::{self, Summary};
 use crate::units::{Event, ItemId, Listener, Seed, Stop};
@@ -122,7 +122,7 @@ pub fn run(
     stop: &Stop,
     listener: Listener<'_>,
 ) -> Result<Report> {
-    let (entries, mut ledger) = read(source, options)?;
+    let (entries, mut ledger) = read(source, encoder, options)?;
     ledger.used = 0;
     let limits = options.limits;
     let mut hall = Hall { entries, encoder, limits, stop, ledger, looked_at: 0 };
@@ -161,7 +161,7 @@ pub fn run(
 /// What is kept of an item while it may enter the gallery.
 struct Entry {
     id: ItemId,
-    image: PathBuf,
+    image: Blob,
     text: Option<String>,
     /// Its group, or its label where a label field is named.
     kin: Option<Arc<str>>,
@@ -184,7 +184,7 @@ struct Shown {
     vectors: Vectors,
 }
 
-fn read(source: &Source, options: &Options) -> Result<(Vec<Entry>, Ledger)> {
+fn read(source: &Source, encoder: &dyn Encoder, options: &Options) -> Result<(Vec<Entry>, Ledger)> {
     let mut items = source.open()?;
     let mut names = BTreeSet::new();
     let mut entries = Vec::new();
@@ -193,7 +193,7 @@ fn read(source: &Source, options: &Options) -> Result<(Vec<Entry>, Ledger)> {
         if options.label_field.is_some() {
             remember_names(&item, &mut names);
         }
-        entries.push(Entry::of(item, options));
+        entries.push(Entry::of(item, encoder, options));
     }
     if let Some(label) = &options.label_field
         && !names.contains(label)
@@ -214,10 +214,12 @@ fn remember_names(item: &Item, names: &mut BTreeSet<String>) {
 }
 
 impl Entry {
-    fn of(item: Item, options: &Options) -> Self {
+    fn of(item: Item, encoder: &dyn Encoder, options: &Options) -> Self {
         let text = match options.text {
-            QueryText::Title => item.texts.iter().find_map(|text| embed::joined([text])),
-            QueryText::All => embed::joined(&item.texts),
+            QueryText::Title => {
+                item.texts.iter().find_map(|text| encoder.join(std::slice::from_ref(text)))
+            }
+            QueryText::All => encoder.join(&item.texts),
         };
         let label = |field: &String| label(item.fields.get(field)?);
         let kin = match &options.label_field {
@@ -314,9 +316,9 @@ impl Hall<'_> {
         numbers: &[usize],
         listener: Listener<'_>,
     ) -> Result<BTreeMap<usize, Vec<f32>>> {
-        let paths: Vec<&PathBuf> = numbers.iter().map(|&n| &self.entries[n].image).collect();
+        let pictures: Vec<Blob> = numbers.iter().map(|&n| self.entries[n].image.clone()).collect();
         let (vectors, failed) =
-            embed::pictures(&paths, self.encoder, self.limits, self.stop, listener)?;
+            embed::pictures(&pictures, self.encoder, self.limits, self.stop, listener)?;
         for (place, error) in &failed {
             let entry = &mut self.entries[numbers[*place]];
             entry.state = State::Refused;
@@ -504,7 +506,7 @@ mod tests {
         let shop = shop(&[("r.png", RED)], &rows);
         assert_eq!(measure(&shop, &Options::default()).unwrap().queries, ["r: hat"]);
         let all = Options { text: QueryText::All, ..Options::default() };
-        assert_eq!(measure(&shop, &all).unwrap().queries, ["r: hat. a red one"]);
+        assert_eq!(measure(&shop, &all).unwrap().queries, ["r: hat & a red one"]);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use looksee_kernels::scan::dot;
+use looksee_kernels::search::scan::dot;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 

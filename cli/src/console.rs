@@ -32,9 +32,8 @@ pub(crate) struct Console {
 }
 
 impl Console {
-    /// Applies the settings that hold for the whole process: threads, device, Ctrl-C.
+    /// Applies the settings that hold for the whole process: threads, Ctrl-C.
     pub(crate) fn open(global: &Global, interrupt: Interrupt) -> Result<Self> {
-        check_device(&global.device)?;
         set_threads(global.threads.map_or(0, usize::from))?;
         let stop = Stop::default();
         listen_for_interrupts(stop.clone(), interrupt)?;
@@ -84,16 +83,6 @@ fn style(quiet: bool) -> Style {
     }
 }
 
-fn check_device(name: &str) -> Result<()> {
-    if name == "cpu" {
-        return Ok(());
-    }
-    Err(Error::new(
-        ErrorKind::Unsupported,
-        format!("this build has no device {name:?} (it has: cpu); leave --device out"),
-    ))
-}
-
 fn set_threads(number: usize) -> Result<()> {
     if number == 0 {
         return Ok(());
@@ -116,16 +105,4 @@ fn listen_for_interrupts(stop: Stop, interrupt: Interrupt) -> Result<()> {
         );
     })
     .map_err(|e| Error::new(ErrorKind::Io, "cannot listen for Ctrl-C").with_source(e))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_device_that_this_build_lacks_is_refused_with_those_it_has() {
-        assert!(check_device("cpu").is_ok());
-        let error = check_device("cuda:0").unwrap_err().to_string();
-        assert!(error.contains("\"cuda:0\"") && error.contains("it has: cpu"), "{error}");
-    }
 }

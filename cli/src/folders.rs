@@ -2,9 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use looksee::encoder::{Encoder, Model};
-use looksee::index::Index;
+use looksee::encoder::Model;
+use looksee::index::{Gone, Index};
 use looksee::{Error, ErrorKind, Result};
+
+use crate::console::Console;
+use crate::figures;
+use crate::render::text;
 
 /// Whether `folder` holds a model.
 pub(crate) fn is_model(folder: &Path) -> bool {
@@ -37,6 +41,41 @@ pub(crate) fn index(folder: &Path) -> Result<Index> {
     Index::open(folder)
 }
 
+/// Opens the index in `folder`, with its pictures below `root` where the user has named another one.
+pub(crate) fn index_at(folder: &Path, root: Option<&Path>) -> Result<Index> {
+    let index = index(folder)?;
+    match root {
+        Some(root) => index.at_root(root),
+        None => Ok(index),
+    }
+}
+
+/// Warns once when pictures are not where the index says.
+pub(crate) fn tell_gone(gone: &Gone, console: &mut Console) {
+    let Some(first) = gone.first.as_ref() else { return };
+    let all = figures::count(gone.looked_for, "picture");
+    let verb = if gone.count == 1 { "is" } else { "are" };
+    let what = format!(
+        "{} of {all} {verb} not where the index says (the first: {first})",
+        figures::thousands(gone.count)
+    );
+    let keep = "`looksee index CATALOGUE -o INDEX` keeps it";
+    let advice = match (&gone.found_below, &gone.root) {
+        (Some(folder), _) => {
+            let folder = folder.display();
+            format!("there is such a file in {folder}: --images {folder} looks there, and {keep}")
+        }
+        (None, Some(root)) => {
+            let root = root.display();
+            format!("if {root} has moved, --images ROOT names its new place, and {keep}")
+        }
+        (None, None) => {
+            "if they have moved, `looksee index CATALOGUE -o INDEX` finds them again".to_owned()
+        }
+    };
+    console.warn(&text::one_line(&format!("{what}; {advice}")));
+}
+
 /// Refuses a folder that is no index.
 pub(crate) fn expect_index(folder: &Path) -> Result<()> {
     expect_folder(folder)?;
@@ -50,24 +89,6 @@ pub(crate) fn expect_index(folder: &Path) -> Result<()> {
     };
     Err(Error::invalid(format!("this is no index folder (it has no index.sqlite){hint}"))
         .at_file(folder))
-}
-
-/// Loads the model that travels inside an index, which must be the one that made its vectors.
-pub(crate) fn model_of(index: &Index) -> Result<Model> {
-    let folder = index.model_folder();
-    let model = model(&folder)?;
-    let (made_by, inside) = (&index.space().fingerprint, model.fingerprint());
-    if made_by == inside {
-        return Ok(model);
-    }
-    Err(Error::new(
-        ErrorKind::Mismatch,
-        format!(
-            "the index was made by model {made_by} but the model inside it is {inside}; run \
-             `looksee index` again with the catalogue and --model, it puts the right one inside"
-        ),
-    )
-    .at_file(folder))
 }
 
 /// Refuses a file to be written whose folder does not exist: before the work, not after it.

@@ -9,10 +9,10 @@ mod mutator;
 
 use clap::Parser;
 use driver::Target;
+use looksee::search::{Allowed, Query};
 
 use crate::args::Cli;
 use crate::npy;
-use crate::query::parse;
 use crate::render::text;
 
 fn seeds(texts: &[&str]) -> Vec<Vec<u8>> {
@@ -33,18 +33,17 @@ fn whatever_a_query_says_it_is_an_error_or_a_sum_of_finite_parts() {
         words: &[" + ", " - ", "id:", "0.5:", "./", "../", "/", " without ", ":", "1e30:"],
         head: 4096,
     };
-    let no_file = |_: &str| false;
     target.run(|_, input| {
         let Ok(line) = std::str::from_utf8(input) else { return };
-        let Ok(parsed) = parse::line(line, &no_file) else { return };
+        let Ok(parsed) = Query::parse(line, Allowed::LOCAL) else { return };
         assert!(!parsed.query.parts.is_empty());
         for part in &parsed.query.parts {
             assert!(part.weight.is_finite() && part.weight != 0.0, "weight {}", part.weight);
         }
-        let again = parse::line(line, &no_file).map(|again| again.query.to_string());
+        let again = Query::parse(line, Allowed::LOCAL).map(|again| again.query.to_string());
         assert_eq!(again.ok(), Some(parsed.query.to_string()), "read again: another query");
         // What is shown is for people; as a query it may be another one, and never a panic.
-        let _ = parse::line(&parsed.query.to_string(), &no_file);
+        let _ = Query::parse(&parsed.query.to_string(), Allowed::LOCAL);
     });
 }
 

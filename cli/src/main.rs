@@ -6,7 +6,6 @@
 //! to standard error.
 
 mod advice;
-mod answer;
 mod args;
 mod commands;
 mod console;
@@ -19,7 +18,6 @@ mod npy;
 mod outcome;
 mod output;
 mod progress;
-mod query;
 mod render;
 
 use std::process::ExitCode;

@@ -8,13 +8,13 @@
 //!
 //! Each figure is the best of several runs, so that a busy machine disturbs it least.
 
-use looksee_kernels::adam::Adam;
-use looksee_kernels::depthwise::{self, DepthwiseShape, Epilogue, same_padding};
-use looksee_kernels::gru::{self, Direction, GruShape, GruWeights};
-use looksee_kernels::matmul::matmul;
-use looksee_kernels::norm::Activation;
-use looksee_kernels::scan;
-use looksee_kernels::simd::simd_level;
+use looksee_kernels::cpu::simd::simd_level;
+use looksee_kernels::layers::adam::Adam;
+use looksee_kernels::layers::conv::{self, ConvShape};
+use looksee_kernels::layers::depthwise::{self, DepthwiseShape, Epilogue, same_padding};
+use looksee_kernels::layers::gru::{self, Direction, GruShape, GruWeights};
+use looksee_kernels::layers::norm::Activation;
+use looksee_kernels::search::scan;
 use std::time::Instant;
 
 fn main() {
@@ -57,7 +57,8 @@ fn values(count: usize) -> Vec<f32> {
 fn product() {
     let size = 2048;
     let (a, b, mut out) = (values(size * size), values(size * size), vec![0.0; size * size]);
-    let seconds = best(|| matmul(size, size, size, &a, &b, &mut out));
+    let shape = ConvShape::product(size, size, size);
+    let seconds = best(|| conv::forward(&shape, &a, &b, &mut out));
     println!("product {size}: {:.0} GFLOP/s", 2.0 * (size as f64).powi(3) / seconds / 1e9);
 }
 

@@ -12,42 +12,22 @@
 //!   never checked, and NaN and infinity go the way of IEEE arithmetic: a maximum or a `ReLU` of NaN
 //!   is NaN, as in PyTorch.
 //!
-//! | module | what it computes |
+//! | room | what it computes |
 //! |---|---|
-//! | [`conv`], [`depthwise`], [`norm`], [`pool`], [`elementwise`] | the layers of a network for pictures and their gradients |
-//! | [`network`], [`buffers`] | those layers as one network, and the memory it uses again |
-//! | [`gru`] | a recurrent layer over whole sequences, and its gradients |
-//! | [`matmul`] | the matrix product under all of them |
-//! | [`nearest`] | the rows nearest to each row of a block |
-//! | [`perplexity`], [`springs`], [`charges`] | the affinities and the two forces of a t-SNE map |
-//! | [`adam`] | one step of the optimiser |
-//! | [`scan`] | exact nearest rows of a query |
-//! | [`simd`] | which instructions are used, chosen at run time |
-//! | [`mapped`] | a read-only mapped file |
+//! | [`cpu`] | which instructions are used, chosen at run time; threads, memory, a mapped file |
+//! | `product` | the matrix product under layers, networks and the search for neighbours |
+//! | [`layers`] | the layers of a network and their gradients, and one step of the optimiser |
+//! | [`network`] | those layers as one network for pictures |
+//! | [`search`] | exact nearest rows of a query, or of every row of a matrix |
+//! | [`tsne`] | the affinities and the two forces of a t-SNE map, and a step down its gradient |
 
 #![expect(clippy::inline_always, reason = "what a versioned loop calls must become part of it")]
 
-mod activate;
-pub mod adam;
-pub mod buffers;
-pub mod charges;
-pub mod conv;
-pub mod depthwise;
-pub mod elementwise;
-pub mod gru;
-mod lanes;
-pub mod mapped;
-pub mod matmul;
-pub mod nearest;
+pub mod cpu;
+pub mod layers;
 pub mod network;
-pub mod norm;
-mod panels;
-mod parallel;
-pub mod perplexity;
-pub mod pool;
-pub mod scan;
-mod scratch;
-pub mod simd;
-pub mod springs;
+mod product;
+pub mod search;
 #[cfg(test)]
 mod testing;
+pub mod tsne;

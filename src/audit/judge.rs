@@ -1,14 +1,14 @@
 //! From measures to suspects: which rows stand out, of which kind, in which order.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use looksee_kernels::scan::dot;
+use looksee_kernels::search::scan::dot;
 
 use super::measure::Measured;
 use super::texts::Texts;
 use super::{Finding, Found, Kind, Options, Partner};
-use crate::error::Result;
-use crate::index::{AllVectors, Index};
+use crate::index::{Record, Rows};
+use crate::units::ItemId;
 
 /// Rows that it takes for one to stand out.
 pub(super) const FEWEST: usize = 20;
@@ -68,13 +68,12 @@ enum Why {
 
 /// How many rows of each kind stand out, and the worst of each kind that are to be listed.
 pub(super) fn choose(
-    index: &Index,
-    vectors: AllVectors<'_>,
+    vectors: &dyn Rows,
     measured: &[Measured],
     texts: &Texts,
     options: &Options,
 ) -> (Found, Vec<Suspect>) {
-    let judge = Judge::new(index, vectors, measured, texts);
+    let judge = Judge::new(vectors, measured, texts);
     let mut found = Found::default();
     let mut chosen = Vec::new();
     for kind in Kind::ALL {
@@ -100,10 +99,9 @@ pub(super) fn choose(
     (found, chosen)
 }
 
-/// What is usual in this index.
+/// What is usual in this collection.
 struct Judge<'a> {
-    index: &'a Index,
-    vectors: AllVectors<'a>,
+    vectors: &'a dyn Rows,
     measured: &'a [Measured],
     texts: &'a Texts,
     disagreement: Usual,
@@ -115,17 +113,11 @@ struct Judge<'a> {
 }
 
 impl<'a> Judge<'a> {
-    fn new(
-        index: &'a Index,
-        vectors: AllVectors<'a>,
-        measured: &'a [Measured],
-        texts: &'a Texts,
-    ) -> Self {
+    fn new(vectors: &'a dyn Rows, measured: &'a [Measured], texts: &'a Texts) -> Self {
         let of = |value: &dyn Fn(&Measured) -> f32| Usual::of(measured.iter().map(value).collect());
         let picture = |one: &Measured| vectors.picture(one.row as usize);
         let text = |one: &Measured| vectors.text(one.row as usize).unwrap_or_default();
         let mut judge = Self {
-            index,
             vectors,
             measured,
             texts,
@@ -229,12 +221,12 @@ impl<'a> Judge<'a> {
     fn same_pictures(&self) -> Vec<Suspect> {
         let mut files: BTreeMap<u64, Vec<u32>> = BTreeMap::new();
         for one in self.measured {
-            files.entry(self.index.content(one.row as usize)).or_default().push(one.row);
+            files.entry(self.vectors.content(one.row as usize)).or_default().push(one.row);
         }
         let mut named = BTreeSet::new();
         let mut suspects = Vec::new();
         for one in self.measured {
-            let copies = &files[&self.index.content(one.row as usize)];
+            let copies = &files[&self.vectors.content(one.row as usize)];
             let twins = copies.iter().chain(&one.twins).copied().filter(|&row| row != one.row);
             let twins: BTreeSet<u32> = twins.collect();
             if named.contains(&one.row) || twins.is_empty() {
@@ -255,7 +247,7 @@ impl<'a> Judge<'a> {
         let different: Vec<(u32, f32)> =
             cosines.filter(|&(_, cosine)| self.alike_texts.share(cosine) < 0.5).collect();
         let least = different.iter().map(|&(_, cosine)| cosine).min_by(f32::total_cmp)?;
-        let content = |row: u32| self.index.content(row as usize);
+        let content = |row: u32| self.vectors.content(row as usize);
         let copy = different.iter().any(|&(other, _)| content(other) == content(row));
         let why = if copy { Why::SameFile } else { Why::NearlySamePicture };
         Some(Suspect {
@@ -385,22 +377,31 @@ fn sum_square<'a>(rows: impl Iterator<Item = &'a [f32]>) -> (f64, usize) {
 }
 
 impl Suspect {
-    /// Reads what is shown of it.
-    pub(super) fn finding(&self, index: &Index) -> Result<Finding> {
-        let record = index.record(self.row as usize)?;
+    /// The rows whose records are shown.
+    pub(super) fn shown(&self) -> impl Iterator<Item = u32> {
+        [Some(self.row), self.better.map(|better| better.row)].into_iter().flatten()
+    }
+
+    /// What is shown of it, given the records of the rows in [`Suspect::shown`].
+    pub(super) fn finding(
+        &self,
+        vectors: &dyn Rows,
+        records: &HashMap<ItemId, Record>,
+    ) -> Option<Finding> {
+        let record = records.get(&vectors.id(self.row as usize))?;
         let named = self.others.iter().take(NAMED);
-        let better = self.better.map(|better| better.partner(index)).transpose()?;
-        Ok(Finding {
+        let better = self.better.and_then(|better| better.partner(vectors, records));
+        Some(Finding {
             rank: self.rank,
             kind: self.kind,
-            id: record.id,
-            image: record.image,
+            id: record.id.clone(),
+            image: record.image.clone(),
             reason: self.reason(&record.texts, better.as_ref()),
-            title: record.texts.into_iter().next(),
+            title: record.texts.first().cloned(),
             score: self.score,
             cosine: self.cosines.map(|cosines| cosines.own),
             expected: self.cosines.map(|cosines| cosines.expected),
-            others: named.map(|&row| index.id(row as usize)).collect(),
+            others: named.map(|&row| vectors.id(row as usize)).collect(),
             better,
         })
     }
@@ -445,12 +446,12 @@ impl Suspect {
 }
 
 impl Better {
-    fn partner(self, index: &Index) -> Result<Partner> {
-        let record = index.record(self.row as usize)?;
-        Ok(Partner {
-            id: record.id,
-            image: record.image,
-            title: record.texts.into_iter().next(),
+    fn partner(self, vectors: &dyn Rows, records: &HashMap<ItemId, Record>) -> Option<Partner> {
+        let record = records.get(&vectors.id(self.row as usize))?;
+        Some(Partner {
+            id: record.id.clone(),
+            image: record.image.clone(),
+            title: record.texts.first().cloned(),
             cosine: self.cosine,
             suspicious: self.suspicious,
             swapped: self.swapped,

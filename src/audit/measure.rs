@@ -1,11 +1,11 @@
 //! Each row beside its neighbourhood: four scans a block of rows, everything else from those.
 
-use looksee_kernels::scan::{Scored, dot, top_k};
+use looksee_kernels::search::scan::{Scored, dot, top_k};
 use rayon::prelude::*;
 
 use super::Options;
 use crate::error::Result;
-use crate::index::AllVectors;
+use crate::index::Rows;
 use crate::units::{Event, Listener, Seed, Stop};
 
 /// Rows that go through the scans together.
@@ -13,7 +13,7 @@ const ROWS_A_BLOCK: usize = 1024;
 /// Pictures at least this alike (cosine) may be one picture in two files.
 pub(super) const ALIKE: f32 = 0.999;
 
-/// A row of the index and what its neighbourhood says; all values are (mean) cosines.
+/// A row and what its neighbourhood says; all values are (mean) cosines.
 #[derive(Clone, Debug)]
 pub(super) struct Measured {
     pub(super) row: u32,
@@ -55,9 +55,9 @@ impl Measured {
     }
 }
 
-/// Measures `rows` of the index, which have texts.
+/// Measures `rows`, which have texts.
 pub(super) fn rows(
-    vectors: AllVectors<'_>,
+    vectors: &dyn Rows,
     rows: &[u32],
     options: &Options,
     stop: &Stop,
@@ -77,14 +77,14 @@ pub(super) fn rows(
 struct Reference {
     dim: usize,
     neighbours: usize,
-    /// Their numbers in the index, ascending.
+    /// Their numbers among all, ascending.
     rows: Vec<u32>,
     pictures: Vec<f32>,
     texts: Vec<f32>,
 }
 
 impl Reference {
-    fn of(vectors: AllVectors<'_>, rows: &[u32], options: &Options) -> Self {
+    fn of(vectors: &dyn Rows, rows: &[u32], options: &Options) -> Self {
         let rows = sample(rows, options.reference.max(super::judge::FEWEST), options.seed);
         Self {
             dim: vectors.dim(),
@@ -95,7 +95,7 @@ impl Reference {
         }
     }
 
-    fn measure(&self, vectors: AllVectors<'_>, rows: &[u32]) -> Vec<Measured> {
+    fn measure(&self, vectors: &dyn Rows, rows: &[u32]) -> Vec<Measured> {
         let (pictures, texts) = (pictures(vectors, rows), texts(vectors, rows));
         let near = |side: &[f32], queries: &[f32]| {
             // One more, because a row that is its own neighbour does not count.
@@ -162,10 +162,10 @@ fn sample(rows: &[u32], most: usize, seed: Seed) -> Vec<u32> {
     chosen
 }
 
-fn pictures(vectors: AllVectors<'_>, rows: &[u32]) -> Vec<f32> {
+fn pictures(vectors: &dyn Rows, rows: &[u32]) -> Vec<f32> {
     rows.iter().flat_map(|&row| vectors.picture(row as usize)).copied().collect()
 }
 
-fn texts(vectors: AllVectors<'_>, rows: &[u32]) -> Vec<f32> {
+fn texts(vectors: &dyn Rows, rows: &[u32]) -> Vec<f32> {
     rows.iter().filter_map(|&row| vectors.text(row as usize)).flatten().copied().collect()
 }

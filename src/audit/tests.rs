@@ -6,7 +6,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::error::ErrorKind;
 use crate::filter::Fields;
-use crate::index::{NoModel, Record, Space, Stamp, Writer};
+use crate::index::{Index, NoModel, Record, Sink, Space, Stamp, Writer};
 use crate::vectors::Vectors;
 
 const DIM: usize = 32;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::error::Result;
-use crate::index::{Index, Record};
+use crate::index::{Carry, Collection, Record};
 use crate::units::{Event, Listener, Stop};
 
 /// Rows between two looks at the stop flag.
@@ -11,7 +11,7 @@ const ROWS_A_BLOCK: usize = 4096;
 /// From so many rows on, a text that they share may be one that says nothing.
 const MANY: usize = 5;
 
-/// The texts of all rows of an index.
+/// The texts of all rows of a collection.
 #[derive(Debug, Default)]
 pub(super) struct Texts {
     /// Rows without a text that says anything, ascending.
@@ -20,22 +20,31 @@ pub(super) struct Texts {
     pub(super) shared: Vec<Vec<u32>>,
 }
 
-/// Reads them all.
-pub(super) fn read(index: &Index, stop: &Stop, listener: Listener<'_>) -> Result<Texts> {
+/// Reads those of all `total` items.
+pub(super) fn read(
+    collection: &dyn Collection,
+    total: usize,
+    stop: &Stop,
+    listener: Listener<'_>,
+) -> Result<Texts> {
     let mut texts = Texts::default();
     let mut rows_of: BTreeMap<u64, Vec<u32>> = BTreeMap::new();
-    for row in 0..index.len() {
+    // Rows and items are both in the order of the names.
+    let mut row: usize = 0;
+    collection.visit(None, Carry::RECORD, &mut |item| {
         if row.is_multiple_of(ROWS_A_BLOCK) {
             stop.check()?;
-            listener(Event::Progress { what: "reading texts", done: row, total: index.len() });
+            listener(Event::Progress { what: "reading texts", done: row, total });
         }
-        let record = index.record(row)?;
-        if says_nothing(&record) {
-            texts.empty.push(row as u32);
-        } else {
-            rows_of.entry(record.texts_checksum()).or_default().push(row as u32);
+        match item.record {
+            Some(record) if !says_nothing(&record) => {
+                rows_of.entry(record.texts_checksum()).or_default().push(row as u32);
+            }
+            _ => texts.empty.push(row as u32),
         }
-    }
+        row += 1;
+        Ok(())
+    })?;
     texts.shared = rows_of.into_values().filter(|rows| rows.len() >= MANY).collect();
     // By row, not by checksum, so that the order means something.
     texts.shared.sort_unstable();

@@ -2,7 +2,7 @@
 
 use super::Size;
 use crate::encoder::parameters::Parameters;
-use crate::images::{Fit, Frame, ImageBatch};
+use crate::images::ImageBatch;
 
 /// The top 24 bits of `SplitMix64` from the FNV-1a of the name, as a share of 1.
 pub(crate) fn uniform(name: &str, position: usize) -> f64 {
@@ -65,9 +65,8 @@ fn scale_and_shift(name: &str, shape: &[usize]) -> (f64, f64) {
 
 /// Square pictures without a pattern.
 pub(super) fn pictures(size: Size<'_>) -> ImageBatch {
-    let frame = Frame { width_px: size.side, height_px: size.side, fit: Fit::Stretch };
     let seed = seed("input.images");
-    let count = size.batch * frame.bytes();
+    let count = size.batch * size.side * size.side * 3;
     let rgb = (0..count).map(|i| (share(seed, i) * 256.0) as u8).collect();
-    ImageBatch { rgb, ..ImageBatch::new(frame) }
+    ImageBatch { width_px: size.side, height_px: size.side, rgb }
 }

@@ -30,11 +30,11 @@ pub(super) fn of_text_step(tokens: usize, inputs: usize, hidden: usize) -> f64 {
 }
 
 fn count(size: Size<'_>) -> Result<Count> {
-    let network = super::architecture(size)?.image.network();
+    let network = super::recipe(size.network, size.side)?.image.tower.layers();
     let convolutions = network.convolutions(size.batch, size.side);
     let mut products = convolutions.iter().map(|conv| conv.multiplications() as f64);
     let stem = products.next().unwrap_or_default();
-    let linear = (size.batch * network.features * DIM) as f64;
+    let linear = (size.batch * network.features() * DIM) as f64;
     Ok(Count { stem, all: stem + products.sum::<f64>() + linear })
 }
 

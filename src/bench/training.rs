@@ -1,17 +1,16 @@
 //! Training steps: of the image tower, and of the recurrent part of the text tower.
 
-use std::sync::Arc;
-
 use burn::tensor::Tensor;
 
 use super::{Size, Work, made, operations};
+use crate::encoder::gru::Gru;
 use crate::encoder::parameters::{Mode, Parameters, Pass};
 use crate::encoder::towers::Towers;
 use crate::error::Result;
 use crate::images::ImageBatch;
 use crate::ops::values_of;
 use crate::tokens::TokenBatch;
-use crate::train::{Optimiser, Schedule};
+use crate::train::{Learner, Optimiser, Schedule};
 use crate::units::Seed;
 
 const RATE: f32 = 1e-4;
@@ -24,6 +23,7 @@ enum Forward {
     Images(Box<ImageBatch>),
     /// Embedded tokens `[n·len, embedding]`.
     Texts {
+        tower: Gru,
         embedded: Vec<f32>,
         batch: TokenBatch,
     },
@@ -42,15 +42,14 @@ pub(super) struct Training {
 /// What a step changes.
 #[derive(Debug)]
 struct State {
-    parameters: Arc<Parameters>,
-    optimiser: Optimiser,
+    learner: Learner,
     steps: u64,
 }
 
 impl State {
     fn new(mut parameters: Parameters) -> Self {
         made::fill(&mut parameters);
-        Self { parameters: Arc::new(parameters), optimiser: Optimiser::default(), steps: 0 }
+        Self { learner: Learner::new(parameters, Optimiser::default()), steps: 0 }
     }
 }
 
@@ -69,7 +68,7 @@ impl Training {
 
     pub(super) fn of_texts(batch: usize) -> Result<Self> {
         let recipe = super::recipe("resnet50", 64)?;
-        let tower = recipe.text_tower;
+        let tower = recipe.text_tower.gru();
         let towers = Towers::new(&recipe.architecture(), 2);
         let embedded = made::made("input.texts", batch * TOKENS * tower.embedding, 1.0, 0.0);
         let lengths = vec![TOKENS as u32; batch];
@@ -78,7 +77,7 @@ impl Training {
         Ok(Self {
             state: State::new(towers.text_parameters(Seed(0))),
             towers,
-            forward: Forward::Texts { embedded, batch },
+            forward: Forward::Texts { tower: tower.tower(2, recipe.dim), embedded, batch },
             schedule: recipe.schedule,
             gflop,
         })
@@ -94,11 +93,14 @@ impl Training {
     /// The mean of the squares of all outputs.
     fn loss(&self, pass: &Pass) -> Tensor<1> {
         let out = match &self.forward {
-            Forward::Images(batch) => self.towers.unscaled_images(pass, batch),
-            Forward::Texts { embedded, batch } => {
+            Forward::Images(batch) => {
+                let mut chance = Seed(0).stream("no dropout", 0);
+                self.towers.unscaled_images(pass, batch, &mut chance)
+            }
+            Forward::Texts { tower, embedded, batch } => {
                 let shape = [batch.ids.len(), embedded.len() / batch.ids.len()];
                 let embedded = pass.tensor(embedded.clone(), &shape);
-                self.towers.text_features(pass, &embedded, batch)
+                tower.features(pass, &embedded, batch)
             }
         };
         out.powi_scalar(2).mean()
@@ -106,21 +108,21 @@ impl Training {
 
     /// One step as `looksee train` takes it; the loss before it and the gradient's length.
     fn step(&self, state: &mut State) -> Result<(f32, f32)> {
-        let pass = Pass::new(Arc::clone(&state.parameters), Mode::Training);
+        let pass = state.learner.pass(Mode::Training);
         let loss = self.loss(&pass);
         let value = values_of(loss.clone())[0];
         state.steps += 1;
-        let State { parameters, optimiser, steps } = state;
-        let length = optimiser.descend(parameters, pass, &loss, &self.schedule, RATE, *steps)?;
+        let State { learner, steps } = state;
+        let length = learner.descend(pass, &loss, &self.schedule, RATE, *steps)?;
         Ok((value, length))
     }
 
     /// How fast the loss rises when every parameter is moved by a made-up number.
-    fn slope(&self, parameters: &Arc<Parameters>) -> f64 {
-        let pass = Pass::new(Arc::clone(parameters), Mode::Training);
+    fn slope(&self, learner: &Learner) -> f64 {
+        let pass = learner.pass(Mode::Training);
         let gradients = pass.gradients(self.loss(&pass).backward());
         // In the order of a file, which is that of other programs.
-        let mut holder = Parameters::clone(parameters);
+        let mut holder = Parameters::clone(learner.parameters());
         for (name, parameter) in holder.iter_mut() {
             match gradients.get(name) {
                 Some(gradient) => parameter.values.clone_from(gradient),
@@ -136,11 +138,7 @@ impl Training {
 
 impl Work for Training {
     fn run(&mut self) -> Result<()> {
-        let fresh = State {
-            parameters: Arc::default(),
-            optimiser: Optimiser::default(),
-            steps: self.state.steps,
-        };
+        let fresh = State { learner: Learner::default(), steps: self.state.steps };
         let mut state = std::mem::replace(&mut self.state, fresh);
         let outcome = self.step(&mut state);
         self.state = state;
@@ -153,7 +151,7 @@ impl Work for Training {
 
     fn answer(&self) -> Result<Vec<(String, f64)>> {
         let mut state = self.fresh();
-        let slope = self.slope(&state.parameters);
+        let slope = self.slope(&state.learner);
         let (loss, gradient) = self.step(&mut state)?;
         let (after, _) = self.step(&mut state)?;
         let figures = [

@@ -127,7 +127,7 @@ impl Folder {
             return Found::Filtered;
         }
         let place = Place { file: image.as_path().into(), line: None };
-        Found::Item(Item { id, image, texts: roles.texts, fields, group, place })
+        Found::Item(Item { id, image: image.into(), texts: roles.texts, fields, group, place })
     }
 
     /// The texts and fields in the files beside a picture; an error names the file and the trouble.

@@ -179,7 +179,7 @@ impl Ledger {
 
     /// Removes the list of an earlier run; anything else stays.
     pub fn remove(path: &Path) {
-        files::remove_own(path, BEGINNING);
+        files::remove_own(path, (0, BEGINNING), files::Cut::Nowhere);
     }
 
     /// Writes the skipped things as JSON lines (`file`, `line`, `id`, `reason`, `message`).

@@ -53,6 +53,7 @@ pub use ledger::{Ledger, Place, Reason, Skip};
 pub use split::{Catalogue, Split};
 
 use crate::error::{Error, ErrorKind, Fact, Result};
+use crate::files::Blob;
 use crate::filter::{Fields, Filter};
 use crate::units::{ItemId, Seed};
 
@@ -64,8 +65,8 @@ const PICTURE_ENDINGS: [&str; 8] = ["jpg", "jpeg", "png", "webp", "gif", "bmp", 
 pub struct Item {
     /// Its name, unique within the catalogue.
     pub id: ItemId,
-    /// The picture's file, ready to be opened.
-    pub image: PathBuf,
+    /// Where its picture is, ready to be opened.
+    pub image: Blob,
     /// Its texts, most telling first; may be empty.
     pub texts: Vec<String>,
     /// All other fields. Empty in a [`Catalogue`], whole from [`Source::open`].
@@ -175,6 +176,34 @@ impl Source {
             return Err(items.nothing_found());
         }
         Ok(Catalogue { items: kept, ledger: items.into_ledger() })
+    }
+
+    /// The folder that pictures are looked up in, absolute: the one named for them, else the
+    /// catalogue's own. Of several, the deepest that all lie in; `None` where that is the whole disk.
+    ///
+    /// What an index keeps of pictures below it is relative to it, so that both can be moved together.
+    pub fn root(&self) -> Result<Option<PathBuf>> {
+        let folders = self.paths.iter().map(|path| self.folder_of(path));
+        let folders: Vec<PathBuf> = folders.collect::<Result<_>>()?;
+        let Some((first, others)) = folders.split_first() else { return Ok(None) };
+        let holds_all = |root: &&Path| others.iter().all(|folder| folder.starts_with(root));
+        let root = first.ancestors().find(holds_all);
+        // What only the root of the disk holds has nothing in common.
+        let root = root.filter(|root| others.is_empty() || root.parent().is_some());
+        Ok(root.map(Path::to_path_buf))
+    }
+
+    /// Where the pictures of one path are looked up.
+    fn folder_of(&self, path: &Path) -> Result<PathBuf> {
+        let folder = match &self.images {
+            _ if path.is_dir() => path,
+            Some(images) => images,
+            None => path.parent().unwrap_or(Path::new("")),
+        };
+        // An empty path, which is the working directory, is no path to the system.
+        std::path::absolute(Path::new(".").join(folder))
+            .map(|folder| folder.components().collect())
+            .map_err(|e| Error::io("cannot look up the folder of the pictures", e).at_file(folder))
     }
 
     /// The pictures that rows name by URL and whose files are not there, each file once.

@@ -1,5 +1,7 @@
 //! A whole catalogue, its split into a training and a validation part, and its fingerprint.
 
+use std::borrow::Cow;
+
 use super::{Item, Ledger};
 use crate::files;
 use crate::units::Seed;
@@ -39,17 +41,16 @@ impl Catalogue {
     /// A short name for what would be learned: 12 hex digits over ids, paths, texts and groups, the
     /// same wherever the catalogue's folder lies.
     pub fn fingerprint(&self) -> String {
-        let mut parts = Vec::new();
+        let mut parts: Vec<Cow<'_, [u8]>> = Vec::new();
         for item in &self.items {
-            let folder = item.place.file.parent();
-            let image = folder.and_then(|f| item.image.strip_prefix(f).ok()).unwrap_or(&item.image);
-            parts.extend([item.id.as_str().as_bytes(), image.as_os_str().as_encoded_bytes()]);
-            parts.extend(item.texts.iter().map(String::as_bytes));
+            let image = item.image.to_bytes(item.place.file.parent());
+            parts.extend([item.id.as_str().as_bytes().into(), image.into()]);
+            parts.extend(item.texts.iter().map(|text| text.as_bytes().into()));
             // Bytes that no UTF-8 text contains: the texts end here; there is no group.
-            parts.push(&[0xfe]);
-            parts.push(item.group.as_ref().map_or(&[0xff][..], |group| group.as_bytes()));
+            parts.push((&[0xfe]).into());
+            parts.push(item.group.as_ref().map_or(&[0xff][..], |group| group.as_bytes()).into());
         }
-        files::fingerprint(parts)
+        files::fingerprint(parts.iter().map(|part| &**part))
     }
 }
 
@@ -88,12 +89,12 @@ mod tests {
     use super::*;
     use crate::catalogue::Place;
     use crate::units::ItemId;
-    use std::path::{Path, PathBuf};
+    use std::path::Path;
 
     fn item(id: &str, group: Option<&str>) -> Item {
         Item {
             id: ItemId::from(id),
-            image: PathBuf::from(format!("shop/images/{id}.jpg")),
+            image: format!("shop/images/{id}.jpg").into(),
             texts: vec![format!("text of {id}")],
             fields: crate::filter::Fields::new(),
             group: group.map(Into::into),
@@ -171,12 +172,12 @@ mod tests {
     fn the_fingerprint_sees_each_part_and_not_the_folder() {
         let one = catalogue([item("a", None)]);
         let mut moved = one.clone();
-        moved.items[0].image = PathBuf::from("/elsewhere/images/a.jpg");
+        moved.items[0].image = "/elsewhere/images/a.jpg".into();
         moved.items[0].place.file = Path::new("/elsewhere/a.csv").into();
         assert_eq!(one.fingerprint(), moved.fingerprint());
         let changes: [fn(&mut Item); 5] = [
             |item| item.id = ItemId::from("b"),
-            |item| item.image = PathBuf::from("shop/images/b.jpg"),
+            |item| item.image = "shop/images/b.jpg".into(),
             |item| item.texts[0].push('!'),
             |item| item.texts.push(String::new()),
             |item| item.group = Some("".into()),

@@ -109,6 +109,7 @@ impl Table {
             Err(lost) => return Ok(self.lost(lost, place, id)),
         };
         let id = id.unwrap_or_else(|| ItemId::from(image.to_string_lossy()));
+        let image = image.into();
         let fields = roles.rest(fields, &self.layout);
         let group = roles.group.map(Arc::from);
         Ok(Found::Item(Item { id, image, texts: roles.texts, fields, group, place }))

@@ -72,14 +72,14 @@ fn json_lines_become_items() {
     let shop = Shop::new(&[("hats.jsonl", HATS)]);
     let (items, ledger) = read(&shop.source("hats.jsonl"));
     assert_eq!(items[0].id.as_str(), "1");
-    assert_eq!(items[0].image, shop.path("red.jpg"));
+    assert_eq!(items[0].image.path(), shop.path("red.jpg"));
     assert_eq!(items[0].texts, ["Red hat"]);
     assert_eq!(serde_json::Value::Object(items[0].fields.clone()), json!({"price": 7.5}));
     assert_eq!(items[0].group.as_deref(), Some("g1"));
     assert_eq!(&*items[0].place.file, shop.path("hats.jsonl"));
     assert_eq!(items[0].place.line, Some(1));
     assert_eq!(items[1].texts, ["Blue hat", "A hat"]);
-    assert_eq!(items[2].image, Path::new("/pictures/green.jpg"));
+    assert_eq!(items[2].image.path(), Path::new("/pictures/green.jpg"));
     assert_eq!(items[2].group, None);
     assert_eq!(ledger.summary(), "3 pictures, 0 skipped");
     let shared = items[0].group.as_ref().zip(items[1].group.as_ref());
@@ -184,7 +184,7 @@ fn the_first_of_two_equal_ids_wins_across_files_too() {
     let source = Source::new([shop.path("a.csv"), shop.path("b.jsonl")]);
     let (items, ledger) = read(&source);
     assert_eq!(
-        items.iter().map(|item| item.image.clone()).collect::<Vec<_>>(),
+        items.iter().map(|item| item.image.path().to_path_buf()).collect::<Vec<_>>(),
         [shop.path("a.jpg"), shop.path("d.jpg")]
     );
     let message = "the id 1 was used by an earlier item";
@@ -281,7 +281,7 @@ fn fields_that_the_user_named_are_used() {
     source.group_field = Some("lot".into());
     source.images = Some(shop.path(""));
     let (items, _) = read(&source);
-    assert_eq!(items[0].image, shop.path("y.jpg"));
+    assert_eq!(items[0].image.path(), shop.path("y.jpg"));
     assert_eq!((items[0].id.as_str(), items[0].group.as_deref()), ("9", Some("4")));
     assert_eq!(items[0].texts, ["w"]);
     let fields = serde_json::Value::Object(items[0].fields.clone());
@@ -448,8 +448,8 @@ fn pictures_named_by_url_are_looked_up_and_the_rest_is_listed_to_fetch() {
     let mut source = shop.source("shop.csv");
     source.images = Some(shop.path("pics"));
     let (items, ledger) = read(&source);
-    assert_eq!(items[0].image, shop.path("pics/a.jpg"));
-    assert_eq!(items[1].image, shop.path("pics/b c.png"));
+    assert_eq!(items[0].image.path(), shop.path("pics/a.jpg"));
+    assert_eq!(items[1].image.path(), shop.path("pics/b c.png"));
     assert_eq!(items.len(), 2);
     assert!(ledger.skipped.iter().all(|skip| skip.reason == Reason::Missing));
     let remotes = source.remotes().unwrap();
@@ -485,7 +485,7 @@ fn amazon_2014_is_read_from_python_dictionaries() {
     let (items, ledger) = read(&source);
     assert_eq!(items.len(), 1);
     assert_eq!(items[0].id.as_str(), "A0001");
-    assert_eq!(items[0].image, shop.path("pics/A0001.jpg"));
+    assert_eq!(items[0].image.path(), shop.path("pics/A0001.jpg"));
     assert_eq!(items[0].texts, ["Men's 12\" boot", "Warm. Dry."]);
     assert_eq!(items[0].fields["category"], "Shoes");
     assert_eq!(items[0].fields["price"], 19.5);
@@ -517,13 +517,13 @@ fn amazon_2018_is_read_in_both_forms() {
     ]);
     shop.write("61B.jpg", b"");
     let (items, _) = read(&shop.source("v1.json"));
-    assert_eq!(items[0].image, shop.path("61B.jpg"));
+    assert_eq!(items[0].image.path(), shop.path("61B.jpg"));
     assert_eq!(items[0].texts, ["Cap", "Soft warm", "Cotton"]);
     let fields = serde_json::Value::Object(items[0].fields.clone());
     let expected = json!({"categories": ["Clothing", "Caps"], "category": "Caps", "main_cat": "Fashion", "price": 7.86});
     assert_eq!(fields, expected);
     let (items, _) = read(&shop.source("v2.json"));
-    assert_eq!(items[0].image, shop.path("B2.webp"));
+    assert_eq!(items[0].image.path(), shop.path("B2.webp"));
     let fields = serde_json::Value::Object(items[0].fields.clone());
     assert_eq!(fields, json!({"main_cat": "Books", "category": "Books"}));
 }
@@ -588,8 +588,8 @@ fn a_folder_reads_pictures_with_the_texts_beside_them() {
     assert_eq!(found, ["a/redShoe-01.PNG", "b.jpg", "c.jpeg", "e.gif"]);
     assert_eq!(items[0].texts, ["red Shoe a"]);
     assert_eq!(items[0].fields["folder"], "a");
-    assert_eq!(items[0].image, shop.path("pics/a/redShoe-01.PNG"));
-    assert_eq!(items[0].place, Place { file: items[0].image.as_path().into(), line: None });
+    assert_eq!(items[0].image.path(), shop.path("pics/a/redShoe-01.PNG"));
+    assert_eq!(items[0].place, Place { file: items[0].image.path().into(), line: None });
     assert_eq!(items[1].texts, ["A red hat", "Warm"]);
     assert_eq!(items[2].texts, ["Boot"]);
     assert_eq!(items[2].group.as_deref(), Some("g"));
@@ -694,4 +694,35 @@ fn rubbish_in_any_format_never_panics() {
             let _ = source.remotes();
         }
     }
+}
+
+#[test]
+fn the_root_is_the_folder_in_which_pictures_are_looked_up() {
+    let shop = Shop::new(&[
+        ("shop/hats.jsonl", HATS),
+        ("shop/pictures/a.jpg", ""),
+        ("shop/more/shoes.csv", "image\na.jpg\n"),
+        ("elsewhere/b.jpg", ""),
+    ]);
+    let root = |paths: &[&str], images: Option<&str>| {
+        let mut source = Source::new(paths.iter().map(|path| shop.path(path)));
+        source.images = images.map(|images| shop.path(images));
+        source.root().unwrap()
+    };
+    let path = |name| Some(shop.path(name));
+    assert_eq!(root(&["shop/hats.jsonl"], None), path("shop"));
+    assert_eq!(root(&["shop/pictures"], None), path("shop/pictures"));
+    assert_eq!(root(&["shop/hats.jsonl"], Some("elsewhere")), path("elsewhere"));
+    assert_eq!(root(&["shop/pictures"], Some("elsewhere")), path("shop/pictures"));
+    assert_eq!(root(&["shop/hats.jsonl", "shop/more/shoes.csv"], None), path("shop"));
+    assert_eq!(root(&["shop/pictures", "elsewhere"], None), path(""));
+    assert_eq!(
+        root(&["shop/hats.jsonl"], None).unwrap().join("red.jpg"),
+        shop.path("shop/red.jpg")
+    );
+    assert_eq!(Source::new([] as [&str; 0]).root().unwrap(), None);
+    assert_eq!(Source::new(["/a/x.csv", "/b/x.csv"]).root().unwrap(), None);
+    let here = Source::new(["x.csv"]).root().unwrap().unwrap();
+    assert_eq!(here, std::env::current_dir().unwrap());
+    assert_eq!(Source::new(["./x.csv"]).root().unwrap().unwrap().as_os_str(), here.as_os_str());
 }

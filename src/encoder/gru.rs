@@ -10,16 +10,17 @@ use std::sync::Arc;
 use burn::tensor::{Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
-use super::image::Pool;
+use super::architecture::{Bounded, Pool};
 use super::parameters::{Init, Layout, Mode, Parameters, Pass};
+use super::tower::Tower;
 use crate::ops::{self, Direction, GruParameters};
 use crate::tokens::TokenBatch;
 use crate::units::Seed;
 
-/// Architecture of a text tower.
+/// What a recurrent text tower is, as `model.toml` says it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct TextTower {
+pub struct GruTower {
     /// Values a token.
     pub embedding: usize,
     /// Values of a state, each direction.
@@ -28,30 +29,39 @@ pub struct TextTower {
     pub bidirectional: bool,
     /// How the states of a text become one vector.
     pub pool: Pool,
-    /// Tokens after which a text is cut.
-    pub longest: usize,
     /// Chance that a feature of the embedding is left out for a whole text (spatial dropout).
     pub dropout: f32,
+}
+
+impl GruTower {
+    /// The tower for so many tokens that ends in `dim` values.
+    pub(crate) fn tower(self, vocabulary: usize, dim: usize) -> Gru {
+        Gru { tower: self, vocabulary, dim }
+    }
+
+    pub(super) fn bounded(&self) -> Vec<Bounded> {
+        vec![
+            Bounded::size("text.embedding", self.embedding, 1.0, 8192.0),
+            Bounded::size("text.hidden", self.hidden, 1.0, 8192.0),
+            Bounded::new("text.dropout", self.dropout, 0.0, 0.99),
+        ]
+    }
 }
 
 /// A text tower with the sizes that come from elsewhere.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Gru {
-    pub(crate) tower: TextTower,
-    pub(crate) vocabulary: usize,
-    pub(crate) dim: usize,
+    tower: GruTower,
+    vocabulary: usize,
+    dim: usize,
 }
 
-impl Gru {
-    fn directions(self) -> &'static [(Direction, &'static str)] {
-        const BOTH: [(Direction, &str); 2] =
-            [(Direction::Forward, ""), (Direction::Backward, "_reverse")];
-        if self.tower.bidirectional { &BOTH } else { &BOTH[..1] }
-    }
+impl Tower for Gru {
+    type Input = TokenBatch;
 
-    /// Adds this tower's parameters with PyTorch's initialisation; embeddings start small.
-    pub(crate) fn add_parameters(self, parameters: &mut Parameters, seed: Seed) {
-        let TextTower { embedding, hidden, .. } = self.tower;
+    /// With PyTorch's initialisation; embeddings start small.
+    fn add_parameters(&self, parameters: &mut Parameters, seed: Seed) {
+        let GruTower { embedding, hidden, .. } = self.tower;
         let table = [self.vocabulary, embedding];
         parameters.add("text.embedding.weight", &table, Layout::Plain, Init::Normal(0.1), seed);
         let bound = Init::Uniform(1.0 / (hidden as f32).sqrt());
@@ -70,19 +80,27 @@ impl Gru {
         parameters.add("text.fc.bias", &[self.dim], Layout::Plain, bound, seed);
     }
 
-    /// Token numbers -> `[n, dim]`, not normalised. `chance` is for the dropout.
-    pub(crate) fn forward(
-        self,
-        pass: &Pass,
-        batch: &TokenBatch,
-        chance: &mut fastrand::Rng,
-    ) -> Tensor<2> {
-        let embedded = self.embedded(pass, batch, chance); // [n·len, embedding]
-        let features = self.features(pass, &embedded, batch); // [n, hidden·directions]
+    /// The embedding, then the states.
+    fn stage(&self, parameter: &str) -> Option<usize> {
+        let stages = ["text.embedding.", "text.gru."];
+        stages.iter().position(|stage| parameter.starts_with(stage))
+    }
+
+    fn forward(&self, pass: &Pass, input: TokenBatch, chance: &mut fastrand::Rng) -> Tensor<2> {
+        let embedded = self.embedded(pass, &input, chance); // [n·len, embedding]
+        let features = self.features(pass, &embedded, &input); // [n, hidden·directions]
         let (weight, bias) = (pass.matrix("text.fc.weight"), pass.vector("text.fc.bias"));
         let out = features.matmul(weight) + bias.unsqueeze();
         pass.watch("text.fc", &out);
         out
+    }
+}
+
+impl Gru {
+    fn directions(self) -> &'static [(Direction, &'static str)] {
+        const BOTH: [(Direction, &str); 2] =
+            [(Direction::Forward, ""), (Direction::Backward, "_reverse")];
+        if self.tower.bidirectional { &BOTH } else { &BOTH[..1] }
     }
 
     /// Embedded tokens `[n·len, embedding]` -> the pooled states of both directions side by side,

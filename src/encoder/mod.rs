@@ -1,33 +1,41 @@
 //! Models: pictures and texts to unit vectors.
 //!
 //! [`Encoder`] is what the rest of looksee knows of a model. [`Model`] is the one that `train`
-//! makes: an image tower and a text tower ending in the same space, loaded from a folder. `card` is
-//! its description, `folder` how it is written and taken away, `weight_file` how a part of its
-//! numbers is read. With `ops` these are the only modules that name the tensor framework.
+//! makes: an image tower and a text tower ending in the same space, loaded from a folder.
+//! [`Architecture`] says what both are and what becomes of pictures and texts before them; each
+//! kind of tower is an implementation of `tower::Tower` in a file of its own. `card` is a model's
+//! description, `folder` how it is written and taken away, `weight_file` how a part of its numbers
+//! is read. With `ops` and `train`, this is the only module that names the tensor framework.
 
+pub(crate) mod architecture;
 mod card;
+mod convolutional;
 mod efficientnet;
 pub(crate) mod folder;
-mod gru;
-mod image;
+mod former;
+pub(crate) mod gru;
 mod model;
 pub(crate) mod network;
 pub(crate) mod parameters;
+pub(crate) mod preprocessing;
 #[cfg(test)]
 mod reference;
 mod resnet;
+pub(crate) mod tower;
 pub(crate) mod towers;
 mod weight_file;
 pub mod weights;
 
+pub use architecture::{Architecture, ImageArchitecture, Pool, TextArchitecture};
 pub use card::{Calibration, Card, Checksums, Files};
+pub(crate) use convolutional::MOMENTUM;
+pub use convolutional::{Convolutional, ConvolutionalNetwork};
 pub use folder::clear;
 pub(crate) use folder::save;
-pub use gru::TextTower;
-pub use image::{Depth, Pool};
-pub(crate) use image::{Freeze, MOMENTUM};
+pub use gru::GruTower;
 pub use model::Model;
-pub use towers::Architecture;
+pub use preprocessing::{PicturePreprocessing, PixelScale, Preprocessing, TextPreprocessing};
+pub(crate) use tower::Freeze;
 
 use crate::error::Result;
 use crate::images::{Frame, ImageBatch};
@@ -39,8 +47,13 @@ pub trait Encoder: Send + Sync {
     fn fingerprint(&self) -> &str;
     /// Values a vector.
     fn dim(&self) -> usize;
-    /// The size of picture this encoder takes.
+    /// The size of picture this encoder takes, and how pictures come to it.
     fn frame(&self) -> Frame;
+    /// The texts of an item as the one that [`Encoder::texts`] is asked for; `None` when there is
+    /// no word in them. Full stops between them, unless the encoder was trained otherwise.
+    fn join(&self, texts: &[String]) -> Option<String> {
+        preprocessing::join_plainly(texts)
+    }
     /// `[n, height, width, 3]` -> `[n, dim]`.
     fn images(&self, batch: &ImageBatch) -> Result<Vectors>;
     /// n texts -> `[n, dim]`.

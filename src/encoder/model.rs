@@ -4,10 +4,10 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Encoder;
-use super::card::{self, Calibration, Card, Written, former_fingerprint, hex};
+use super::card::{self, Card, Written, hex};
 use super::folder::{self, CARD};
 use super::parameters::{Mode, Parameters, Pass};
-use super::towers::{Architecture, Towers};
+use super::towers::Towers;
 use super::weight_file::{Guard, Side, WeightFile};
 use super::weights;
 use crate::error::{Error, ErrorKind, Fact, Result};
@@ -38,20 +38,28 @@ pub struct Model {
     towers: Towers,
     // `None` for one that was never saved.
     weights: Option<WeightFile>,
-    // One pass at a time: a pass uses all cores by itself.
-    passes: Mutex<Passes>,
+    passes: Passes,
 }
 
-/// The towers that are ready.
+/// The towers that are ready. One pass of a tower at a time, because a pass uses all cores by
+/// itself; but a query of words never waits for a batch of pictures.
 #[derive(Debug, Default)]
 struct Passes {
-    image: Option<Pass>,
-    text: Option<Pass>,
+    image: Mutex<Option<Pass>>,
+    text: Mutex<Option<Pass>>,
 }
 
 impl Passes {
     fn of(image: Parameters, text: Parameters) -> Self {
-        Self { image: Some(pass(image)), text: Some(pass(text)) }
+        Self { image: Mutex::new(Some(pass(image))), text: Mutex::new(Some(pass(text))) }
+    }
+
+    fn of_side(&self, side: Side) -> MutexGuard<'_, Option<Pass>> {
+        let place = match side {
+            Side::Image => &self.image,
+            Side::Text => &self.text,
+        };
+        place.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -86,13 +94,15 @@ impl Model {
     }
 
     fn with_card(folder: &Path, text: &str) -> Result<Self> {
-        match card::parse(text).map_err(|e| e.at_file(folder.join(CARD)))? {
-            Written::Present(card) => Self::present(folder, card, text),
-            Written::Former(card, checksum) => Self::former(folder, card, checksum, text),
+        let written = card::parse(text).map_err(|e| e.at_file(folder.join(CARD)))?;
+        match written.whole.clone() {
+            None => Self::in_parts(folder, written, text),
+            Some(checksum) => Self::first_format(folder, written, checksum, text),
         }
     }
 
-    fn present(folder: &Path, card: Card, text: &str) -> Result<Self> {
+    fn in_parts(folder: &Path, written: Written, text: &str) -> Result<Self> {
+        let card = &written.card;
         let path = folder.join(&card.files.vocabulary);
         let words = read_words(&path)?;
         if hex(files::checksum(&words)) != card.checksums.vocabulary {
@@ -100,17 +110,18 @@ impl Model {
         }
         let vocabulary = Vocabulary::parse(&words).map_err(|e| e.at_file(&path))?;
         let towers = Towers::new(&card.architecture, vocabulary.len());
-        let guard = Guard::parts(&card, &towers);
+        let guard = Guard::parts(card, &towers);
         let weights = WeightFile::open(&folder.join(&card.files.weights), guard)?;
-        if card.fingerprint_of_parts()? != card.fingerprint {
+        if written.fingerprint_of_parts() != card.fingerprint {
             return Err(other_fingerprint(&folder.join(CARD)));
         }
-        let (text, passes) = (text.to_owned(), Mutex::default());
+        let (card, text, passes) = (written.card, text.to_owned(), Passes::default());
         Ok(Self { card, text, words, vocabulary, towers, weights: Some(weights), passes })
     }
 
     /// A model of format 1, whose weights are guarded only as a whole: all of it is read.
-    fn former(folder: &Path, card: Card, checksum: String, text: &str) -> Result<Self> {
+    fn first_format(folder: &Path, written: Written, checksum: String, text: &str) -> Result<Self> {
+        let card = &written.card;
         let path = folder.join(&card.files.vocabulary);
         let words = read_words(&path)?;
         let vocabulary = Vocabulary::parse(&words).map_err(|e| e.at_file(&path))?;
@@ -118,7 +129,7 @@ impl Model {
         let guard = Guard::whole(checksum, &towers);
         let weights = WeightFile::open(&folder.join(&card.files.weights), guard)?;
         let bytes = weights.whole()?;
-        if former_fingerprint(&card, &bytes, &words)? != card.fingerprint {
+        if written.fingerprint_of_files(&bytes, &words) != card.fingerprint {
             // The weights are those of the description, so it is the vocabulary or a size.
             return Err(other_fingerprint(&folder.join(CARD)));
         }
@@ -128,27 +139,29 @@ impl Model {
             Ok::<_, Error>(parameters)
         };
         let passes = Passes::of(load(towers.waiting_image())?, load(towers.waiting_text())?);
-        let (text, passes) = (text.to_owned(), Mutex::new(passes));
+        let (card, text) = (written.card, text.to_owned());
         Ok(Self { card, text, words, vocabulary, towers, weights: Some(weights), passes })
     }
 
     /// A model that lies in no folder.
+    #[cfg(any(test, feature = "bench"))]
     pub(crate) fn unsaved(
-        architecture: Architecture,
+        architecture: super::Architecture,
         vocabulary: Vocabulary,
         image: Parameters,
         text: Parameters,
     ) -> Self {
-        let mut card = Card::new(architecture, Calibration::default());
+        let towers = Towers::new(&architecture, vocabulary.len());
+        let mut card = Card::new(architecture, card::Calibration::default());
         "unsaved".clone_into(&mut card.fingerprint);
         Self {
-            towers: Towers::new(&architecture, vocabulary.len()),
+            towers,
             card,
             text: String::new(),
             words: Vec::new(),
             vocabulary,
             weights: None,
-            passes: Mutex::new(Passes::of(image, text)),
+            passes: Passes::of(image, text),
         }
     }
 
@@ -221,10 +234,6 @@ impl Model {
         Ok(parameters)
     }
 
-    fn passes(&self) -> MutexGuard<'_, Passes> {
-        self.passes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// The pass of a tower, which is read at its first use.
     fn ready<'a>(&self, side: Side, place: &'a mut Option<Pass>) -> Result<&'a Pass> {
         if place.is_none() {
@@ -244,12 +253,16 @@ impl Encoder for Model {
     }
 
     fn frame(&self) -> Frame {
-        self.card.architecture.frame
+        self.card.architecture.preprocessing.pictures.frame
+    }
+
+    fn join(&self, texts: &[String]) -> Option<String> {
+        self.card.architecture.preprocessing.texts.join(texts)
     }
 
     fn images(&self, batch: &ImageBatch) -> Result<Vectors> {
-        let (mut passes, frame) = (self.passes(), self.frame());
-        let pass = self.ready(Side::Image, &mut passes.image)?;
+        let (mut pass, frame) = (self.passes.of_side(Side::Image), self.frame());
+        let pass = self.ready(Side::Image, &mut pass)?;
         let most = (BATCH_BYTES / frame.bytes()).clamp(1, BATCH);
         let mut vectors = Vectors::empty(self.dim());
         for rgb in batch.rgb.chunks(most * frame.bytes()) {
@@ -260,11 +273,12 @@ impl Encoder for Model {
     }
 
     fn texts(&self, texts: &[&str]) -> Result<Vectors> {
-        let mut passes = self.passes();
-        let pass = self.ready(Side::Text, &mut passes.text)?;
+        let mut pass = self.passes.of_side(Side::Text);
+        let pass = self.ready(Side::Text, &mut pass)?;
         let mut vectors = Vectors::empty(self.dim());
         for chunk in texts.chunks(BATCH) {
-            let tokens = self.vocabulary.batch(chunk, self.card.architecture.text.longest);
+            let longest = self.card.architecture.preprocessing.texts.longest;
+            let tokens = self.vocabulary.batch(chunk, longest);
             vectors.append(&self.towers.embed_texts(pass, &tokens)?)?;
         }
         Ok(vectors)

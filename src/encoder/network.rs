@@ -1,315 +1,70 @@
-//! What an image tower is made of, as a value: the layers in order, with their names, sizes and
-//! what follows each, and the one way through them.
+//! A convolutional network as a value: the layers of [`looksee_kernels::network`], and beside them
+//! the names of their parameters.
 //!
 //! [`super::resnet`] and [`super::efficientnet`] write such descriptions; whoever needs to know a
-//! tower walks one: this module for fresh parameters and for the pass of training, `Freeze` for
-//! which layers keep their weights. No network has code of its own for any of that, and a second
-//! way of running them all, say with batch norms folded into the weights, is one more walk.
+//! network walks one: this module for fresh parameters and for a pass, `Freeze` for which layers
+//! keep their weights. No network has code of its own for any of that. On the CPU a pass is one
+//! operation; elsewhere, and where somebody wants to see what comes out of each layer, it is the
+//! framework's own operations one by one.
 
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
-use looksee_kernels::network::{self, Convolution, Folded, LayerParameters, LayerSource, MapShape};
-use looksee_kernels::norm::Moments;
-use rayon::prelude::*;
+use looksee_kernels::layers::norm::Moments;
+use looksee_kernels::network::{
+    self, Block, Folded, Layer, LayerParameters, LayerSource, Shortcut, Stage,
+};
 
 use super::parameters::{Init, Layout, Mode, Parameters, Pass};
-use crate::images::ImageBatch;
-use crate::ops::{self, Activation, Geometry, NetworkCall, NormMode, Padding, Window};
+use super::preprocessing::Pixels;
+use crate::ops::{self, NetworkCall, composed};
 use crate::units::Seed;
 
 /// Before the name of every parameter of an image tower.
 pub(crate) const PREFIX: &str = "image.";
 
-/// A convolution with the batch norm and the activation that follow it.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Layer {
-    /// Full name of the convolution; its weights are `conv.weight`.
-    pub(crate) conv: String,
-    /// Full name of the batch norm.
-    pub(crate) norm: String,
-    /// Channels that come in.
-    pub(crate) inputs: usize,
-    /// Channels that go out; the same number when `depthwise`.
-    pub(crate) outputs: usize,
-    pub(crate) window: Window,
-    /// Whether each channel has a kernel of its own (weights `[k·k, channels]`) instead of one
-    /// over all of them (`[k·k·inputs, outputs]`).
-    pub(crate) depthwise: bool,
-    pub(crate) activation: Activation,
-    /// Added to the variance of the batch norm.
-    pub(crate) epsilon: f32,
-}
-
-/// What is added to the end of a block's path.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Shortcut {
-    /// Nothing.
-    None,
-    /// The block's input.
-    Identity,
-    /// The block's input through this layer.
-    Projection(Layer),
-}
-
-/// Layers in a row, and a way around them.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Block {
-    pub(crate) path: Vec<Layer>,
-    pub(crate) shortcut: Shortcut,
-    /// What follows the sum; the layers of the path have their own.
-    pub(crate) activation: Activation,
-}
-
-/// One step of the way from pixels to features.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Stage {
-    Layer(Layer),
-    MaxPool(Geometry),
-    Block(Block),
-}
-
-/// How 8-bit pixels become values: `(pixel / 255 - mean) / deviation`, for red, green and blue.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Pixels {
-    pub(crate) mean: [f32; 3],
-    pub(crate) deviation: [f32; 3],
-}
-
 /// A network from pictures to a map of features, without its numbers.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Network {
-    pub(crate) pixels: Pixels,
-    pub(crate) stages: Vec<Stage>,
-    /// Channels of the last feature map.
-    pub(crate) features: usize,
+    layers: network::Network,
+    /// Of each layer, in the order in which the kernels count them.
+    names: Arc<[LayerNames]>,
 }
 
-impl Layer {
-    /// Full name of the convolution's weights.
-    pub(crate) fn weights(&self) -> String {
-        format!("{}.weight", self.conv)
-    }
-
-    /// Input values that each output value sums over.
-    pub(crate) fn taps(&self) -> usize {
-        let window = self.window.kernel * self.window.kernel;
-        if self.depthwise { window } else { window * self.inputs }
-    }
-
-    /// Weights with He's initialisation (fan-out, as torchvision and TensorFlow's EfficientNet),
-    /// and a batch norm that does nothing yet.
-    fn add_parameters(&self, parameters: &mut Parameters, seed: Seed) {
-        let kernel = self.window.kernel;
-        let fan_out = kernel * kernel * if self.depthwise { 1 } else { self.outputs };
-        parameters.add(
-            self.weights(),
-            &[self.taps(), self.outputs],
-            Layout::Convolution { kernel },
-            Init::Normal((2.0 / fan_out as f32).sqrt()),
-            seed,
-        );
-        let (norm, size) = (&self.norm, self.outputs);
-        let (scale, shift) = (Init::Constant(1.0), Init::Constant(0.0));
-        parameters.add(format!("{norm}.weight"), &[size], Layout::Plain, scale, seed);
-        parameters.add(format!("{norm}.bias"), &[size], Layout::Plain, shift, seed);
-        parameters.add_statistic(format!("{norm}.running_mean"), size, 0.0);
-        parameters.add_statistic(format!("{norm}.running_var"), size, 1.0);
-    }
-
-    /// Convolution, batch norm, activation.
-    fn run(&self, pass: &Pass, x: Tensor<4>) -> Tensor<4> {
-        let weights = pass.matrix(&self.weights());
-        let x = if self.depthwise {
-            ops::depthwise(x, weights, self.window)
-        } else {
-            ops::conv(x, weights, self.window)
-        };
-        pass.watch(&self.conv, &x);
-        let gamma = pass.vector(&format!("{}.weight", self.norm));
-        let beta = pass.vector(&format!("{}.bias", self.norm));
-        let moments = Arc::new(self.moments(pass, &x));
-        let mode = NormMode { epsilon: self.epsilon, activation: self.activation };
-        let x = ops::batch_norm(x, gamma, beta, moments, mode);
-        pass.watch(&self.norm, &x);
-        x
-    }
-
-    /// The batch's own moments where the layer learns, the running ones elsewhere.
-    fn moments(&self, pass: &Pass, x: &Tensor<4>) -> Moments {
-        let learns = pass.parameter(&self.weights()).trainable;
-        if pass.mode() == Mode::Training && learns {
-            let moments = ops::moments(x);
-            let [n, height, width, _] = x.dims();
-            pass.note(&self.norm, &moments, n * height * width);
-            return moments;
-        }
-        let running =
-            |which| pass.parameter(&format!("{}.running_{which}", self.norm)).values.clone();
-        Moments { mean: running("mean"), variance: running("var") }
-    }
+/// A network that is being described.
+#[derive(Debug, Default)]
+pub(super) struct Description {
+    stages: Vec<Stage>,
+    names: Vec<LayerNames>,
 }
 
-impl Layer {
-    fn plan(&self) -> network::Layer {
-        let Window { kernel, stride, padding } = self.window;
-        let padding = match padding {
-            Padding::Even(zeros) => network::Padding::Even(zeros),
-            Padding::Same => network::Padding::Same,
-        };
-        let &Self { inputs, outputs, depthwise, activation, epsilon, .. } = self;
-        network::Layer { inputs, outputs, kernel, stride, padding, depthwise, activation, epsilon }
-    }
-}
-
-impl Block {
-    fn plan(&self) -> network::Block {
-        let shortcut = match &self.shortcut {
-            Shortcut::None => network::Shortcut::None,
-            Shortcut::Identity => network::Shortcut::Identity,
-            Shortcut::Projection(layer) => network::Shortcut::Projection(layer.plan()),
-        };
-        let path = self.path.iter().map(Layer::plan).collect();
-        network::Block { path, shortcut, activation: self.activation }
+impl Description {
+    /// Names the next layer: layers are named in the order in which the kernels count them, in a
+    /// block the path before the projection. The names are those of the original, of its
+    /// convolution and of its batch norm.
+    pub(super) fn named(&mut self, conv: &str, norm: &str, layer: Layer) -> Layer {
+        self.names.push(LayerNames::new(conv, norm));
+        layer
     }
 
-    fn run(&self, pass: &Pass, x: Tensor<4>) -> Tensor<4> {
-        let around = match &self.shortcut {
-            Shortcut::None => None,
-            Shortcut::Identity => Some(x.clone()),
-            Shortcut::Projection(layer) => Some(layer.run(pass, x.clone())),
-        };
-        let out = self.path.iter().fold(x, |x, layer| layer.run(pass, x));
-        match (around, self.activation) {
-            (Some(around), Activation::Relu) => ops::add_relu(out, around),
-            (Some(around), activation) => activated(out + around, activation),
-            (None, activation) => activated(out, activation),
-        }
-    }
-}
-
-/// An activation that nothing of ours is fused with.
-fn activated(x: Tensor<4>, activation: Activation) -> Tensor<4> {
-    match activation {
-        Activation::None => x,
-        Activation::Relu => x.clamp_min(0.0),
-        Activation::Relu6 => x.clamp(0.0, 6.0),
-    }
-}
-
-impl Stage {
-    /// Its layers: of a block the path, then the projection.
-    fn layers(&self) -> Vec<&Layer> {
-        match self {
-            Self::Layer(layer) => vec![layer],
-            Self::MaxPool(_) => Vec::new(),
-            Self::Block(block) => {
-                let mut layers: Vec<&Layer> = block.path.iter().collect();
-                if let Shortcut::Projection(layer) = &block.shortcut {
-                    layers.push(layer);
-                }
-                layers
-            }
-        }
+    /// Adds what comes next on the way from pixels to features.
+    pub(super) fn push(&mut self, stage: Stage) {
+        self.stages.push(stage);
     }
 
-    fn plan(&self) -> network::Stage {
-        match self {
-            Self::Layer(layer) => network::Stage::Layer(layer.plan()),
-            &Self::MaxPool(Geometry { kernel, stride, padding }) => {
-                network::Stage::MaxPool { kernel, stride, padding }
-            }
-            Self::Block(block) => network::Stage::Block(block.plan()),
-        }
-    }
-
-    /// How many times smaller the map is behind it, in each direction.
-    fn stride(&self) -> usize {
-        match self {
-            Self::Layer(layer) => layer.window.stride,
-            Self::MaxPool(geometry) => geometry.stride,
-            Self::Block(block) => block.path.iter().map(|layer| layer.window.stride).product(),
-        }
-    }
-
-    fn run(&self, pass: &Pass, x: Tensor<4>) -> Tensor<4> {
-        match self {
-            Self::Layer(layer) => layer.run(pass, x),
-            Self::MaxPool(geometry) => ops::max_pool(x, *geometry),
-            Self::Block(block) => block.run(pass, x),
-        }
-    }
-}
-
-impl Network {
-    /// Every layer, with the number of its resolution: 0 where the map is half as wide as the
-    /// picture or wider, 1 at a quarter, 2 at an eighth, and so on.
-    pub(crate) fn layers(&self) -> Vec<(usize, &Layer)> {
-        let mut reduction = 1;
-        let mut layers = Vec::new();
-        for stage in &self.stages {
-            reduction *= stage.stride();
-            let resolution = (reduction.ilog2() as usize).saturating_sub(1);
-            layers.extend(stage.layers().into_iter().map(|layer| (resolution, layer)));
-        }
-        layers
-    }
-
-    /// Adds fresh parameters of every layer.
-    pub(crate) fn add_parameters(&self, parameters: &mut Parameters, seed: Seed) {
-        for (_, layer) in self.layers() {
-            layer.add_parameters(parameters, seed);
-        }
-    }
-
-    /// Pictures -> the last feature map `[n, h, w, features]`.
-    pub(crate) fn forward(&self, pass: &Pass, batch: &ImageBatch) -> Tensor<4> {
-        let pixels = self.pixels.of(batch); // [n, height, width, 3]
-        let (height, width) = (batch.height_px, batch.width_px);
-        let input = MapShape { n: batch.len(), height, width, channels: 3 };
-        if pass.goes_layer_by_layer() {
-            let x = pass.tensor(pixels, &[input.n, height, width, 3]);
-            return self.stages.iter().fold(x, |x, stage| stage.run(pass, x));
-        }
-        match pass.mode() {
-            Mode::Training => {
-                let source = Box::new(self.numbers(pass));
-                let call = Arc::new(NetworkCall::new(self.plan(), source, input, pixels));
-                let features = ops::network(pass.device(), &call);
-                pass.note_call(call, self.names());
-                features
-            }
-            Mode::Inference => {
-                let folded = pass.folded(|| Folded::new(&self.plan(), &self.numbers(pass)));
-                let (shape, features) = folded.run(input, &pixels);
-                pass.tensor(features, &[shape.n, shape.height, shape.width, shape.channels])
-            }
-        }
-    }
-
-    fn names(&self) -> Vec<LayerNames> {
-        self.layers().into_iter().map(|(_, layer)| LayerNames::of(layer)).collect()
-    }
-
-    fn numbers(&self, pass: &Pass) -> Numbers {
-        Numbers { parameters: pass.parameters(), names: self.names() }
-    }
-
-    /// The convolution of every layer for `n` square pictures, in the order in which layers are
-    /// counted.
-    pub(crate) fn convolutions(&self, n: usize, side: usize) -> Vec<Convolution> {
-        self.plan().convolutions(MapShape { n, height: side, width: side, channels: 3 })
-    }
-
-    /// The same without names, as the kernels know it.
-    fn plan(&self) -> network::Network {
-        network::Network { stages: self.stages.iter().map(Stage::plan).collect() }
+    /// The whole of it.
+    pub(super) fn finish(self) -> Network {
+        let layers = network::Network { stages: self.stages };
+        assert_eq!(self.names.len(), layers.layers().count(), "one name a layer");
+        Network { layers, names: self.names.into() }
     }
 }
 
 /// What the parameters of a layer are called.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LayerNames {
+    /// The convolution.
+    pub(crate) conv: String,
     pub(crate) weights: String,
     /// The batch norm.
     pub(crate) norm: String,
@@ -320,23 +75,173 @@ pub(crate) struct LayerNames {
 }
 
 impl LayerNames {
-    fn of(layer: &Layer) -> Self {
-        let norm = &layer.norm;
+    fn new(conv: &str, norm: &str) -> Self {
+        let (conv, norm) = (format!("{PREFIX}{conv}"), format!("{PREFIX}{norm}"));
         Self {
-            weights: layer.weights(),
-            norm: norm.clone(),
+            weights: format!("{conv}.weight"),
             gamma: format!("{norm}.weight"),
             beta: format!("{norm}.bias"),
             mean: format!("{norm}.running_mean"),
             variance: format!("{norm}.running_var"),
+            conv,
+            norm,
         }
     }
+}
+
+impl Network {
+    /// Channels of the last feature map.
+    pub(crate) fn features(&self) -> usize {
+        let paths = self.layers.stages.iter().filter_map(|stage| stage.parts().0.last());
+        paths.last().map_or(0, |layer| layer.outputs)
+    }
+
+    /// The number of the resolution of every layer: 0 where the map is half as wide as the picture
+    /// or wider, 1 at a quarter, 2 at an eighth, and so on.
+    pub(crate) fn resolutions(&self) -> impl Iterator<Item = (usize, &LayerNames)> {
+        let mut reduction = 1;
+        let of_stage = self.layers.stages.iter().flat_map(move |stage| {
+            reduction *= stride(stage);
+            let resolution = (reduction.ilog2() as usize).saturating_sub(1);
+            stage.layers().map(move |_| resolution)
+        });
+        of_stage.zip(self.names.iter())
+    }
+
+    /// Adds fresh parameters of every layer.
+    pub(crate) fn add_parameters(&self, parameters: &mut Parameters, seed: Seed) {
+        for (layer, names) in self.layers.layers().zip(self.names.iter()) {
+            add_parameters(layer, names, parameters, seed);
+        }
+    }
+
+    /// Pictures -> the last feature map `[n, h, w, features]`.
+    pub(crate) fn forward(&self, pass: &Pass, pixels: Pixels) -> Tensor<4> {
+        let Pixels { shape: input, values: pixels } = pixels;
+        if pass.goes_layer_by_layer() {
+            let x = pass.tensor(pixels, &[input.n, input.height, input.width, input.channels]);
+            return self.walk(pass, x);
+        }
+        match pass.mode() {
+            Mode::Training => {
+                let source = Box::new(self.numbers(pass));
+                let call = Arc::new(NetworkCall::new(self.layers.clone(), source, input, pixels));
+                let features = ops::network(pass.device(), &call);
+                pass.note_call(call, Arc::clone(&self.names));
+                features
+            }
+            Mode::Inference => {
+                let folded = pass.folded(|| Folded::new(&self.layers, &self.numbers(pass)));
+                let (shape, features) = folded.run(input, &pixels);
+                pass.tensor(features, &[shape.n, shape.height, shape.width, shape.channels])
+            }
+        }
+    }
+
+    /// The same, each operation by itself.
+    fn walk(&self, pass: &Pass, x: Tensor<4>) -> Tensor<4> {
+        let mut walk = Walk { pass, names: self.names.iter() };
+        self.layers.stages.iter().fold(x, |x, stage| walk.stage(stage, x))
+    }
+
+    fn numbers(&self, pass: &Pass) -> Numbers {
+        Numbers { parameters: pass.parameters(), names: Arc::clone(&self.names) }
+    }
+
+    /// From pixels to features.
+    #[cfg(test)]
+    pub(super) fn stages(&self) -> &[Stage] {
+        &self.layers.stages
+    }
+
+    /// The convolution of every layer for `n` square pictures, in the order in which layers are
+    /// counted.
+    #[cfg(any(test, feature = "bench"))]
+    pub(crate) fn convolutions(&self, n: usize, side: usize) -> Vec<network::Convolution> {
+        self.layers.convolutions(network::MapShape { n, height: side, width: side, channels: 3 })
+    }
+}
+
+/// How many times smaller the map is behind a stage, in each direction.
+fn stride(stage: &Stage) -> usize {
+    match stage {
+        Stage::MaxPool { stride, .. } => *stride,
+        _ => stage.parts().0.iter().map(|layer| layer.stride).product(),
+    }
+}
+
+/// Weights with He's initialisation (fan-out, as torchvision and TensorFlow's EfficientNet), and a
+/// batch norm that does nothing yet.
+fn add_parameters(layer: &Layer, names: &LayerNames, parameters: &mut Parameters, seed: Seed) {
+    let (kernel, size) = (layer.kernel, layer.outputs);
+    let fan_out = kernel * kernel * if layer.depthwise { 1 } else { size };
+    let init = Init::Normal((2.0 / fan_out as f32).sqrt());
+    let layout = Layout::Convolution { kernel };
+    parameters.add(&names.weights, &[layer.taps(), size], layout, init, seed);
+    parameters.add(&names.gamma, &[size], Layout::Plain, Init::Constant(1.0), seed);
+    parameters.add(&names.beta, &[size], Layout::Plain, Init::Constant(0.0), seed);
+    parameters.add_statistic(&names.mean, size, 0.0);
+    parameters.add_statistic(&names.variance, size, 1.0);
+}
+
+/// A way through a network by the framework's own operations, each layer watched.
+struct Walk<'a> {
+    pass: &'a Pass,
+    /// Of the layers to come.
+    names: std::slice::Iter<'a, LayerNames>,
+}
+
+impl Walk<'_> {
+    fn stage(&mut self, stage: &Stage, x: Tensor<4>) -> Tensor<4> {
+        match stage {
+            Stage::Layer(layer) => self.layer(layer, x),
+            &Stage::MaxPool { kernel, stride, padding } => {
+                composed::max_pool(x, kernel, stride, padding)
+            }
+            Stage::Block(block) => self.block(block, x),
+        }
+    }
+
+    fn block(&mut self, block: &Block, x: Tensor<4>) -> Tensor<4> {
+        let out = block.path.iter().fold(x.clone(), |x, layer| self.layer(layer, x));
+        let sum = match &block.shortcut {
+            Shortcut::None => out,
+            Shortcut::Identity => out + x,
+            Shortcut::Projection(layer) => out + self.layer(layer, x),
+        };
+        composed::activated(sum, block.activation)
+    }
+
+    /// Convolution, batch norm, activation.
+    fn layer(&mut self, layer: &Layer, x: Tensor<4>) -> Tensor<4> {
+        let (pass, names) = (self.pass, self.names.next().expect("one name a layer"));
+        let x = composed::convolution(x, pass.matrix(&names.weights), layer);
+        pass.watch(&names.conv, &x);
+        let (gamma, beta) = (pass.vector(&names.gamma), pass.vector(&names.beta));
+        let moments = moments(pass, names, &x);
+        let x = composed::batch_norm(x, gamma, beta, &moments, layer.epsilon);
+        let x = composed::activated(x, layer.activation);
+        pass.watch(&names.norm, &x);
+        x
+    }
+}
+
+/// The batch's own moments where the layer learns, the running ones elsewhere.
+fn moments(pass: &Pass, names: &LayerNames, x: &Tensor<4>) -> Moments {
+    if pass.mode() == Mode::Training && pass.parameter(&names.weights).trainable {
+        let moments = composed::moments(x);
+        let [n, height, width, _] = x.dims();
+        pass.note(&names.norm, &moments, n * height * width);
+        return moments;
+    }
+    let running = |name: &str| pass.parameter(name).values.clone();
+    Moments { mean: running(&names.mean), variance: running(&names.variance) }
 }
 
 /// The numbers of a network, for the kernels.
 struct Numbers {
     parameters: Arc<Parameters>,
-    names: Vec<LayerNames>,
+    names: Arc<[LayerNames]>,
 }
 
 impl LayerSource for Numbers {
@@ -354,23 +259,5 @@ impl LayerSource for Numbers {
     }
 }
 
-impl Pixels {
-    /// 8-bit pictures -> normalised values `[n, h, w, 3]`.
-    fn of(&self, batch: &ImageBatch) -> Vec<f32> {
-        let Self { mean, deviation } = self;
-        let table: [[f32; 256]; 3] = std::array::from_fn(|channel| {
-            std::array::from_fn(|value| (value as f32 / 255.0 - mean[channel]) / deviation[channel])
-        });
-        let mut values = vec![0.0; batch.rgb.len()];
-        // Whole pixels, and enough of them to be worth handing out.
-        let task = 3 << 13;
-        values.par_chunks_mut(task).zip(batch.rgb.par_chunks(task)).for_each(|(to, rgb)| {
-            for (to, pixel) in to.chunks_exact_mut(3).zip(rgb.chunks_exact(3)) {
-                for channel in 0..3 {
-                    to[channel] = table[channel][usize::from(pixel[channel])];
-                }
-            }
-        });
-        values
-    }
-}
+#[cfg(test)]
+mod tests;

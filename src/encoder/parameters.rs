@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use looksee_kernels::layers::norm::Moments;
 use looksee_kernels::network::{self, Folded};
-use looksee_kernels::norm::Moments;
 use rayon::prelude::*;
 
 use super::network::LayerNames;
@@ -128,6 +128,7 @@ impl Parameters {
 
     /// Gives every parameter the values that `values` answers for its name and its shape in a
     /// file, in the order of a file.
+    #[cfg(any(test, feature = "bench"))]
     pub(crate) fn set_all(&mut self, values: impl Fn(&str, &[usize]) -> Vec<f32>) {
         for (name, parameter) in &mut self.map {
             let shape = file_shape(parameter);
@@ -376,7 +377,7 @@ pub(crate) struct Pass {
     leaves: RefCell<BTreeMap<String, Leaf>>,
     seen: RefCell<Vec<Seen>>,
     /// Passes through whole networks, with the names of their layers.
-    calls: RefCell<Vec<(Arc<NetworkCall>, Vec<LayerNames>)>>,
+    calls: RefCell<Vec<(Arc<NetworkCall>, Arc<[LayerNames]>)>>,
     /// The network that no longer learns.
     folded: OnceCell<Folded>,
     layer_by_layer: bool,
@@ -444,7 +445,7 @@ impl Pass {
     }
 
     /// Takes the moments of a network's pass, and remembers it for the gradients.
-    pub(crate) fn note_call(&self, call: Arc<NetworkCall>, names: Vec<LayerNames>) {
+    pub(crate) fn note_call(&self, call: Arc<NetworkCall>, names: Arc<[LayerNames]>) {
         for network::Seen { layer, moments, rows } in &call.found().seen {
             self.note(&names[*layer].norm, moments, *rows);
         }

@@ -7,9 +7,11 @@ use std::sync::Arc;
 use burn::tensor::Tensor;
 use serde::Deserialize;
 
-use super::gru::{Gru, TextTower};
-use super::image::{Depth, ImageTower, MOMENTUM, Pool};
+use super::architecture::Pool;
+use super::convolutional::{Convolutional, ConvolutionalNetwork, MOMENTUM};
+use super::gru::{Gru, GruTower};
 use super::parameters::{Mode, Parameters, Pass};
+use super::tower::Tower;
 use super::towers::unit_rows;
 use super::weights::{NamedTensor, Weights};
 use crate::bench::made::{made, uniform};
@@ -114,23 +116,29 @@ type Forward = Box<dyn Fn(&Pass) -> Tensor<2>>;
 /// The case's tower on its batch, with the prefix of its names.
 fn tower(case: &Case, parameters: &mut Parameters) -> (&'static str, Forward) {
     if let Some(size) = &case.images {
-        let (depth, pool) = match case.tower.as_str() {
-            "resnet18" => (Depth::ResNet18, Pool::Max),
-            "resnet50" => (Depth::ResNet50, Pool::Max),
-            "efficientnet-lite0" => (Depth::EfficientNetLite0, Pool::Average),
+        let (network, pool) = match case.tower.as_str() {
+            "resnet18" => (ConvolutionalNetwork::ResNet18, Pool::Max),
+            "resnet50" => (ConvolutionalNetwork::ResNet50, Pool::Max),
+            "efficientnet-lite0" => (ConvolutionalNetwork::EfficientNetLite0, Pool::Average),
             tower => panic!("no tower {tower}"),
         };
-        let tower = ImageTower::new(depth, pool, DIM);
+        let tower = Convolutional { network, pool }.tower(DIM);
         tower.add_parameters(parameters, Seed(0));
-        let batch = pictures(size);
-        return ("image.", Box::new(move |pass| tower.forward(pass, &batch)));
+        let pixels = network.pixels().of(&pictures(size));
+        return (
+            "image.",
+            Box::new(move |pass| tower.forward(pass, pixels.clone(), &mut no_chance())),
+        );
     }
     let tokens = case.tokens.as_ref().unwrap();
     let tower = text_tower(tokens);
     tower.add_parameters(parameters, Seed(0));
     let batch = texts(tokens);
-    let no_chance = || Seed(0).stream("no dropout", 0);
-    ("text.", Box::new(move |pass| tower.forward(pass, &batch, &mut no_chance())))
+    ("text.", Box::new(move |pass| tower.forward(pass, batch.clone(), &mut no_chance())))
+}
+
+fn no_chance() -> fastrand::Rng {
+    Seed(0).stream("no dropout", 0)
 }
 
 /// What our tower makes of a case.
@@ -187,15 +195,14 @@ fn pictures(size: &Images) -> ImageBatch {
 }
 
 fn text_tower(tokens: &Tokens) -> Gru {
-    let tower = TextTower {
+    let tower = GruTower {
         embedding: tokens.dim,
         hidden: tokens.hidden,
         bidirectional: true,
         pool: Pool::Max,
-        longest: tokens.longest,
         dropout: 0.0,
     };
-    Gru { tower, vocabulary: tokens.vocabulary, dim: DIM }
+    tower.tower(tokens.vocabulary, DIM)
 }
 
 fn texts(tokens: &Tokens) -> TokenBatch {
@@ -336,5 +343,141 @@ fn a_network_as_a_whole_is_its_layers_one_by_one() {
                 assert!(off < 1e-4, "{name}: {parameter}: off by {off}");
             }
         }
+    }
+}
+
+#[test]
+fn measure_for_bounds() {
+    for text in [TOWERS, EFFICIENTNET] {
+        let reference: Reference = serde_json::from_str(text).unwrap();
+        for case in &reference.cases {
+            for winograd in [true, false] {
+                let ours = ops::with_winograd(winograd, || run(case));
+                let outs = {
+                    let square = |x: f64| x * x;
+                    let pairs = ours.outputs.iter().zip(&case.outputs.values);
+                    let d = pairs.map(|(a, b)| square(f64::from(*a) - b)).sum::<f64>().sqrt();
+                    let l = case.outputs.values.iter().copied().map(square).sum::<f64>().sqrt();
+                    d / l
+                };
+                let mut all: Vec<(f64, f64, &str)> = case
+                    .gradients
+                    .iter()
+                    .map(|e| {
+                        let d = distance(e, &ours.gradients[&e.name]);
+                        (d, d / e.f32_distance.max(GRAIN), e.name.as_str())
+                    })
+                    .collect();
+                all.sort_by(|a, b| a.0.total_cmp(&b.0));
+                let running = case
+                    .running
+                    .iter()
+                    .map(|e| {
+                        distance(
+                            e,
+                            &ours.parameters.to_weights()[&format!("image.{}", e.name)].values,
+                        )
+                    })
+                    .fold(0.0, f64::max);
+                println!(
+                    "{} winograd {winograd}: outputs {outs:.1e} (ref {:.1e}), running {running:.1e}",
+                    case.name, case.outputs.f32_distance
+                );
+                if !all.is_empty() {
+                    let n = all.len();
+                    println!(
+                        "   gradients: median {:.1e} p90 {:.1e} worst {:?}",
+                        all[n / 2].0,
+                        all[n * 9 / 10].0,
+                        &all[n - 3..]
+                    );
+                    let mut r: Vec<f64> = all.iter().map(|a| a.1).collect();
+                    r.sort_by(f64::total_cmp);
+                    println!(
+                        "   ratio to pytorch's: median {:.1} p90 {:.1} worst {:.1}",
+                        r[n / 2],
+                        r[n * 9 / 10],
+                        r[n - 1]
+                    );
+                    let l2: f64 = case.gradients.iter().map(|e| e.l2.powi(2)).sum::<f64>().sqrt();
+                    let abs: f64 = case
+                        .gradients
+                        .iter()
+                        .map(|e| (distance(e, &ours.gradients[&e.name]) * e.l2).powi(2))
+                        .sum::<f64>()
+                        .sqrt();
+                    println!("   all together {:.1e}", abs / l2);
+                }
+                if case.images.is_some() && !all.is_empty() {
+                    let layers = run_by(case, Pass::layer_by_layer);
+                    let longest = layers
+                        .gradients
+                        .values()
+                        .map(|v| v.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt())
+                        .fold(0.0, f64::max);
+                    let mut apartness: Vec<(f64, f64, &str)> = ours
+                        .gradients
+                        .iter()
+                        .map(|(name, g)| {
+                            let e = &layers.gradients[name];
+                            let len = e.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
+                            (apart(g, e), apart(g, e) * len / longest, name.as_str())
+                        })
+                        .collect();
+                    apartness.sort_by(|a, b| a.1.total_cmp(&b.1));
+                    let n = apartness.len();
+                    println!(
+                        "   whole against layers: median {:?} worst {:?}",
+                        apartness[n / 2],
+                        &apartness[n - 3..]
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn measure_copies() {
+    use crate::encoder::towers::Towers;
+    use crate::train::{Learner, Optimiser, Recipe};
+    use std::time::Instant;
+    for (name, vocabulary) in [("default", 8000), ("article", 10000)] {
+        let recipe = Recipe::named(name).unwrap();
+        let towers = Towers::new(&recipe.architecture(), vocabulary);
+        let mut learner = Learner::new(towers.parameters(Seed(0)), Optimiser::default());
+        let n = recipe.batch_size;
+        let images = ImageBatch {
+            width_px: recipe.image.width,
+            height_px: recipe.image.height,
+            rgb: vec![90; n * recipe.image.width * recipe.image.height * 3],
+        };
+        let len = 30;
+        let texts = TokenBatch {
+            len,
+            ids: (0..n * len).map(|i| 2 + (i as u32 * 7919) % 7000).collect(),
+            lengths: vec![len as u32; n],
+        };
+        let mut steps = Vec::new();
+        let mut copies = Vec::new();
+        for step in 1..6 {
+            let began = Instant::now();
+            let pass = learner.pass(Mode::Training);
+            let a = towers.images(&pass, &images, &mut no_chance());
+            let b = towers.texts(&pass, &texts, &mut no_chance());
+            let loss = (a - b).powi_scalar(2).mean();
+            learner.descend(pass, &loss, &recipe.schedule, 1e-4, step).unwrap();
+            steps.push(began.elapsed().as_secs_f64());
+            let began = Instant::now();
+            let mut copied = 0;
+            for (name, p) in learner.parameters().iter() {
+                if name.starts_with("text.") || name.starts_with("image.fc") {
+                    let copy = std::hint::black_box(p.values.clone());
+                    copied += copy.len();
+                }
+            }
+            copies.push((began.elapsed().as_secs_f64(), copied));
+        }
+        println!("{name}: steps {steps:?}; copies {copies:?}");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::regular::{FileKind, kind, without_waiting};
 use super::whole::{self, make_folder};
@@ -64,21 +64,78 @@ pub fn make_own_folder(path: &Path) -> Result<()> {
     }
 }
 
+/// Folders that were made for what a run writes, to be taken away when it comes to nothing.
+#[derive(Debug, Default)]
+pub struct Made(Vec<PathBuf>);
+
+impl Made {
+    /// Makes `path` and its parents and remembers which of them were not there.
+    pub fn folder(path: &Path) -> Result<Self> {
+        let absent = path.ancestors().take_while(|folder| {
+            !folder.as_os_str().is_empty() && kind(folder).ok() == Some(FileKind::Absent)
+        });
+        let made = Self(absent.map(Path::to_path_buf).collect());
+        make_folder(path).inspect_err(|_| made.undo())?;
+        Ok(made)
+    }
+
+    /// Takes the folders away again that this made, the innermost first, as far as they are empty.
+    pub fn undo(&self) {
+        for folder in &self.0 {
+            // Refused by the system where something is in it: then it is somebody's.
+            if std::fs::remove_dir(folder).is_err() {
+                break;
+            }
+        }
+    }
+}
+
 /// Whether systems put files or folders of this name into folders unasked: in nobody's way, and
 /// never touched.
 pub fn is_of_the_system(name: &str) -> bool {
     matches!(name, ".DS_Store" | ".directory" | "Thumbs.db" | "lost+found")
 }
 
-/// Removes a regular file that begins with `beginning`; anything else stays. Whether it is gone.
+/// Removes a regular file that [`begins`] so; anything else stays. Whether it is gone.
 ///
-/// The caller answers for the name. An empty `beginning` fits every file.
-pub fn remove_own(path: &Path, beginning: &[u8]) -> bool {
-    begins_with(path, 0, beginning, Cut::Refused) && fs_err::remove_file(path).is_ok()
+/// The caller answers for the name. An empty beginning fits every file.
+pub fn remove_own(path: &Path, beginning: Beginning, cut: Cut) -> bool {
+    begins(path, beginning, cut) && fs_err::remove_file(path).is_ok()
 }
 
 /// What a file of ours begins with, after so many bytes that differ from file to file.
 pub type Beginning = (usize, &'static [u8]);
+
+/// How much of its beginning a file may lack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// Nothing.
+    Nowhere,
+    /// Nothing, unless the file is empty: then there is nothing to lose.
+    Empty,
+    /// It may end within its beginning, or have zeros there because that is written last, as what a
+    /// crash leaves does.
+    Anywhere,
+}
+
+/// Whether `path` is a regular file, and no link to one, that begins so.
+pub fn begins(path: &Path, (skipped, beginning): Beginning, cut: Cut) -> bool {
+    if kind(path).ok() != Some(FileKind::File) {
+        return false;
+    }
+    let Ok(file) = not_following(OpenOptions::new().read(true)).open(path) else { return false };
+    let mut found = Vec::with_capacity(skipped + beginning.len());
+    if file.take((skipped + beginning.len()) as u64).read_to_end(&mut found).is_err() {
+        return false;
+    }
+    let known = found.get(skipped..).unwrap_or_default();
+    let whole = found.len() >= skipped && known == beginning;
+    match cut {
+        Cut::Nowhere => whole,
+        Cut::Empty => whole || found.is_empty(),
+        Cut::Anywhere => beginning.starts_with(known) || found.iter().all(|&byte| byte == 0),
+    }
+}
 
 /// Whether `path` is what a killed [`replace`](super::replace) left of a file whose name `ours`
 /// knows: `ours` answers with what such a file begins with.
@@ -86,7 +143,7 @@ pub fn is_left_over(path: &Path, ours: impl Fn(&str) -> Option<Beginning>) -> bo
     let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return false };
     whole::name_of_temporary(name)
         .and_then(ours)
-        .is_some_and(|(skipped, beginning)| begins_with(path, skipped, beginning, Cut::Allowed))
+        .is_some_and(|beginning| begins(path, beginning, Cut::Anywhere))
 }
 
 /// Removes what killed runs left half-written in `folder`, see [`is_left_over`]. Call it under the
@@ -98,29 +155,6 @@ pub fn tidy(folder: &Path, ours: impl Fn(&str) -> Option<Beginning>) {
             // One that cannot be removed is no trouble: it has no name that is read.
             let _ = fs_err::remove_file(path);
         }
-    }
-}
-
-/// Whether a file may end within its beginning, or have zeros there because it is written last.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Cut {
-    Allowed,
-    Refused,
-}
-
-fn begins_with(path: &Path, skipped: usize, beginning: &[u8], cut: Cut) -> bool {
-    if kind(path).ok() != Some(FileKind::File) {
-        return false;
-    }
-    let Ok(file) = not_following(OpenOptions::new().read(true)).open(path) else { return false };
-    let mut found = Vec::with_capacity(beginning.len());
-    if file.take((skipped + beginning.len()) as u64).read_to_end(&mut found).is_err() {
-        return false;
-    }
-    let known = found.get(skipped..).unwrap_or_default();
-    match cut {
-        Cut::Refused => known == beginning,
-        Cut::Allowed => beginning.starts_with(known) || found.iter().all(|&byte| byte == 0),
     }
 }
 
@@ -201,10 +235,47 @@ mod tests {
         std::os::unix::fs::symlink("ours", path("link")).unwrap();
         std::fs::create_dir(path("folder")).unwrap();
         for name in ["theirs", "short", "link", "folder", "absent"] {
-            assert!(!remove_own(&path(name), b"MAGIC"), "{name}");
+            assert!(!remove_own(&path(name), (0, b"MAGIC"), Cut::Nowhere), "{name}");
         }
-        assert!(remove_own(&path("ours"), b"MAGIC"));
+        assert!(remove_own(&path("ours"), (0, b"MAGIC"), Cut::Nowhere));
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 4);
+    }
+
+    #[test]
+    fn how_much_of_its_beginning_a_file_may_lack_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let all = [Cut::Nowhere, Cut::Empty, Cut::Anywhere];
+        for (content, expected) in [
+            (&b"12MAGIC and more"[..], [true, true, true]),
+            (b"..MAGIC", [true, true, true]),
+            (b"..MAG", [false, false, true]),
+            (b".", [false, false, true]),
+            (b"", [false, true, true]),
+            (b"\0\0\0\0\0\0\0\0", [false, false, true]),
+            (b"..magic", [false, false, false]),
+            (b"MAGIC..", [false, false, false]),
+        ] {
+            std::fs::write(&path, content).unwrap();
+            assert_eq!(all.map(|cut| begins(&path, (2, b"MAGIC"), cut)), expected, "{content:?}");
+        }
+        assert!(!begins(folder.path(), (0, b""), Cut::Anywhere));
+    }
+
+    #[test]
+    fn folders_are_taken_away_again_as_far_as_they_were_made_and_are_empty() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = folder.path().join("kept");
+        std::fs::create_dir(&kept).unwrap();
+        Made::folder(&kept.join("a/b/c")).unwrap().undo();
+        assert_eq!(std::fs::read_dir(&kept).unwrap().count(), 0);
+        Made::folder(&kept).unwrap().undo();
+        assert!(kept.is_dir(), "it was there before");
+        let made = Made::folder(&kept.join("a/b")).unwrap();
+        std::fs::write(kept.join("a/diary"), "mine").unwrap();
+        made.undo();
+        assert!(kept.join("a/diary").is_file() && !kept.join("a/b").exists());
+        assert!(Made::folder(&kept.join("a/diary/c/d")).is_err());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! of their files is mutated, the others are whole.
 
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::json;
 
@@ -11,8 +11,9 @@ use crate::catalogue::Source;
 use crate::embed::fake::{Colours, Shop};
 use crate::embed::{UpdateOptions, update};
 use crate::encoder::{Encoder, Model};
-use crate::images::{Fit, Frame, Limits, PixelCache};
-use crate::index::{Index, Query};
+use crate::files::Blob;
+use crate::images::{Filter, Fit, Frame, Limits, PixelCache};
+use crate::index::{Carry, Collection, Index, Nearest};
 use crate::train::{self, Job, Recipe};
 use crate::units::{Seed, Stop};
 use crate::vectors::Vectors;
@@ -51,11 +52,11 @@ fn indexed() -> Shop {
 /// What an index answers to one query: ids and scores, and the records behind them.
 fn answers(index: &Index) -> Option<Vec<String>> {
     let query = Vectors::normalised(index.space().dim, vec![1.0; index.space().dim]).ok()?;
-    let hits = index.search(&Query { vectors: &query, top: 50, filter: None }).ok()?;
+    let hits = index.search(&Nearest::new(&query, 50).carrying(Carry::RECORD)).ok()?;
     let mut answers: Vec<String> = Vec::new();
     for hit in hits.first()? {
-        let record = index.record(index.find(&hit.id).ok()??).ok()?;
-        answers.push(format!("{} {} {:?} {:?}", hit.id, hit.score, record.texts, record.fields));
+        let (id, record) = (&hit.item.id, hit.item.record.as_ref()?);
+        answers.push(format!("{id} {} {:?} {:?}", hit.score, record.texts, record.fields));
     }
     answers.sort();
     Some(answers)
@@ -180,13 +181,14 @@ fn whatever_stands_in_the_rows_of_a_database_an_index_that_is_called_right_answe
 #[test]
 fn whatever_a_pixel_cache_says_its_pictures_are_whole() {
     let shop = shop();
-    let paths: Vec<PathBuf> =
+    let pictures: Vec<Blob> =
         shop.source().load().unwrap().items.into_iter().map(|item| item.image).collect();
-    let frame = Frame { width_px: 4, height_px: 4, fit: Fit::Stretch };
+    let (fit, filter) = (Fit::Stretch, Filter::default());
+    let frame = Frame { width_px: 4, height_px: 4, fit, filter };
     let caches = shop.path("caches");
     let open = || {
         let stop = Stop::default();
-        PixelCache::open_or_make(&caches, &paths, frame, Limits::default(), &stop, &mut |_| {})
+        PixelCache::open_or_make(&caches, &pictures, frame, Limits::default(), &stop, &mut |_| {})
     };
     let pixels = |cached: &PixelCache| {
         (0..cached.len()).map(|number| cached.get(number).map(<[u8]>::to_vec)).collect::<Vec<_>>()

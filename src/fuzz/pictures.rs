@@ -5,7 +5,7 @@ use std::io::Cursor;
 use image::{ImageFormat, RgbImage};
 
 use super::driver::{Target, contents, testdata};
-use crate::images::{Fit, Frame, Limits, decode, frame};
+use crate::images::{Filter, Fit, Frame, Limits, decode, frame};
 
 /// A small picture in each format that can be written, and those of `testdata/`.
 fn seeds() -> Vec<Vec<u8>> {
@@ -47,7 +47,8 @@ fn whatever_the_bytes_are_a_picture_has_all_its_pixels_or_is_an_error() {
         head: 4096,
     };
     let limits = Limits::default();
-    let shape = Frame { width_px: 8, height_px: 8, fit: Fit::Letterbox };
+    let (fit, filter) = (Fit::Letterbox, Filter::default());
+    let shape = Frame { width_px: 8, height_px: 8, fit, filter };
     target.run(|_, input| {
         let Ok(picture) = decode(input, limits) else { return };
         let pixels = frame(&picture, shape);

@@ -100,9 +100,10 @@ fn mirror(rgb: &mut [u8], width_px: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::images::{Fit, Frame};
+    use crate::images::{Filter, Fit, Frame};
 
-    const FRAME: Frame = Frame { width_px: 12, height_px: 8, fit: Fit::Stretch };
+    const FRAME: Frame =
+        Frame { width_px: 12, height_px: 8, fit: Fit::Stretch, filter: Filter::CatmullRom };
     const NOTHING: Augment = Augment { flip: 0.0, crop: 1.0, light: 0.0 };
 
     fn gradient() -> Vec<u8> {
@@ -187,7 +188,7 @@ mod tests {
 
     #[test]
     fn tiny_pictures_can_be_cropped() {
-        let frame = Frame { width_px: 1, height_px: 1, fit: Fit::Stretch };
+        let frame = Frame { width_px: 1, height_px: 1, ..FRAME };
         let mut batch = ImageBatch::new(frame);
         let augment = Augment { flip: 1.0, crop: 0.0, light: 0.0 };
         augment.push(&[1, 2, 3], &mut batch, &mut fastrand::Rng::with_seed(1));

@@ -9,12 +9,12 @@
 //! ```text
 //! 4096 bytes    header: magic, version, frame, counts, key, checksum of the tail, own checksum
 //! stored · f    pixels of the pictures that could be used, [height, width, 3] each
-//! tail          for each path its place among the pixels (u32, u32::MAX for none), for each
+//! tail          for each picture its place among the pixels (u32, u32::MAX for none), for each
 //!               stored picture the checksum of its pixels (u64), then what failed and what was
 //!               truncated as JSON
 //! ```
 //!
-//! The key is a hash over paths, sizes and times of the files, the frame and the limits, and is part
+//! The key is a hash over places, sizes and times of the pictures, the frame and the limits, and is part
 //! of the file's name: another set of pictures never meets these pixels. A cache is written under
 //! another name and renamed when whole. Opening one compares all of it with its checksums, which
 //! reads every pixel: a training run does so within its first epoch anyway, and the pictures are
@@ -25,15 +25,14 @@
 
 use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::Path;
-use std::time::UNIX_EPOCH;
 
-use looksee_kernels::mapped::Mapped;
+use looksee_kernels::cpu::mapped::Mapped;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{Fit, Frame, Framed, Limits, load_many};
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::{self, FileKind};
+use crate::files::{self, Blob, Cut, FileKind};
 use crate::units::{Event, Listener, Stop};
 
 const MAGIC: [u8; 8] = *b"lookpix\0";
@@ -57,26 +56,26 @@ pub struct PixelCache {
 pub struct Cached {
     /// The pictures.
     pub cache: PixelCache,
-    /// Numbers of the paths that could not be used, each with its error.
+    /// Numbers of the pictures that could not be used, each with its error.
     pub failed: Vec<(usize, Error)>,
     /// Numbers of the pictures whose file ended early.
     pub truncated: Vec<usize>,
 }
 
 impl PixelCache {
-    /// Opens the cache for exactly these files (path, size, time) and this frame under `folder`,
+    /// Opens the cache for exactly these pictures (place, size, time) and this frame under `folder`,
     /// or makes it. Made under another name and renamed when whole.
     ///
     /// A folder holds one cache: when a new one is made, those for other files or frames go.
-    pub fn open_or_make<P: AsRef<Path> + Sync>(
+    pub fn open_or_make(
         folder: &Path,
-        paths: &[P],
+        pictures: &[Blob],
         frame: Frame,
         limits: Limits,
         stop: &Stop,
         listener: Listener<'_>,
     ) -> Result<Cached> {
-        let order = Order { key: key(paths, frame, limits), paths, frame, limits };
+        let order = Order { key: key(pictures, frame, limits), pictures, frame, limits };
         let path = folder.join(format!("cache-{}.pixels", order.key));
         if let Some(cached) = open(&path, &order, stop)? {
             return Ok(cached);
@@ -102,7 +101,7 @@ impl PixelCache {
         self.frame
     }
 
-    /// Number of paths, failed ones included.
+    /// Number of pictures, failed ones included.
     pub fn len(&self) -> usize {
         self.places.len()
     }
@@ -114,33 +113,32 @@ impl PixelCache {
 }
 
 /// What a cache must be to be the one asked for.
-struct Order<'a, P> {
+struct Order<'a> {
     key: String,
-    paths: &'a [P],
+    pictures: &'a [Blob],
     frame: Frame,
     limits: Limits,
 }
 
-fn key<P: AsRef<Path>>(paths: &[P], frame: Frame, limits: Limits) -> String {
+fn key(pictures: &[Blob], frame: Frame, limits: Limits) -> String {
     let settings = format!("{VERSION} {frame:?} {limits:?}").into_bytes();
-    let files = paths.iter().map(|path| signature(path.as_ref()));
-    let parts: Vec<Vec<u8>> = std::iter::once(settings).chain(files).collect();
+    let parts: Vec<Vec<u8>> =
+        std::iter::once(settings).chain(pictures.iter().map(signature)).collect();
     files::fingerprint(parts.iter().map(Vec::as_slice))
 }
 
-/// A file's path, size and time of change; the path alone for one that is not there.
-fn signature(path: &Path) -> Vec<u8> {
-    let mut signature = path.as_os_str().as_encoded_bytes().to_vec();
-    if let Ok(about) = std::fs::metadata(path) {
-        let changed = about.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+/// A picture's place, size and time of change; the place alone for one that is not there.
+fn signature(picture: &Blob) -> Vec<u8> {
+    let mut signature = picture.to_bytes(None);
+    if let Ok(stamp) = picture.stamp() {
         signature.push(0);
-        signature.extend(about.len().to_le_bytes());
-        signature.extend(changed.unwrap_or_default().as_nanos().to_le_bytes());
+        signature.extend(stamp.size.to_le_bytes());
+        signature.extend(i128::from(stamp.modified_ns).to_le_bytes());
     }
     signature
 }
 
-/// The outcome of decoding, in the order of the paths.
+/// The outcome of decoding, in the order of the pictures.
 #[derive(Debug, Default)]
 struct Tail {
     places: Vec<u32>,
@@ -183,7 +181,7 @@ impl Tail {
         Ok(bytes)
     }
 
-    /// `None` when these are not the bytes of a tail for `count` paths and `stored` pictures.
+    /// `None` when these are not the bytes of a tail for `count` pictures and `stored` pictures.
     fn from_bytes(bytes: &[u8], count: usize, stored: u32) -> Option<Self> {
         let (places, rest) = bytes.split_at_checked(count.checked_mul(4)?)?;
         let (places, _) = places.as_chunks::<4>();
@@ -238,7 +236,7 @@ impl Failure {
         Self { number, kind, message }
     }
 
-    fn error(&self, path: &Path) -> Error {
+    fn error(&self, picture: &Blob) -> Error {
         let kind = match self.kind {
             FailureKind::Missing => ErrorKind::NotFound,
             FailureKind::TooLarge => ErrorKind::TooLarge,
@@ -246,7 +244,7 @@ impl Failure {
             FailureKind::Io => ErrorKind::Io,
             FailureKind::Invalid => ErrorKind::Invalid,
         };
-        Error::new(kind, self.message.clone()).at_file(path)
+        Error::new(kind, self.message.clone()).at_file(picture.shown())
     }
 }
 
@@ -284,23 +282,23 @@ impl Header {
     }
 }
 
-fn make<P: AsRef<Path> + Sync>(
+fn make(
     out: &mut BufWriter<fs_err::File>,
-    order: &Order<'_, P>,
+    order: &Order<'_>,
     stop: &Stop,
     listener: Listener<'_>,
 ) -> Result<()> {
     let cannot = |e| Error::io("cannot write the decoded pictures", e);
     out.write_all(&[0; HEADER_BYTES]).map_err(cannot)?;
     let mut tail = Tail::default();
-    for chunk in order.paths.chunks(CHUNK) {
+    for chunk in order.pictures.chunks(CHUNK) {
         stop.check()?;
         for outcome in load_many(chunk, order.frame, order.limits) {
             if let Some(picture) = tail.note(outcome) {
                 out.write_all(&picture.rgb).map_err(cannot)?;
             }
         }
-        let (done, total) = (tail.places.len(), order.paths.len());
+        let (done, total) = (tail.places.len(), order.pictures.len());
         listener(Event::Progress { what: "decoding", done, total });
     }
     let bytes = tail.to_bytes()?;
@@ -309,10 +307,10 @@ fn make<P: AsRef<Path> + Sync>(
     out.write_all(&header(order, tail.stored(), &bytes).to_bytes()).map_err(cannot)
 }
 
-fn header<P>(order: &Order<'_, P>, stored: u32, tail: &[u8]) -> Header {
+fn header(order: &Order<'_>, stored: u32, tail: &[u8]) -> Header {
     Header {
         frame: order.frame,
-        count: order.paths.len() as u64,
+        count: order.pictures.len() as u64,
         stored,
         tail_bytes: tail.len() as u64,
         tail_checksum: files::checksum(tail),
@@ -321,7 +319,7 @@ fn header<P>(order: &Order<'_, P>, stored: u32, tail: &[u8]) -> Header {
 }
 
 /// The cache at `path` if it is whole and the one asked for.
-fn open<P: AsRef<Path>>(path: &Path, order: &Order<'_, P>, stop: &Stop) -> Result<Option<Cached>> {
+fn open(path: &Path, order: &Order<'_>, stop: &Stop) -> Result<Option<Cached>> {
     if files::kind(path)? != FileKind::File {
         return Ok(None);
     }
@@ -337,7 +335,7 @@ fn open<P: AsRef<Path>>(path: &Path, order: &Order<'_, P>, stop: &Stop) -> Resul
     let Report { failed, truncated } = tail.report;
     let failed = failed
         .iter()
-        .map(|failure| (failure.number, failure.error(order.paths[failure.number].as_ref())))
+        .map(|failure| (failure.number, failure.error(&order.pictures[failure.number])))
         .collect();
     let cache = PixelCache { map, frame: order.frame, places: tail.places };
     Ok(Some(Cached { cache, failed, truncated }))
@@ -355,7 +353,7 @@ fn holds_the_pixels(bytes: &[u8], frame: Frame, tail: &Tail, stop: &Stop) -> Res
 
 /// The tail of a whole cache. The header is not taken apart but compared with the one that the
 /// order, the number of stored pictures and the tail call for.
-fn tail<P>(bytes: &[u8], order: &Order<'_, P>) -> Option<Tail> {
+fn tail(bytes: &[u8], order: &Order<'_>) -> Option<Tail> {
     let number = bytes.get(24..28)?;
     let stored = u32::from_le_bytes([number[0], number[1], number[2], number[3]]);
     let pixels = (stored as usize).checked_mul(order.frame.bytes())?;
@@ -363,7 +361,7 @@ fn tail<P>(bytes: &[u8], order: &Order<'_, P>) -> Option<Tail> {
     if bytes[..HEADER_BYTES] != header(order, stored, tail).to_bytes() {
         return None;
     }
-    Tail::from_bytes(tail, order.paths.len(), stored)
+    Tail::from_bytes(tail, order.pictures.len(), stored)
 }
 
 /// Removes the caches of other keys.
@@ -372,7 +370,7 @@ fn remove_others(folder: &Path, keep: &Path) {
     for path in entries.flatten().map(|entry| entry.path()) {
         if path != keep && is_named_as_cache(&path) {
             // One that another process holds open, or that is gone already, is no trouble.
-            files::remove_own(&path, &MAGIC);
+            files::remove_own(&path, (0, &MAGIC), Cut::Nowhere);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A picture of any shape brought into a frame of one shape.
 //!
 //! [`plan`] decides which part of the picture goes where, in numbers only; [`frame`] does it. The
-//! filter is Catmull-Rom, widened when shrinking, so that fine patterns do not alias; small
+//! filter is the frame's, widened when shrinking, so that fine patterns do not alias; small
 //! pictures are enlarged, because a model has learned things at the size at which they fill the
 //! frame.
 
@@ -26,8 +26,29 @@ pub enum Fit {
     Stretch,
 }
 
-/// The size of picture a model wants.
+/// How the pixels of one size are made of those of another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Filter {
+    /// Piecewise cubic; Pillow calls it bicubic.
+    #[default]
+    CatmullRom,
+    /// A triangle.
+    Bilinear,
+}
+
+impl Filter {
+    fn kernel(self) -> FilterType {
+        match self {
+            Self::CatmullRom => FilterType::CatmullRom,
+            Self::Bilinear => FilterType::Bilinear,
+        }
+    }
+}
+
+/// The size of picture a model wants, and how a picture comes to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Frame {
     /// Width in pixels.
     pub width_px: usize,
@@ -35,6 +56,8 @@ pub struct Frame {
     pub height_px: usize,
     /// How other shapes are brought in.
     pub fit: Fit,
+    /// How pixels of its size are made.
+    pub filter: Filter,
 }
 
 impl Frame {
@@ -62,7 +85,7 @@ pub fn frame(picture: &Decoded, frame: Frame) -> Framed {
         return Framed { rgb: vec![WHITE; frame.bytes()], truncated: picture.truncated };
     }
     let plan = plan(picture, frame);
-    let part = resize(picture.into(), plan.from, plan.size_px, FilterType::CatmullRom);
+    let part = resize(picture.into(), plan.from, plan.size_px, frame.filter.kernel());
     let rgb = if plan.size_px == (frame.width_px, frame.height_px) {
         part
     } else {
@@ -195,7 +218,7 @@ mod tests {
     }
 
     fn framed(picture: &Decoded, width_px: usize, height_px: usize, fit: Fit) -> Vec<[u8; 3]> {
-        let frame = Frame { width_px, height_px, fit };
+        let frame = Frame { width_px, height_px, fit, filter: Filter::default() };
         let framed = super::frame(picture, frame).rgb;
         assert_eq!(framed.len(), frame.bytes());
         framed.chunks_exact(3).map(|c| [c[0], c[1], c[2]]).collect()
@@ -251,6 +274,19 @@ mod tests {
     }
 
     #[test]
+    fn the_filter_of_the_frame_decides_the_pixels() {
+        // Between black and white, a triangle stays within both, and a cubic sharpens the border.
+        let border = picture(8, 1, |x, _| if x < 4 { [50; 3] } else { [200; 3] });
+        let values = |filter| {
+            let frame = Frame { width_px: 16, height_px: 1, fit: Fit::Stretch, filter };
+            super::frame(&border, frame).rgb
+        };
+        let within = |value: &u8| (50..=200).contains(value);
+        assert!(values(Filter::Bilinear).iter().all(within));
+        assert!(!values(Filter::CatmullRom).iter().all(within));
+    }
+
+    #[test]
     fn extreme_shapes_fill_every_frame() {
         for (width, height) in [(1, 5000), (5000, 1), (1, 1), (3, 16_384), (4999, 7)] {
             let plain = picture(width, height, |_, _| RED);
@@ -268,6 +304,8 @@ mod tests {
     #[test]
     fn truncation_is_passed_on() {
         let cut = Decoded { truncated: true, ..picture(2, 2, |_, _| RED) };
-        assert!(super::frame(&cut, Frame { width_px: 4, height_px: 4, fit: Fit::Crop }).truncated);
+        let filter = Filter::default();
+        let frame = Frame { width_px: 4, height_px: 4, fit: Fit::Crop, filter };
+        assert!(super::frame(&cut, frame).truncated);
     }
 }

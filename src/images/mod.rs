@@ -1,4 +1,4 @@
-//! Pictures from files to pixels of one size.
+//! Pictures from their bytes to pixels of one size.
 //!
 //! A picture is decoded under limits, turned upright, laid on white where it is transparent and
 //! brought into the frame that a model wants; training takes it from there through [`Augment`] and
@@ -12,10 +12,11 @@
 //! threads.
 //!
 //! ```no_run
-//! use looksee::images::{Fit, Frame, Limits, load};
+//! use looksee::images::{Filter, Fit, Frame, Limits, load};
 //!
-//! let frame = Frame { width_px: 128, height_px: 128, fit: Fit::Letterbox };
-//! let picture = load("shoe.jpg".as_ref(), frame, Limits::default())?;
+//! let (fit, filter) = (Fit::Letterbox, Filter::default());
+//! let frame = Frame { width_px: 128, height_px: 128, fit, filter };
+//! let picture = load(&"shoe.jpg".into(), frame, Limits::default())?;
 //! assert_eq!(picture.rgb.len(), frame.bytes());
 //! # Ok::<(), looksee::Error>(())
 //! ```
@@ -27,51 +28,46 @@ mod frame;
 mod jpeg;
 mod sniff;
 
-use std::path::Path;
-
 use rayon::prelude::*;
 
 use crate::catalogue::Reason;
 use crate::error::{Error, ErrorKind, Result};
-use crate::files;
+use crate::files::{self, Blob};
 
 pub use augment::Augment;
 pub(crate) use cache::beginning_of as beginning_of_cache;
 pub use cache::{Cached, PixelCache};
 pub use decode::{Decoded, Limits, decode};
-pub use frame::{Fit, Frame, Framed, frame};
+pub use frame::{Filter, Fit, Frame, Framed, frame};
 
-/// Reads, decodes and frames one file.
-pub fn load(path: &Path, frame: Frame, limits: Limits) -> Result<Framed> {
-    load_with_checksum(path, frame, limits).map(|(framed, _)| framed)
+/// Reads, decodes and frames one picture.
+pub fn load(picture: &Blob, frame: Frame, limits: Limits) -> Result<Framed> {
+    load_with_checksum(picture, frame, limits).map(|(framed, _)| framed)
 }
 
-/// [`load`], and the checksum of the file's bytes, which are read once for both.
+/// [`load`], and the checksum of the picture's bytes, which are read once for both.
 pub(crate) fn load_with_checksum(
-    path: &Path,
+    picture: &Blob,
     frame: Frame,
     limits: Limits,
 ) -> Result<(Framed, u64)> {
     let load = || {
-        let bytes = read(path, limits)?;
+        let bytes = picture.read(limits.file_bytes)?;
         let framed = self::frame(&decode(&bytes, limits)?, frame);
         Ok((framed, files::checksum(&bytes)))
     };
-    load().map_err(|error: Error| error.at_file(path))
+    load().map_err(|error: Error| error.at_file(picture.shown()))
 }
 
-/// Reads and decodes one file, in its own size.
-pub fn open(path: &Path, limits: Limits) -> Result<Decoded> {
-    read(path, limits).and_then(|bytes| decode(&bytes, limits)).map_err(|e| e.at_file(path))
+/// Reads and decodes one picture, in its own size.
+pub fn open(picture: &Blob, limits: Limits) -> Result<Decoded> {
+    let bytes = picture.read(limits.file_bytes)?;
+    decode(&bytes, limits).map_err(|e| e.at_file(picture.shown()))
 }
 
-/// [`load`] for many files on all cores, in order.
-pub fn load_many<P: AsRef<Path> + Sync>(
-    paths: &[P],
-    frame: Frame,
-    limits: Limits,
-) -> Vec<Result<Framed>> {
-    paths.par_iter().map(|path| load(path.as_ref(), frame, limits)).collect()
+/// [`load`] for many pictures on all cores, in order.
+pub fn load_many(pictures: &[Blob], frame: Frame, limits: Limits) -> Vec<Result<Framed>> {
+    pictures.par_iter().map(|picture| load(picture, frame, limits)).collect()
 }
 
 /// The ledger's word for an error of [`load`].
@@ -81,11 +77,6 @@ pub fn reason(error: &Error) -> Reason {
         ErrorKind::TooLarge => Reason::TooLarge,
         _ => Reason::Unreadable,
     }
-}
-
-/// The bytes of a picture file: a regular one, its size checked before it is read.
-fn read(path: &Path, limits: Limits) -> Result<Vec<u8>> {
-    files::read_at_most(path, limits.file_bytes)
 }
 
 /// Framed pictures ready for an encoder: `[n, height, width, 3]`, 8 bits.
@@ -129,7 +120,8 @@ impl ImageBatch {
 mod tests {
     use super::*;
 
-    const FRAME: Frame = Frame { width_px: 4, height_px: 2, fit: Fit::Stretch };
+    const FRAME: Frame =
+        Frame { width_px: 4, height_px: 2, fit: Fit::Stretch, filter: Filter::CatmullRom };
 
     fn png(width: u32, height: u32, colour: [u8; 3]) -> Vec<u8> {
         let picture = image::RgbImage::from_pixel(width, height, image::Rgb(colour));
@@ -146,8 +138,8 @@ mod tests {
             std::fs::write(name(number), png(4, 2, [number as u8; 3])).unwrap();
         }
         std::fs::write(name(4), "not a picture").unwrap();
-        let paths: Vec<_> = (0..5).map(name).collect();
-        let loaded = load_many(&paths, FRAME, Limits::default());
+        let pictures: Vec<_> = (0..5).map(name).map(Blob::from).collect();
+        let loaded = load_many(&pictures, FRAME, Limits::default());
         for number in [0, 1, 3] {
             assert_eq!(loaded[number].as_ref().unwrap().rgb, [number as u8; 24]);
         }
@@ -161,7 +153,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("long.png");
         std::fs::File::create(&path).unwrap().set_len(1 << 40).unwrap();
-        let error = load(&path, FRAME, Limits::default()).unwrap_err();
+        let error = load(&path.into(), FRAME, Limits::default()).unwrap_err();
         assert_eq!(reason(&error), Reason::TooLarge);
         assert!(error.to_string().contains("1099511627776 bytes"), "{error}");
     }
@@ -172,17 +164,32 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let pipe = folder.path().join("pipe.jpg");
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-        for path in [pipe.as_path(), Path::new("/dev/zero")] {
-            let error = open(path, Limits::default()).unwrap_err();
+        for path in [pipe.as_path(), std::path::Path::new("/dev/zero")] {
+            let error = open(&path.into(), Limits::default()).unwrap_err();
             assert_eq!((reason(&error), error.file()), (Reason::Unreadable, Some(path)));
-            assert!(load(path, FRAME, Limits::default()).is_err());
+            assert!(load(&path.into(), FRAME, Limits::default()).is_err());
         }
+    }
+
+    #[test]
+    fn a_picture_inside_of_a_file_is_decoded_and_an_error_names_both() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, picture) = (folder.path().join("shop.tar"), png(4, 2, [7; 3]));
+        let length = picture.len() as u64;
+        std::fs::write(&path, [b"head", &*picture, b"tail"].concat()).unwrap();
+        let inside = |offset, name| Blob::part(path.as_path(), offset, length, Some(name)).unwrap();
+        let (framed, content) =
+            load_with_checksum(&inside(4, "a.png"), FRAME, Limits::default()).unwrap();
+        assert_eq!((framed.rgb, content), (vec![7; 24], files::checksum(&picture)));
+        assert_eq!(open(&inside(4, "a.png"), Limits::default()).unwrap().width_px, 4);
+        let error = load(&inside(3, "b.png"), FRAME, Limits::default()).unwrap_err();
+        assert_eq!(error.file(), Some(&*folder.path().join("shop.tar#b.png")));
     }
 
     #[test]
     fn a_folder_is_no_picture() {
         let folder = tempfile::tempdir().unwrap();
-        let error = load(folder.path(), FRAME, Limits::default()).unwrap_err();
+        let error = load(&folder.path().into(), FRAME, Limits::default()).unwrap_err();
         assert_eq!(reason(&error), Reason::Unreadable);
     }
 }

@@ -90,14 +90,14 @@ impl Index {
         let segments = self.segments().iter();
         let parts: Vec<Part<&Segment>> =
             segments.map(|segment| Part { entry: segment.entry(), segment: Ok(segment) }).collect();
-        let made_by = self.space().fingerprint.clone();
+        let made_by = self.made_by().fingerprint.clone();
         let check = Check { segments: parts.len(), model: made_by, ..Check::default() };
         check.look(self.folder(), &self.connection(), self.format(), &parts)
     }
 }
 
 fn of_damaged(folder: &Path) -> Result<Check> {
-    let store::Opened { connection, space, format } = store::for_reading(folder)?;
+    let store::Opened { connection, space, format, .. } = store::for_reading(folder)?;
     let parts = open_all(folder, &connection, space.dim).map_err(|e| e.at_file(folder))?;
     let check = Check { segments: parts.len(), model: space.fingerprint, ..Check::default() };
     check.look(folder, &connection, format, &parts)

@@ -1,5 +1,5 @@
 //! Everything in an index compared with its checksum: what [`Index::check`](super::Index::check)
-//! tells, and what [`Writer::look_for_damage`](super::Writer::look_for_damage) has mended.
+//! tells, and what [`Sink::look_for_damage`](super::Sink::look_for_damage) has mended.
 //!
 //! Both ask here, so that what the one finds is what the other mends.
 
@@ -11,7 +11,7 @@ use rusqlite::Connection;
 
 use super::bits::Keys;
 use super::record::{Known, json};
-use super::segment::{Entry, Kind, Segment};
+use super::segment::{Segment, SegmentEntry, SegmentKind};
 use super::store::{self, Format, Item, Location, Raw};
 use crate::error::{Error, Result};
 use crate::units::ItemId;
@@ -22,7 +22,7 @@ const RECORDS_A_BLOCK: usize = 8192;
 /// A segment that the database names, or why it cannot be used at all.
 #[derive(Debug)]
 pub(super) struct Part<S> {
-    pub(super) entry: Entry,
+    pub(super) entry: SegmentEntry,
     pub(super) segment: Result<S>,
 }
 
@@ -139,8 +139,8 @@ impl<'a, S: Borrow<Segment>> Items<'a, S> {
 
     /// What is wrong with the places of an item's vectors.
     fn lost_place(&mut self, item: &Item) -> Option<Lost> {
-        let picture = self.look_at_place(item.picture, Kind::Pictures);
-        let text = item.text.and_then(|text| self.look_at_place(text, Kind::Texts));
+        let picture = self.look_at_place(item.picture, SegmentKind::Pictures);
+        let text = item.text.and_then(|text| self.look_at_place(text, SegmentKind::Texts));
         match (picture, text) {
             (Some(Lost::Other(why)), _) | (_, Some(Lost::Other(why))) => Some(Lost::Other(why)),
             (None, None) => None,
@@ -148,7 +148,7 @@ impl<'a, S: Borrow<Segment>> Items<'a, S> {
         }
     }
 
-    fn look_at_place(&mut self, at: Location, kind: Kind) -> Option<Lost> {
+    fn look_at_place(&mut self, at: Location, kind: SegmentKind) -> Option<Lost> {
         let Some(&place) = self.places.get(&at.segment) else {
             let why = format!("its vector is in segment {}, which is not there", at.segment);
             return Some(Lost::Other(why));

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use super::companion::Companion;
 use super::{segment, store};
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::{self, FileKind};
+use crate::files::{self, Cut, FileKind, FolderLock, Made};
 
 /// The folder of the model.
 pub(super) const MODEL: &str = "model";
@@ -114,27 +114,13 @@ fn half_written(name: &str) -> Option<files::Beginning> {
 }
 
 /// Whether this is a regular file with this beginning, as far as it goes.
-fn begins(path: &Path, beginning: &[u8]) -> bool {
-    first_bytes(path, beginning.len())
-        .is_some_and(|found| beginning.starts_with(&found) || found.iter().all(|&byte| byte == 0))
-}
-
-/// The first bytes of a regular file; a link is none.
-fn first_bytes(path: &Path, most: usize) -> Option<Vec<u8>> {
-    use std::io::Read;
-    files::kind(path).ok().filter(|&kind| kind == FileKind::File)?;
-    let mut found = Vec::new();
-    files::open(path).ok()?.take(most as u64).read_to_end(&mut found).ok()?;
-    Some(found)
+fn begins(path: &Path, beginning: &'static [u8]) -> bool {
+    files::begins(path, (0, beginning), Cut::Anywhere)
 }
 
 /// Removes a file that begins so, as far as it goes.
-fn remove(path: &Path, beginning: &[u8]) {
-    if begins(path, beginning)
-        && let Some(found) = first_bytes(path, beginning.len())
-    {
-        files::remove_own(path, &found);
-    }
+fn remove(path: &Path, beginning: &'static [u8]) {
+    files::remove_own(path, (0, beginning), Cut::Anywhere);
 }
 
 /// Whether this is the file of a database that is being made, or one that SQLite keeps beside it.
@@ -173,7 +159,7 @@ pub(super) fn expect_no_log(database: &Path) -> Result<()> {
         return Err(Error::new(ErrorKind::Io, message).at_file(log));
     }
     for ending in ["-wal", "-shm"] {
-        files::remove_own(&beside(database, ending), b"");
+        files::remove_own(&beside(database, ending), (0, b""), Cut::Nowhere);
     }
     Ok(())
 }
@@ -224,6 +210,58 @@ pub(super) fn take_model(folder: &Path, companion: &dyn Companion) -> Result<()>
         .map_err(|e| Error::io("cannot put the model in place", e).at_file(folder))?;
     files::flush_folder(folder);
     Ok(())
+}
+
+/// What was not there when a writer began to make an index: what it may take away again.
+#[derive(Debug)]
+pub(super) struct New {
+    folders: Made,
+    /// Of the names that an index has.
+    absent: Vec<&'static str>,
+}
+
+const LOCK: &str = ".lock";
+/// What a new index consists of, without the lock.
+const PARTS: [&str; 4] = ["index.sqlite", "segments", MODEL, MODEL_IN_THE_MAKING];
+
+impl New {
+    /// Makes the folder, locks it with `lock`, and then looks at what is in it.
+    pub(super) fn make(
+        folder: &Path,
+        lock: impl FnOnce() -> Result<FolderLock>,
+    ) -> Result<(FolderLock, Self)> {
+        let is_absent =
+            |name: &&str| files::kind(&folder.join(name)).ok() == Some(FileKind::Absent);
+        let folders = Made::folder(folder)?;
+        let is_new = is_absent(&LOCK);
+        let lock = lock().inspect_err(|_| folders.undo())?;
+        let mut absent: Vec<_> = PARTS.into_iter().filter(is_absent).collect();
+        absent.extend(is_new.then_some(LOCK));
+        Ok((lock, Self { folders, absent }))
+    }
+
+    /// Takes away what was made since, unless there was a database before. What cannot be taken
+    /// away, because somebody put something of his own into it, stays. Call it under the lock.
+    pub(super) fn take_away(&self, folder: &Path, companion: &dyn Companion) {
+        if !self.absent.contains(&"index.sqlite") {
+            return;
+        }
+        for &name in &self.absent {
+            let path = folder.join(name);
+            match name {
+                "segments" => {
+                    let _ = delete_left_overs(folder, &BTreeSet::new());
+                    let _ = std::fs::remove_dir(path);
+                }
+                MODEL | MODEL_IN_THE_MAKING => drop(take_away(&path, companion)),
+                LOCK => {
+                    files::remove_own(&path, (0, b""), Cut::Nowhere);
+                }
+                _ => drop(remove_database(&path)),
+            }
+        }
+        self.folders.undo();
+    }
 }
 
 /// Takes away a folder with a model, if it is there.

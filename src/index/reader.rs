@@ -4,18 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use looksee_kernels::scan::{Scored, top_k, top_k_of};
+use looksee_kernels::search::scan::{Scored, top_k, top_k_of};
 use rayon::prelude::*;
 use rusqlite::Connection;
-use serde::Serialize;
-use serde_json::Value;
 
 use super::Space;
 use super::bits::Bits;
-use super::record::{Record, Stamp, Stored, json};
-use super::segment::{self, Kind, Segment};
+use super::collection::{described, expect_known_fields, reads_title};
+use super::record::{Record, Stored, json};
+use super::segment::{self, Segment, SegmentKind};
 use super::store::{self, Format, Location, Opened, Raw, damaged};
+use super::watch::Watch;
 use crate::error::{Error, ErrorKind, Fact, Result};
+use crate::files::Stamp;
 use crate::filter::{Fields, Filter};
 use crate::units::ItemId;
 use crate::vectors::Vectors;
@@ -42,6 +43,11 @@ pub struct Index {
     connection: Mutex<Connection>,
     format: Format,
     generation: i64,
+    watch: Watch,
+    /// Where relative places of pictures are looked up.
+    root: Option<PathBuf>,
+    /// Whether the root is one that the caller named, not the one that the index remembers.
+    is_told_root: bool,
     items: Items,
     segments: Vec<Segment>,
     /// The segments with pictures, each with the item that owns each row.
@@ -115,28 +121,6 @@ struct Owned {
     live: Option<Bits>,
 }
 
-/// One answer of a search.
-#[derive(Clone, Debug, Serialize)]
-pub struct Hit {
-    /// The item's name.
-    pub id: ItemId,
-    /// Cosine with the query, -1 to 1; greater is closer.
-    pub score: f32,
-    /// Number of the row within the snapshot, for [`Index::record`] and [`Index::picture`].
-    pub row: usize,
-}
-
-/// What to look for.
-#[derive(Clone, Debug)]
-pub struct Query<'a> {
-    /// One query a row, `[n, dim]`.
-    pub vectors: &'a Vectors,
-    /// How many answers a query.
-    pub top: usize,
-    /// Only among items that pass.
-    pub filter: Option<&'a Filter>,
-}
-
 impl std::fmt::Debug for Index {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Index")
@@ -172,7 +156,8 @@ impl Index {
     }
 
     fn open_once(folder: &Path) -> Result<Self> {
-        let Opened { connection, space, format } = store::for_reading(folder)?;
+        let watch = Watch::of(folder);
+        let Opened { connection, space, format, root } = store::for_reading(folder)?;
         let entries = store::segments(&connection)?;
         let places = (0..).zip(&entries).map(|(place, entry)| (entry.number, place)).collect();
         let open = |entry| Segment::open(folder, entry, space.dim);
@@ -181,10 +166,13 @@ impl Index {
         Ok(Self {
             folder: folder.to_path_buf(),
             generation: store::meta(&connection, "generation")?,
+            watch,
             pictures: owned_rows(&segments, &items)?,
             space,
             connection: Mutex::new(connection),
             format,
+            root,
+            is_told_root: false,
             items,
             segments,
             field_names: OnceLock::new(),
@@ -193,13 +181,28 @@ impl Index {
     }
 
     /// The model that made it.
-    pub fn space(&self) -> &Space {
+    pub(super) fn made_by(&self) -> &Space {
         &self.space
     }
 
     /// The folder of the index.
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// The folder below which the pictures lie: the catalogue's, as it was remembered or named with
+    /// [`Index::at_root`]. None when all pictures have whole paths.
+    pub fn root(&self) -> Option<&Path> {
+        self.root.as_deref()
+    }
+
+    pub(super) fn with_root(self, root: PathBuf) -> Self {
+        Self { root: Some(root), is_told_root: true, ..self }
+    }
+
+    /// The root that the caller named, if it did.
+    pub(super) fn told_root(&self) -> Option<&Path> {
+        self.root().filter(|_| self.is_told_root)
     }
 
     /// The folder with the model that travels inside the index.
@@ -217,54 +220,38 @@ impl Index {
         self.len() == 0
     }
 
-    /// Whether nothing was committed since this snapshot was taken.
+    /// Whether nothing was committed since this snapshot was taken, and no other index was put in
+    /// its place. One small read, but for the first call.
     pub fn is_current(&self) -> Result<bool> {
-        let opened = store::for_reading(&self.folder)?;
-        let generation: i64 = store::meta(&opened.connection, "generation")?;
-        Ok(generation == self.generation)
+        Ok(self.watch.generation()? == Some(self.generation))
     }
 
-    /// The `top` closest pictures of each query, closest first, ties by id; exact.
-    ///
-    /// Fails when the queries have another size than the index, when a filter names a field that no
-    /// item has, and, as [`ErrorKind::Corrupt`], when what it has to read is damaged.
-    pub fn search(&self, query: &Query<'_>) -> Result<Vec<Vec<Hit>>> {
-        if query.vectors.dim() != self.space.dim {
-            let message = format!(
-                "a query has {} values, the index was made by model {}; use the model in {}",
-                query.vectors.dim(),
-                self.space,
-                self.model_folder().display()
-            );
-            return Err(Error::new(ErrorKind::Mismatch, message));
-        }
-        let passing = query.filter.map(|filter| self.passing(filter)).transpose()?;
-        let queries = segment::pad(query.vectors.rows(), self.space.dim);
-        let mut found = vec![Vec::new(); query.vectors.len()];
+    /// The scores and rows of the `top` closest pictures of each query, closest first, ties by row.
+    pub(super) fn nearest(
+        &self,
+        vectors: &Vectors,
+        top: usize,
+        filter: Option<&Filter>,
+    ) -> Result<Vec<Vec<(f32, usize)>>> {
+        let passing = filter.map(|filter| self.passing(filter)).transpose()?;
+        let queries = segment::pad(vectors.rows(), self.space.dim);
+        let mut found = vec![Vec::new(); vectors.len()];
         for owned in &self.pictures {
-            let scored = self.scan(owned, passing.as_deref(), &queries, query.top)?;
+            let scored = self.scan(owned, passing.as_deref(), &queries, top)?;
             for (found, scored) in found.iter_mut().zip(scored) {
                 found.extend(scored.iter().map(|s| (s.score, owned.owners[s.row] as usize)));
             }
         }
-        Ok(found.into_iter().map(|found| self.hits(found, query.top)).collect())
-    }
-
-    /// How many items pass a filter.
-    pub fn count(&self, filter: Option<&Filter>) -> Result<usize> {
-        match filter {
-            Some(filter) => Ok(self.passing(filter)?.len()),
-            None => Ok(self.len()),
-        }
+        Ok(found.into_iter().map(|found| best(found, top)).collect())
     }
 
     /// The names of all fields that items have, ascending.
-    pub fn field_names(&self) -> Result<Vec<String>> {
+    pub(super) fn known_fields(&self) -> Result<&[String]> {
         if let Some(names) = self.field_names.get() {
-            return Ok(names.clone());
+            return Ok(names);
         }
         let names = self.read_field_names()?;
-        Ok(self.field_names.get_or_init(|| names).clone())
+        Ok(self.field_names.get_or_init(|| names))
     }
 
     fn read_field_names(&self) -> Result<Vec<String>> {
@@ -281,23 +268,23 @@ impl Index {
     }
 
     /// The row of the item with this name.
-    pub fn find(&self, id: &ItemId) -> Result<Option<usize>> {
-        Ok(self.items.names.find(id.as_str()))
+    pub(super) fn row_of(&self, id: &ItemId) -> Option<usize> {
+        self.items.names.find(id.as_str())
     }
 
     /// The name of the item in `row`.
-    pub fn id(&self, row: usize) -> ItemId {
+    pub(super) fn id(&self, row: usize) -> ItemId {
         self.items.names.get(row).into()
     }
 
     /// XXH3-64 of the picture file of `row` as it was embedded: the same for copies of a file.
-    pub fn content(&self, row: usize) -> u64 {
+    pub(super) fn content(&self, row: usize) -> u64 {
         self.items.contents[row]
     }
 
     /// Everything about the item in `row`.
-    pub fn record(&self, row: usize) -> Result<Record> {
-        self.stored(row)?.into_record().map_err(|e| e.at_file(&self.folder))
+    pub(super) fn record(&self, row: usize) -> Result<Record> {
+        self.stored(row)?.into_record(self.root()).map_err(|e| e.at_file(&self.folder))
     }
 
     pub(super) fn stored(&self, row: usize) -> Result<Stored> {
@@ -306,26 +293,34 @@ impl Index {
     }
 
     /// The picture vector of `row`, `[dim]`; fails when it is damaged.
-    pub fn picture(&self, row: usize) -> Result<&[f32]> {
+    pub(super) fn picture(&self, row: usize) -> Result<&[f32]> {
         let place = self.items.pictures[row];
         self.segments[place.segment as usize].row(place.row as usize)
     }
 
     /// The text vector of `row`, `[dim]`, if the item has texts; fails when it is damaged.
-    pub fn text(&self, row: usize) -> Result<Option<&[f32]>> {
+    pub(super) fn text(&self, row: usize) -> Result<Option<&[f32]>> {
         let Some(place) = self.items.texts[row] else { return Ok(None) };
         self.segments[place.segment as usize].row(place.row as usize).map(Some)
     }
 
-    /// All vectors at once, for those who read most of them; fails when one is damaged, and by the
-    /// item's name when one is not finite.
-    pub fn all_vectors(&self) -> Result<AllVectors<'_>> {
-        for segment in &self.segments {
-            segment.rows()?;
-        }
-        let vectors = AllVectors { index: self };
-        (0..self.len()).into_par_iter().try_for_each(|row| vectors.expect_finite(row))?;
-        Ok(vectors)
+    /// Compares all vectors with their checksums; fails when one is damaged.
+    pub(super) fn compare_vectors(&self) -> Result<()> {
+        self.segments.iter().try_for_each(|segment| segment.rows().map(drop))
+    }
+
+    /// The picture vector of `row`, `[dim]`, for those who called [`Index::compare_vectors`].
+    pub(super) fn compared_picture(&self, row: usize) -> &[f32] {
+        self.compared_vector(self.items.pictures[row])
+    }
+
+    /// The text vector of `row`, `[dim]`, if the item has texts; likewise.
+    pub(super) fn compared_text(&self, row: usize) -> Option<&[f32]> {
+        self.items.texts[row].map(|place| self.compared_vector(place))
+    }
+
+    fn compared_vector(&self, place: Location) -> &[f32] {
+        self.segments[place.segment as usize].uncompared_row(place.row as usize)
     }
 
     /// Bytes on disk, and rows that removed items still take up.
@@ -379,21 +374,8 @@ impl Index {
         Ok(top_k(rows, dim, Some(bits.words()), queries, top))
     }
 
-    /// The best of what the segments gave. Rows of the snapshot ascend by name, and so do those
-    /// of each segment: a tie broken by row, here or in the scan, is one broken by name.
-    fn hits(&self, mut found: Vec<(f32, usize)>, top: usize) -> Vec<Hit> {
-        found.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-        found.truncate(top);
-        let hit = |(score, row): (f32, usize)| Hit {
-            id: self.id(row),
-            score: score.clamp(-1.0, 1.0),
-            row,
-        };
-        found.into_iter().map(hit).collect()
-    }
-
     /// The rows of the snapshot that pass `filter`.
-    fn passing(&self, filter: &Filter) -> Result<Arc<Bits>> {
+    pub(super) fn passing(&self, filter: &Filter) -> Result<Arc<Bits>> {
         let kept = || self.passing.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, bits)) = kept().iter().find(|(known, _)| known == filter) {
             return Ok(bits.clone());
@@ -407,11 +389,11 @@ impl Index {
     }
 
     fn look_at_fields(&self, filter: &Filter) -> Result<Bits> {
-        self.refuse_unknown_fields(filter)?;
-        let wants_title = filter.field_names().contains(&"title");
+        expect_known_fields(filter, self.known_fields()?)?;
+        let wants_title = reads_title(filter);
         let mut bits = Bits::with_room(self.len());
         self.each_record(
-            |_, stored| Ok(filter.matches(&described(stored, wants_title)?)),
+            |_, stored| Ok(filter.matches(&seen_of(stored, wants_title)?)),
             |row, passes| {
                 if passes {
                     bits.insert(row);
@@ -470,80 +452,26 @@ impl Index {
                 damaged(self.items.names.get(row), what)
             })
     }
-
-    fn refuse_unknown_fields(&self, filter: &Filter) -> Result<()> {
-        let known = self.field_names()?;
-        let is_known = |name: &str| {
-            ["id", "group", "title"].contains(&name) || known.iter().any(|known| known == name)
-        };
-        let Some(unknown) = filter.field_names().into_iter().find(|name| !is_known(name)) else {
-            return Ok(());
-        };
-        let mut all: Vec<&str> = known.iter().map(String::as_str).collect();
-        all.extend(["id", "group", "title"]);
-        all.sort_unstable();
-        all.dedup();
-        let message = format!("no item has a field \"{unknown}\" (fields: {})", all.join(", "));
-        Err(Error::invalid(message))
-    }
 }
 
-/// What a filter sees of an item: its fields, and `id`, `group` and `title` (the first text) as
-/// well, unless the catalogue has a field of that name. The texts are read only where the title is
-/// wanted.
-fn described(stored: &Stored, wants_title: bool) -> Result<Fields> {
-    let mut fields: Fields = json(&stored.id, "fields", &stored.fields)?;
+/// The best of what the segments gave. Rows of the snapshot ascend by name, and so do those of each
+/// segment: a tie broken by row, here or in the scan, is one broken by name.
+fn best(mut found: Vec<(f32, usize)>, top: usize) -> Vec<(f32, usize)> {
+    found.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    found.truncate(top);
+    for (score, _) in &mut found {
+        *score = score.clamp(-1.0, 1.0);
+    }
+    found
+}
+
+/// What a filter sees of an item. The texts are read only where the title is wanted.
+fn seen_of(stored: &Stored, wants_title: bool) -> Result<Fields> {
+    let fields: Fields = json(&stored.id, "fields", &stored.fields)?;
     let texts: Vec<String> =
         if wants_title { json(&stored.id, "texts", &stored.texts)? } else { Vec::new() };
-    fields.entry("id").or_insert_with(|| Value::from(stored.id.as_str()));
-    if let Some(group) = &stored.group {
-        fields.entry("group").or_insert(Value::from(&**group));
-    }
-    if let Some(title) = texts.into_iter().next() {
-        fields.entry("title").or_insert(Value::from(title));
-    }
-    Ok(fields)
-}
-
-/// All vectors of an index, compared with their checksums.
-#[derive(Clone, Copy, Debug)]
-pub struct AllVectors<'a> {
-    index: &'a Index,
-}
-
-impl<'a> AllVectors<'a> {
-    /// Values a vector.
-    pub fn dim(self) -> usize {
-        self.index.space.dim
-    }
-
-    /// The picture vector of `row`, `[dim]`.
-    pub fn picture(self, row: usize) -> &'a [f32] {
-        self.vector(self.index.items.pictures[row])
-    }
-
-    /// The text vector of `row`, `[dim]`, if the item has texts.
-    pub fn text(self, row: usize) -> Option<&'a [f32]> {
-        self.index.items.texts[row].map(|place| self.vector(place))
-    }
-
-    /// Refuses a vector that was made to be nobody's neighbour, or everybody's.
-    fn expect_finite(self, row: usize) -> Result<()> {
-        let sides = [("picture", Some(self.picture(row))), ("text", self.text(row))];
-        for (side, values) in sides {
-            let wrong = values.and_then(|values| values.iter().find(|value| !value.is_finite()));
-            if let Some(wrong) = wrong {
-                let what = format!("the vector of its {side} holds {wrong}, so it is damaged");
-                let error = Error::new(ErrorKind::Corrupt, what).with_fact(Fact::DamagedVector);
-                return Err(error.at_file(&self.index.folder).at_item(self.index.id(row).as_str()));
-            }
-        }
-        Ok(())
-    }
-
-    fn vector(self, place: Location) -> &'a [f32] {
-        self.index.segments[place.segment as usize].uncompared_row(place.row as usize)
-    }
+    let title = texts.first().map(String::as_str);
+    Ok(described(fields, &stored.id, stored.group.as_deref(), title))
 }
 
 fn lost_segment(error: &Error) -> bool {
@@ -558,7 +486,7 @@ fn read_items(
     segments: &[Segment],
     places: &BTreeMap<u32, usize>,
 ) -> Result<Items> {
-    let place_of = |id: &str, at: Location, kind: Kind| -> Result<Location> {
+    let place_of = |id: &str, at: Location, kind: SegmentKind| -> Result<Location> {
         let Some(&place) = places.get(&at.segment) else {
             return Err(damaged(
                 id,
@@ -583,8 +511,8 @@ fn read_items(
         items.keys.push(item.key);
         items.records.push(item.known.record);
         items.contents.push(item.known.stamp.content);
-        items.pictures.push(place_of(id, item.picture, Kind::Pictures)?);
-        items.texts.push(item.text.map(|text| place_of(id, text, Kind::Texts)).transpose()?);
+        items.pictures.push(place_of(id, item.picture, SegmentKind::Pictures)?);
+        items.texts.push(item.text.map(|text| place_of(id, text, SegmentKind::Texts)).transpose()?);
         Ok(())
     })?;
     Ok(items)
@@ -604,7 +532,7 @@ fn owned_rows(segments: &[Segment], items: &Items) -> Result<Vec<Owned>> {
         last[segment] = Some(place.row);
         owners[segment][place.row as usize] = row as u32;
     }
-    let pictures = |place: &usize| segments[*place].entry().kind == Kind::Pictures;
+    let pictures = |place: &usize| segments[*place].entry().kind == SegmentKind::Pictures;
     Ok((0..segments.len())
         .filter(pictures)
         .map(|place| owned(place, std::mem::take(&mut owners[place])))

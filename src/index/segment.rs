@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use looksee_kernels::mapped::Mapped;
+use looksee_kernels::cpu::mapped::Mapped;
 use rayon::prelude::*;
 
 use crate::error::{Error, ErrorKind, Fact, Result};
@@ -49,12 +49,12 @@ const UNIT_TOLERANCE: f64 = 1e-3;
 
 /// What the vectors of a segment stand for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum SegmentKind {
     Pictures,
     Texts,
 }
 
-impl Kind {
+impl SegmentKind {
     pub(super) fn code(self) -> u32 {
         match self {
             Self::Pictures => 0,
@@ -73,9 +73,9 @@ impl Kind {
 
 /// A segment as the database names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(super) struct SegmentEntry {
     pub(super) number: u32,
-    pub(super) kind: Kind,
+    pub(super) kind: SegmentKind,
     pub(super) rows: usize,
     /// XXH3-64 of the page table; in format 1 of the data.
     pub(super) checksum: u64,
@@ -116,12 +116,12 @@ pub(super) fn number_of(file: &str) -> Option<u32> {
 pub(super) fn write<'a>(
     index: &Path,
     number: u32,
-    kind: Kind,
+    kind: SegmentKind,
     dim: usize,
     rows: impl Iterator<Item = &'a [f32]> + Clone,
-) -> Result<Entry> {
+) -> Result<SegmentEntry> {
     let (count, table) = page_table(rows.clone(), dim);
-    let entry = Entry { number, kind, rows: count, checksum: files::checksum(&table) };
+    let entry = SegmentEntry { number, kind, rows: count, checksum: files::checksum(&table) };
     let no_write = |e| Error::io("cannot write the vectors", e);
     files::replace(&path(index, number), |out| {
         out.write_all(&header(&entry, dim, FORMAT)).map_err(no_write)?;
@@ -162,7 +162,7 @@ fn row_bytes(row: &[f32], dim: usize) -> Vec<u8> {
     bytes
 }
 
-fn header(entry: &Entry, dim: usize, format: u32) -> [u8; HEADER_BYTES] {
+fn header(entry: &SegmentEntry, dim: usize, format: u32) -> [u8; HEADER_BYTES] {
     let mut bytes = [0; HEADER_BYTES];
     bytes[..8].copy_from_slice(MAGIC);
     bytes[8..12].copy_from_slice(&format.to_le_bytes());
@@ -182,7 +182,7 @@ fn header(entry: &Entry, dim: usize, format: u32) -> [u8; HEADER_BYTES] {
 /// A mapped segment.
 #[derive(Debug)]
 pub(super) struct Segment {
-    entry: Entry,
+    entry: SegmentEntry,
     dim: usize,
     path: PathBuf,
     map: Mapped,
@@ -206,7 +206,7 @@ struct Pages {
 impl Segment {
     /// Maps the file of `entry` and compares its header, its page table and its length with what
     /// the database says; its rows are compared when they are read.
-    pub(super) fn open(index: &Path, entry: Entry, dim: usize) -> Result<Self> {
+    pub(super) fn open(index: &Path, entry: SegmentEntry, dim: usize) -> Result<Self> {
         let path = path(index, entry.number);
         let open = || {
             let file = files::open(&path)?;
@@ -222,7 +222,7 @@ impl Segment {
     }
 
     /// What the database says of it.
-    pub(super) fn entry(&self) -> Entry {
+    pub(super) fn entry(&self) -> SegmentEntry {
         self.entry
     }
 
@@ -392,7 +392,7 @@ impl Segment {
 
 impl Pages {
     /// The page table of a file whose header was compared.
-    fn of(bytes: &[u8], entry: &Entry, dim: usize, format: u32) -> Result<Self> {
+    fn of(bytes: &[u8], entry: &SegmentEntry, dim: usize, format: u32) -> Result<Self> {
         let data = data_bytes(entry, dim);
         let (bytes, checksums) = if format == 1 {
             (data.max(1), vec![entry.checksum])
@@ -410,26 +410,26 @@ impl Pages {
 }
 
 /// What tells a file from another one of the same name.
-type Identity = (u64, u64);
+pub(super) type Identity = (u64, u64);
 
 #[cfg(unix)]
-fn identity(about: &std::fs::Metadata) -> Identity {
+pub(super) fn identity(about: &std::fs::Metadata) -> Identity {
     use std::os::unix::fs::MetadataExt;
     (about.dev(), about.ino())
 }
 
 /// Elsewhere a file that is mapped cannot be cut short.
 #[cfg(not(unix))]
-fn identity(_: &std::fs::Metadata) -> Identity {
+pub(super) fn identity(_: &std::fs::Metadata) -> Identity {
     (0, 0)
 }
 
-fn data_bytes(entry: &Entry, dim: usize) -> usize {
+fn data_bytes(entry: &SegmentEntry, dim: usize) -> usize {
     entry.rows * padded(dim) * size_of::<f32>()
 }
 
 /// The format of a file that has the length and the header that `entry` asks for.
-fn check_header(bytes: &[u8], entry: &Entry, dim: usize) -> Result<u32> {
+fn check_header(bytes: &[u8], entry: &SegmentEntry, dim: usize) -> Result<u32> {
     if bytes.len() < HEADER_BYTES {
         return Err(corrupt(&format!("the file has {} bytes, less than a header", bytes.len())));
     }
@@ -463,9 +463,9 @@ fn corrupt(what: &str) -> Error {
 mod tests {
     use super::*;
 
-    fn written(folder: &Path, rows: &[f32]) -> Entry {
+    fn written(folder: &Path, rows: &[f32]) -> SegmentEntry {
         files::make_folder(&super::folder(folder)).unwrap();
-        write(folder, 1, Kind::Texts, 3, rows.chunks_exact(3)).unwrap()
+        write(folder, 1, SegmentKind::Texts, 3, rows.chunks_exact(3)).unwrap()
     }
 
     /// Three pages of vectors of 3 values: 2048 rows of 32 bytes a page.
@@ -526,7 +526,7 @@ mod tests {
             bytes[offset] ^= 0x42;
             assert_eq!(Segment::open(folder.path(), entry, 3).unwrap_err().kind(), kind);
         }
-        let other = Entry { checksum: entry.checksum ^ 1, ..entry };
+        let other = SegmentEntry { checksum: entry.checksum ^ 1, ..entry };
         files::replace_bytes(&path, &bytes).unwrap();
         assert!(Segment::open(folder.path(), other, 3).is_err());
     }
@@ -553,7 +553,8 @@ mod tests {
         files::make_folder(&super::folder(folder.path())).unwrap();
         let row = [[1.0].as_slice(), &[0.0; 99]].concat();
         let rows = row.repeat(400);
-        let entry = write(folder.path(), 1, Kind::Texts, 100, rows.chunks_exact(100)).unwrap();
+        let entry =
+            write(folder.path(), 1, SegmentKind::Texts, 100, rows.chunks_exact(100)).unwrap();
         for (offset, lost) in [(0, 158), (PAGE_BYTES, 159)] {
             let mut bytes = files::read(&path(folder.path(), 1)).unwrap();
             bytes[HEADER_BYTES + offset] ^= 1;
@@ -584,7 +585,7 @@ mod tests {
         let path = path(folder.path(), 1);
         let mut bytes = files::read(&path).unwrap();
         bytes.truncate(HEADER_BYTES + 5000 * 32);
-        let entry = Entry { checksum: files::checksum(&bytes[HEADER_BYTES..]), ..table };
+        let entry = SegmentEntry { checksum: files::checksum(&bytes[HEADER_BYTES..]), ..table };
         bytes[..HEADER_BYTES].copy_from_slice(&header(&entry, 3, 1));
         files::replace_bytes(&path, &bytes).unwrap();
         let segment = Segment::open(folder.path(), entry, 3).unwrap();

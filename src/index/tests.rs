@@ -2,14 +2,14 @@
 
 mod damage;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::json;
 use tempfile::TempDir;
 
 use super::*;
 use crate::error::{Error, ErrorKind, Result};
-use crate::files;
+use crate::files::{self, Blob};
 use crate::filter::Filter;
 use crate::units::{ItemId, Seed};
 use crate::vectors::Vectors;
@@ -56,7 +56,7 @@ fn writer(folder: &Path) -> Writer {
 fn record(id: &str, texts: &[&str]) -> Record {
     Record {
         id: id.into(),
-        image: PathBuf::from(format!("/pictures/{id}.png")),
+        image: format!("/pictures/{id}.png").into(),
         texts: texts.iter().map(|&text| text.to_owned()).collect(),
         fields: crate::filter::Fields::new(),
         group: None,
@@ -79,15 +79,19 @@ fn add(writer: &mut Writer, items: &[(&str, [f32; DIM])]) {
 
 fn index_of(items: &[(&str, [f32; DIM])]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let mut writer = writer(folder.path());
-    add(&mut writer, items);
-    writer.commit().unwrap();
+    fill(folder.path(), items);
     folder
 }
 
+fn fill(folder: &Path, items: &[(&str, [f32; DIM])]) {
+    let mut writer = writer(folder);
+    add(&mut writer, items);
+    writer.commit().unwrap();
+}
+
 fn find(index: &Index, query: [f32; DIM], top: usize) -> Vec<String> {
-    let query = Query { vectors: &vectors(&[query]), top, filter: None };
-    index.search(&query).unwrap()[0].iter().map(|hit| hit.id.to_string()).collect()
+    let hits = index.search(&Nearest::new(&vectors(&[query]), top)).unwrap();
+    hits[0].iter().map(|hit| hit.item.id.to_string()).collect()
 }
 
 fn names(index: &Index) -> Vec<String> {
@@ -122,16 +126,16 @@ fn what_was_added_comes_back() {
     let index = Index::open(folder.path()).unwrap();
     assert_eq!(*index.space(), space());
     assert_eq!(names(&index), ["hat", "shoe"]);
-    let row = index.find(&"shoe".into()).unwrap().unwrap();
+    let row = index.row_of(&"shoe".into()).unwrap();
     let back = index.record(row).unwrap();
-    assert_eq!(back.checksum(), shoe.checksum());
+    assert_eq!(back.checksum(None), shoe.checksum(None));
     assert_eq!((back.image, back.stamp), (shoe.image, shoe.stamp));
     assert_eq!(
         (index.picture(row).unwrap(), index.text(row).unwrap()),
         (X.as_slice(), Some([0.0, 0.6, 0.8].as_slice()))
     );
     assert_eq!(index.text(0).unwrap(), None);
-    assert_eq!(index.find(&"scarf".into()).unwrap(), None);
+    assert_eq!(index.row_of(&"scarf".into()), None);
     assert_eq!(index.model_folder().join("model.toml").metadata().unwrap().len(), 1);
     assert_whole(&index);
 }
@@ -154,15 +158,14 @@ fn search_agrees_with_comparing_every_pair() {
         writer.commit().unwrap();
     }
     let index = Index::open(folder.path()).unwrap();
-    let found = index.search(&Query { vectors: &queries, top: 9, filter: None }).unwrap();
+    let found = index.search(&Nearest::new(&queries, 9)).unwrap();
     for (query, found) in queries.rows().zip(&found) {
         let cosine = |row: &[f32]| row.iter().zip(query).map(|(x, y)| x * y).sum::<f32>();
         let mut expected: Vec<(f32, usize)> = pictures.rows().map(cosine).zip(0..).collect();
         expected.sort_by(|a, b| b.0.total_cmp(&a.0));
         for (hit, (score, number)) in found.iter().zip(expected) {
-            assert_eq!(hit.id.as_str(), format!("{:03}", count - number));
+            assert_eq!(hit.item.id.as_str(), format!("{:03}", count - number));
             assert!((hit.score - score).abs() < 1e-5);
-            assert_eq!(index.id(hit.row), hit.id);
         }
         assert_eq!(found.len(), 9);
     }
@@ -213,6 +216,41 @@ fn a_reader_keeps_its_state_through_commits_removals_and_compaction() {
     assert!(!before.is_current().unwrap());
     assert_whole(&before);
     assert_whole(&after);
+}
+
+#[test]
+fn a_snapshot_knows_that_another_index_took_its_place() {
+    let (folder, other) = (tempfile::tempdir().unwrap(), index_of(&[("b", Y)]));
+    let place = folder.path().join("index");
+    std::fs::create_dir(&place).unwrap();
+    fill(&place, &[("a", X)]);
+    let before = Index::open(&place).unwrap();
+    assert!(before.is_current().unwrap() && before.is_current().unwrap());
+    std::fs::rename(&place, folder.path().join("away")).unwrap();
+    assert_eq!(before.is_current().unwrap_err().kind(), ErrorKind::NotFound);
+    std::fs::rename(other.path(), &place).unwrap();
+    assert!(!before.is_current().unwrap());
+    let after = before.renewed().unwrap().unwrap();
+    assert_eq!(after.ids(None).unwrap(), ["b".into()]);
+    assert_eq!(names(&before), ["a"]);
+}
+
+#[test]
+fn each_commit_of_a_writer_is_seen_by_the_snapshots_before_it() {
+    let folder = index_of(&[("a", X)]);
+    let first = Index::open(folder.path()).unwrap();
+    assert!(first.is_current().unwrap());
+    let mut writer = writer(folder.path());
+    for id in ["b", "c"] {
+        let latest = Index::open(folder.path()).unwrap();
+        add(&mut writer, &[(id, Y)]);
+        assert!(latest.is_current().unwrap());
+        writer.commit().unwrap();
+        assert!(!latest.is_current().unwrap() && !first.is_current().unwrap());
+    }
+    writer.compact().unwrap();
+    assert_eq!(first.renewed().unwrap().unwrap().count(None).unwrap(), 3);
+    assert_eq!(names(&first), ["a"]);
 }
 
 #[test]
@@ -289,7 +327,7 @@ fn an_index_of_another_model_is_refused_with_both_models() {
 fn queries_of_another_size_are_refused() {
     let index = Index::open(index_of(&[("a", X)]).path()).unwrap();
     let vectors = Vectors::normalised(2, vec![1.0, 0.0]).unwrap();
-    let error = index.search(&Query { vectors: &vectors, top: 1, filter: None }).unwrap_err();
+    let error = index.search(&Nearest::new(&vectors, 1)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Mismatch);
 }
 
@@ -318,12 +356,12 @@ fn what_is_no_index_says_so() {
 fn a_newer_format_asks_for_an_update() {
     let folder = index_of(&[("a", X)]);
     let connection = rusqlite::Connection::open(store::path(folder.path())).unwrap();
-    connection.execute("UPDATE meta SET value = 3 WHERE name = 'format'", []).unwrap();
+    connection.execute("UPDATE meta SET value = 4 WHERE name = 'format'", []).unwrap();
     let error = Index::open(folder.path()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert_eq!(
         error.message(),
-        "made by a newer looksee (format 3, this build reads 2): update looksee"
+        "made by a newer looksee (format 4, this build reads 3): update looksee"
     );
     let error = open(folder.path()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
@@ -366,7 +404,7 @@ fn check_finds_a_changed_vector_and_a_changed_record() {
 fn an_item_that_points_nowhere_or_at_another_item_is_damage() {
     for damage in ["picture_segment = 9", "picture_row = 7", "picture_row = 0", "text_segment = 1"]
     {
-        for format in [1, 2] {
+        for format in [1, 2, 3] {
             let folder = index_of(&[("a", X), ("b", Y)]);
             let connection = rusqlite::Connection::open(store::path(folder.path())).unwrap();
             connection.execute(&format!("UPDATE items SET {damage} WHERE id = 'b'"), []).unwrap();
@@ -424,7 +462,7 @@ fn an_item_that_waits_can_be_renewed_and_removed() {
     let mut renewed = record("a", &["a"]);
     renewed.group = Some("g".into());
     writer.renew(&renewed, None).unwrap();
-    assert_eq!(writer.known(&"a".into()).unwrap().unwrap().record, renewed.checksum());
+    assert_eq!(writer.known(&"a".into()).unwrap().unwrap().record, renewed.checksum(None));
     assert_eq!(writer.remove(&["b".into(), "nobody".into()]).unwrap(), 1);
     writer.commit().unwrap();
     let index = Index::open(folder.path()).unwrap();
@@ -500,7 +538,7 @@ fn merging_takes_over_vectors_and_records_and_the_other_wins() {
         (index.picture(2).unwrap(), index.text(2).unwrap()),
         (other.picture(1).unwrap(), other.text(1).unwrap())
     );
-    assert_eq!(index.record(2).unwrap().checksum(), other.record(1).unwrap().checksum());
+    assert_eq!(index.record(2).unwrap().checksum(None), other.record(1).unwrap().checksum(None));
     assert_whole(&index);
 
     let stranger = tempfile::tempdir().unwrap();
@@ -563,16 +601,18 @@ fn a_filter_sees_fields_id_group_and_title() {
         ("price > 99", vec![]),
     ] {
         let filter = Filter::parse(condition).unwrap();
-        let query = Query { vectors: &vectors(&[X]), top: 9, filter: Some(&filter) };
+        let query = vectors(&[X]);
+        let query = Nearest::new(&query, 9).among(Some(&filter));
         let found = index.search(&query).unwrap().remove(0);
-        let found: Vec<&str> = found.iter().map(|hit| hit.id.as_str()).collect();
+        let found: Vec<&str> = found.iter().map(|hit| hit.item.id.as_str()).collect();
         assert_eq!(found, expected, "{condition}");
         assert_eq!(index.count(Some(&filter)).unwrap(), expected.len());
     }
     let many = Filter::parse("price < 19").unwrap();
     assert_eq!(index.count(Some(&many)).unwrap(), 19);
-    let query = Query { vectors: &vectors(&[X]), top: 19, filter: Some(&many) };
-    assert_eq!(index.search(&query).unwrap()[0].last().unwrap().id.as_str(), "18");
+    let query = vectors(&[X]);
+    let hits = index.search(&Nearest::new(&query, 19).among(Some(&many))).unwrap();
+    assert_eq!(hits[0].last().unwrap().item.id.as_str(), "18");
     assert_eq!(index.count(None).unwrap(), 20);
 }
 
@@ -598,4 +638,279 @@ fn an_index_is_shared_by_threads() {
             scope.spawn(|| assert_eq!(index.record(1).unwrap().id, ItemId::from("b")));
         }
     });
+}
+
+/// A folder with an index, and pictures in a library that can be moved.
+struct Library(TempDir);
+
+impl Library {
+    fn new() -> Self {
+        let library = Self(tempfile::tempdir().unwrap());
+        for name in ["old/pictures/a.png", "old/pictures/b.png", "elsewhere/c.png"] {
+            library.write(name);
+        }
+        library
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn write(&self, name: &str) {
+        std::fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
+        std::fs::write(self.path(name), name).unwrap();
+    }
+
+    fn index(&self) -> Index {
+        Index::open(&self.path("index")).unwrap()
+    }
+
+    /// A writer of the index for a catalogue in `root`.
+    fn writer(&self, root: &str) -> Writer {
+        let mut writer = writer(&self.path("index"));
+        writer.set_root(Some(self.path(root)));
+        writer
+    }
+
+    fn add(&self, writer: &mut Writer, id: &str, picture: &str) {
+        let record = Record { image: self.path(picture).into(), ..record(id, &[]) };
+        writer.add(&[record], &vectors(&[X]), &[None]).unwrap();
+    }
+
+    /// An index of all three pictures, one of which is outside of the root.
+    fn indexed(&self) {
+        let mut writer = self.writer("old");
+        self.add(&mut writer, "a", "old/pictures/a.png");
+        self.add(&mut writer, "b", "old/pictures/b.png");
+        self.add(&mut writer, "c", "elsewhere/c.png");
+        writer.finish().unwrap();
+    }
+
+    /// The pictures of an index, by their paths in the library's folder.
+    fn pictures(&self, index: &Index) -> Vec<String> {
+        let picture = |row| index.record(row).unwrap().image.path().to_path_buf();
+        let all = (0..index.len()).map(picture);
+        all.map(|path| path.strip_prefix(self.0.path()).unwrap().display().to_string()).collect()
+    }
+}
+
+#[test]
+fn pictures_below_the_root_are_found_where_the_root_is() {
+    let library = Library::new();
+    library.indexed();
+    let index = library.index();
+    assert_eq!(index.root(), Some(&*library.path("old")));
+    let all = ["old/pictures/a.png", "old/pictures/b.png", "elsewhere/c.png"];
+    assert_eq!(library.pictures(&index), all);
+    assert_whole(&index);
+    std::fs::rename(library.path("old"), library.path("new")).unwrap();
+    let moved = index.at_root(&library.path("new")).unwrap();
+    let all = ["new/pictures/a.png", "new/pictures/b.png", "elsewhere/c.png"];
+    assert_eq!(library.pictures(&moved), all);
+    assert_whole(&moved);
+    let error = moved.at_root(&library.path("old")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn a_picture_in_an_archive_below_the_root_moves_with_it() {
+    let library = Library::new();
+    let shard = library.path("old/shards/0001.tar");
+    let member = Blob::part(shard.as_path(), 512, 9, Some("a.jpg")).unwrap();
+    let mut writer = library.writer("old");
+    let record = Record { image: member.clone(), ..record("a", &[]) };
+    writer.add(&[record], &vectors(&[X]), &[None]).unwrap();
+    writer.finish().unwrap();
+    let index = library.index();
+    assert_eq!(index.record(0).unwrap().image, member);
+    std::fs::create_dir(library.path("new")).unwrap();
+    let moved = index.at_root(&library.path("new")).unwrap().record(0).unwrap().image;
+    assert_eq!((moved.range(), moved.name()), (Some((512, 9)), Some("a.jpg")));
+    assert_eq!(moved.path(), library.path("new/shards/0001.tar"));
+}
+
+#[test]
+fn a_new_root_leaves_items_that_were_not_seen_where_they_are() {
+    let library = Library::new();
+    library.indexed();
+    library.write("new/pictures/a.png");
+    let mut writer = library.writer("new");
+    let known = writer.known(&"a".into()).unwrap().unwrap();
+    let a = Record { image: library.path("new/pictures/a.png").into(), ..record("a", &[]) };
+    assert_eq!(known.record, a.checksum(writer.root()), "it lies below the root as it did");
+    writer.keep(&"a".into()).unwrap();
+    assert_eq!(library.index().root(), Some(&*library.path("old")), "nothing is committed yet");
+    writer.finish().unwrap();
+    let index = library.index();
+    assert_eq!(index.root(), Some(&*library.path("new")));
+    let all = ["new/pictures/a.png", "old/pictures/b.png", "elsewhere/c.png"];
+    assert_eq!(library.pictures(&index), all);
+    assert_whole(&index);
+}
+
+#[test]
+fn a_root_that_changes_on_the_way_is_right_at_each_commit() {
+    let library = Library::new();
+    library.indexed();
+    let mut writer = library.writer("new");
+    library.add(&mut writer, "d", "new/d.png");
+    writer.commit().unwrap();
+    let expected = ["old/pictures/a.png", "old/pictures/b.png", "elsewhere/c.png", "new/d.png"];
+    assert_eq!(library.pictures(&library.index()), expected);
+    library.add(&mut writer, "a", "new/pictures/a.png");
+    drop(writer);
+    assert_eq!(library.pictures(&library.index()), expected);
+    assert_whole(&library.index());
+}
+
+#[test]
+fn a_run_that_changes_nothing_and_does_not_finish_leaves_the_root() {
+    let library = Library::new();
+    library.indexed();
+    let mut writer = library.writer("new");
+    writer.commit().unwrap();
+    assert_eq!(library.index().root(), Some(&*library.path("old")));
+}
+
+#[test]
+fn merged_parts_of_other_roots_keep_their_pictures() {
+    let library = Library::new();
+    library.indexed();
+    let part = library.index();
+    let other = tempfile::tempdir().unwrap();
+    let mut whole = writer(other.path());
+    whole.merge(&part).unwrap();
+    whole.commit().unwrap();
+    let index = Index::open(other.path()).unwrap();
+    assert_eq!((index.root(), library.pictures(&index)), (part.root(), library.pictures(&part)));
+    whole.set_root(Some(library.path("elsewhere")));
+    whole.merge(&part).unwrap();
+    whole.finish().unwrap();
+    let index = Index::open(other.path()).unwrap();
+    assert_eq!(index.root(), Some(&*library.path("elsewhere")));
+    assert_eq!(library.pictures(&index), library.pictures(&part));
+    assert_whole(&index);
+}
+
+#[test]
+fn pictures_that_are_gone_are_counted_and_a_place_near_the_index_is_named() {
+    let library = Library::new();
+    library.indexed();
+    let gone = |index: &Index| {
+        let pictures: Vec<_> = (0..3).map(|row| index.record(row).unwrap().image).collect();
+        let mut gone = Gone::of(index);
+        gone.look(&pictures);
+        gone
+    };
+    let found = gone(&library.index());
+    assert_eq!((found.looked_for, found.count, found.first), (3, 0, None));
+    // Both move together.
+    std::fs::create_dir(library.path("new")).unwrap();
+    for name in ["old", "index"] {
+        std::fs::rename(library.path(name), library.path("new").join(name)).unwrap();
+    }
+    let index = Index::open(&library.path("new/index")).unwrap();
+    let found = gone(&index);
+    assert_eq!((found.looked_for, found.count), (3, 2));
+    assert_eq!(found.first, Some(library.path("old/pictures/a.png").into()));
+    assert_eq!(found.found_below.as_deref(), Some(&*library.path("new/old")));
+    let index = index.at_root(&library.path("new/old")).unwrap();
+    assert_eq!(gone(&index).count, 0);
+    // Somewhere else.
+    std::fs::rename(library.path("new/old"), library.path("far")).unwrap();
+    let found = gone(&index);
+    assert_eq!((found.count, found.found_below), (2, None));
+}
+
+#[test]
+fn a_root_that_was_named_holds_for_newer_snapshots_too() {
+    let library = Library::new();
+    library.indexed();
+    std::fs::rename(library.path("old"), library.path("new")).unwrap();
+    let index = library.index().at_root(&library.path("new")).unwrap();
+    let mut writer = Writer::open_existing(index.folder()).unwrap();
+    writer.remove(&["b".into()]).unwrap();
+    writer.commit().unwrap();
+    let newer = index.renewed().unwrap().unwrap();
+    let found = newer.get(&["a".into()], Carry::RECORD).unwrap().remove(0).unwrap();
+    assert_eq!(found.record.unwrap().image, library.path("new/pictures/a.png").into());
+}
+
+#[test]
+fn an_index_that_remembers_no_root_cannot_be_told_another() {
+    let folder = index_of(&[("a", X)]);
+    let index = Index::open(folder.path()).unwrap();
+    assert_eq!(index.root(), None);
+    let error = index.at_root(folder.path()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert!(error.message().contains("whole paths"), "{error}");
+}
+
+#[test]
+fn an_index_to_which_nothing_was_committed_is_taken_away_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("new/index");
+    let mut fresh = writer(&path);
+    add(&mut fresh, &[("a", X)]);
+    fresh.discard_if_empty(&MODEL);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    // With something in it, it stays.
+    let mut fresh = writer(&path);
+    add(&mut fresh, &[("a", X)]);
+    fresh.commit().unwrap();
+    fresh.discard_if_empty(&MODEL);
+    assert_eq!(names(&Index::open(&path).unwrap()), ["a"]);
+    // And so does one that was there before, be it empty.
+    let mut again = writer(&path);
+    again.remove(&["a".into()]).unwrap();
+    again.commit().unwrap();
+    again.discard_if_empty(&MODEL);
+    writer(&path).discard_if_empty(&MODEL);
+    assert!(Index::open(&path).unwrap().is_empty());
+}
+
+#[test]
+fn only_what_the_writer_made_is_taken_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let kept = folder.path().join("kept");
+    // The folder was there, and the model in it; a note came later.
+    std::fs::create_dir_all(kept.join("model")).unwrap();
+    std::fs::write(kept.join("model/model.toml"), "x").unwrap();
+    writer(&kept).discard_if_empty(&MODEL);
+    assert_eq!(std::fs::read_dir(&kept).unwrap().count(), 1);
+    assert_eq!(std::fs::read(kept.join("model/model.toml")).unwrap(), b"x");
+    let noted = folder.path().join("noted");
+    let fresh = writer(&noted);
+    std::fs::write(noted.join("note.txt"), "mine").unwrap();
+    std::fs::write(noted.join("segments/clip.mp4"), "mine").unwrap();
+    fresh.discard_if_empty(&MODEL);
+    let mut left: Vec<_> =
+        std::fs::read_dir(&noted).unwrap().map(|e| e.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["note.txt", "segments"]);
+    assert!(noted.join("segments/clip.mp4").is_file());
+}
+
+/// A model that cannot be written.
+struct Unwritable;
+
+impl Companion for Unwritable {
+    fn is_in(&self, _: &Path) -> bool {
+        false
+    }
+
+    fn write_to(&self, folder: &Path) -> Result<()> {
+        Err(Error::invalid("no room").at_file(folder))
+    }
+
+    fn clear(&self, _: &Path) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn an_index_that_cannot_be_made_leaves_no_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(Writer::open(&folder.path().join("new/index"), &space(), &Unwritable).is_err());
+    assert!(!folder.path().join("new").exists());
 }

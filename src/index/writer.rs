@@ -8,22 +8,24 @@ use rusqlite::Connection;
 use super::Space;
 use super::bits::Keys;
 use super::check;
+use super::collection::Rows;
 use super::companion::Companion;
 use super::examine::{self, Part};
 use super::folder;
 use super::reader::Index;
 use super::record::{Known, Record, Stored};
-use super::segment::{self, Kind, Segment};
-use super::store::{self, Change, Format, Item, Location, failed};
+use super::segment::{self, Segment, SegmentKind};
+use super::sink::Sink;
+use super::store::{self, Change, Format, Item, Location, Opened, failed};
 use crate::error::{Error, ErrorKind, Fact, Result};
-use crate::files::{self, FileKind, FolderLock};
+use crate::files::{self, Blob, FileKind, FolderLock};
 use crate::units::ItemId;
 use crate::vectors::Vectors;
 
 /// Items held in memory before their vectors are written to a segment.
 const PENDING_ITEMS: usize = 16_384;
 
-/// The one process that changes an index. Nothing is visible to readers before [`Writer::commit`].
+/// The one process that changes an index. Nothing is visible to readers before [`Sink::commit`].
 ///
 /// After an error nothing since the last commit is kept: drop the writer and begin again.
 #[derive(Debug)]
@@ -36,10 +38,16 @@ pub struct Writer {
     /// Keys of the records that this writer kept, renewed or added.
     seen: Keys,
     damage: Damage,
+    /// What new places of pictures are relative to.
+    root: Option<PathBuf>,
+    /// What those in the database are relative to.
+    written_root: Option<PathBuf>,
+    /// What was not there before, when this writer made the index.
+    new: Option<folder::New>,
     _lock: FolderLock,
 }
 
-/// What [`Writer::look_for_damage`] found, as far as it is not mended.
+/// What [`Sink::look_for_damage`] found, as far as it is not mended.
 #[derive(Debug, Default)]
 struct Damage {
     /// Items that must be embedded again.
@@ -65,19 +73,28 @@ impl Writer {
     /// stands where looksee writes, and, as [`ErrorKind::Mismatch`], when the index was made by
     /// another model. Nothing is taken away then but what a killed run left.
     pub fn open(folder: &Path, space: &Space, companion: &dyn Companion) -> Result<Self> {
-        files::make_folder(folder)?;
-        folder::expect_ours(folder)?;
-        has_database(folder)?;
-        let lock_file = folder.join(".lock");
-        let is_new = files::kind(&lock_file)? == FileKind::Absent;
-        let lock = FolderLock::take(folder)?;
-        prepare(folder, space, companion).inspect_err(|_| {
-            // A folder that is refused stays as it was.
-            if is_new && !store::path(folder).exists() {
-                files::remove_own(&lock_file, b"");
-            }
+        let (lock, new) = folder::New::make(folder, || {
+            folder::expect_ours(folder)?;
+            has_database(folder)?;
+            FolderLock::take(folder)
         })?;
-        Self::locked(folder, lock)
+        let opened = prepare(folder, space, companion).and_then(|()| open_database(folder));
+        // A folder that is refused stays as it was.
+        let opened = opened.inspect_err(|_| new.take_away(folder, companion))?;
+        Ok(Self { new: Some(new), ..Self::of(folder, opened, lock)? })
+    }
+
+    /// Takes the index away again if this writer made it and nothing was ever committed to it, so
+    /// that a run that fails leaves no folder that looks like an index.
+    ///
+    /// Only what was not there before goes, and of that only what is looksee's own.
+    pub fn discard_if_empty(self, companion: &dyn Companion) {
+        let generation = store::meta(&self.connection, "generation").unwrap_or(i64::MAX);
+        let Self { folder, connection, new, _lock, .. } = self;
+        drop(connection);
+        if let Some(new) = new.filter(|_| generation == 0) {
+            new.take_away(&folder, companion);
+        }
     }
 
     /// Opens an index that is there, whichever model made it.
@@ -87,12 +104,10 @@ impl Writer {
         drop(store::for_reading(folder)?);
         let lock = FolderLock::take(folder)?;
         files::make_own_folder(&segment::folder(folder))?;
-        Self::locked(folder, lock)
+        Self::of(folder, open_database(folder)?, lock)
     }
 
-    fn locked(folder: &Path, lock: FolderLock) -> Result<Self> {
-        let mut opened = store::for_writing(folder)?;
-        opened.upgrade().map_err(|e| e.at_file(folder))?;
+    fn of(folder: &Path, opened: Opened, lock: FolderLock) -> Result<Self> {
         let writer = Self {
             folder: folder.to_path_buf(),
             space: opened.space,
@@ -100,48 +115,13 @@ impl Writer {
             pending: BTreeMap::new(),
             seen: Keys::default(),
             damage: Damage::default(),
+            root: opened.root.clone(),
+            written_root: opened.root,
+            new: None,
             _lock: lock,
         };
         writer.delete_left_overs()?;
         Ok(writer)
-    }
-
-    /// The model whose vectors the index takes.
-    pub fn space(&self) -> &Space {
-        &self.space
-    }
-
-    /// Compares everything in the index with its checksums. From now on items that are damaged are
-    /// unknown, so that they are added again; [`Writer::drop_damaged`] ends the mending. The number
-    /// of such items.
-    ///
-    /// Fails as [`ErrorKind::Corrupt`] when the database itself is beyond mending.
-    pub fn look_for_damage(&mut self) -> Result<usize> {
-        self.find_damage().map_err(|e| self.here(e))?;
-        Ok(self.damage.lost.len())
-    }
-
-    /// Whether an item was damaged and was not added again yet.
-    pub fn is_lost(&self, id: &ItemId) -> bool {
-        self.damage.lost.contains(id)
-    }
-
-    /// Takes out the items that are damaged and were not added again, and the damaged segments:
-    /// what is sound in these is written anew. The number of items taken out. To be committed.
-    pub fn drop_damaged(&mut self) -> Result<usize> {
-        self.whole(|writer| {
-            writer.flush()?;
-            let Damage { lost, segments, orphans } = std::mem::take(&mut writer.damage);
-            if lost.is_empty() && segments.is_empty() && !orphans {
-                return Ok(0);
-            }
-            writer.begin()?;
-            lost.iter()
-                .try_for_each(|id| store::forget(&writer.connection, id.as_str()).map(drop))?;
-            store::remove_orphans(&writer.connection)?;
-            writer.move_rows(&segments)?;
-            Ok(lost.len())
-        })
     }
 
     fn find_damage(&mut self) -> Result<()> {
@@ -150,7 +130,7 @@ impl Writer {
             return Err(store::beyond_use(&format!("the index's database is damaged ({first})")));
         }
         let parts = check::open_all(&self.folder, &self.connection, self.space.dim)?;
-        let findings = examine::examine(&self.connection, Format::Two, &parts)?;
+        let findings = examine::examine(&self.connection, Format::NEWEST, &parts)?;
         let damaged = |part: &Part<Segment>| findings.segments.contains_key(&part.entry.number);
         let segments = parts.into_iter().filter(damaged);
         self.damage = Damage {
@@ -159,116 +139,6 @@ impl Writer {
             lost: findings.lost.into_keys().collect(),
         };
         Ok(())
-    }
-
-    /// What is known of `id`, committed or not.
-    pub fn known(&self, id: &ItemId) -> Result<Option<Known>> {
-        if let Some(pending) = self.pending.get(id) {
-            return Ok(Some(pending.stored.known()));
-        }
-        if self.is_lost(id) {
-            return Ok(None);
-        }
-        Ok(self.item(id)?.map(|item| item.known))
-    }
-
-    /// Marks an unchanged item as seen in this run.
-    pub fn keep(&mut self, id: &ItemId) -> Result<()> {
-        if !self.pending.contains_key(id) {
-            let item = self.item(id)?.ok_or_else(|| self.here(store::unknown(id)))?;
-            self.seen.insert(item.key);
-        }
-        Ok(())
-    }
-
-    /// New texts or fields for an item whose picture is unchanged; keeps its picture vector.
-    /// `text_vector` is `Some` when the texts changed; `None` with changed texts means that there
-    /// is no text any more.
-    pub fn renew(&mut self, record: &Record, text_vector: Option<&[f32]>) -> Result<()> {
-        let stored = Stored::of(record);
-        let known = self.known(&stored.id)?.ok_or_else(|| self.here(store::unknown(&stored.id)))?;
-        let same_texts = known.texts == stored.texts_checksum();
-        let text = match text_vector {
-            Some(vector) => Change::Set(Some(self.unit(&stored.id, vector)?)),
-            None if same_texts => Change::Keep,
-            None => Change::Set(None),
-        };
-        self.put(Pending { stored, picture: Change::Keep, text })
-    }
-
-    /// Adds or replaces items: picture vectors `[n, dim]`, text vectors for items that have texts.
-    pub fn add(
-        &mut self,
-        records: &[Record],
-        pictures: &Vectors,
-        texts: &[Option<Vec<f32>>],
-    ) -> Result<()> {
-        if records.len() != pictures.len() || records.len() != texts.len() {
-            return Err(Error::new(
-                ErrorKind::Mismatch,
-                format!(
-                    "{} records came with {} picture vectors and {} texts; each needs one",
-                    records.len(),
-                    pictures.len(),
-                    texts.len()
-                ),
-            ));
-        }
-        for ((record, picture), text) in records.iter().zip(pictures.rows()).zip(texts) {
-            let stored = Stored::of(record);
-            let picture = Change::Set(self.unit(&stored.id, picture)?);
-            let text = text.as_deref().map(|text| self.unit(&stored.id, text)).transpose()?;
-            self.put(Pending { stored, picture, text: Change::Set(text) })?;
-        }
-        Ok(())
-    }
-
-    /// Writes, flushes and names what was added so far; a run that is killed later keeps it.
-    pub fn commit(&mut self) -> Result<()> {
-        self.whole(|writer| {
-            writer.flush()?;
-            if writer.connection.is_autocommit() {
-                return Ok(());
-            }
-            let generation: i64 = store::meta(&writer.connection, "generation")?;
-            store::set_meta(&writer.connection, "generation", generation.wrapping_add(1))?;
-            writer.connection.execute_batch("COMMIT").map_err(failed)
-        })
-    }
-
-    /// Like [`Writer::commit`]; also deletes the segments that are no longer named.
-    pub fn finish(&mut self) -> Result<()> {
-        self.commit()?;
-        self.delete_left_overs()
-    }
-
-    /// Takes out all items that were neither kept, renewed nor added by this writer; the number.
-    /// Lost ones stay for [`Writer::drop_damaged`].
-    pub fn remove_unseen(&mut self) -> Result<usize> {
-        self.whole(|writer| {
-            writer.flush()?;
-            let mut unseen = Vec::new();
-            store::each_row(&writer.connection, Format::Two, |id, item| {
-                let id = ItemId::from(id);
-                if writer.is_lost(&id) {
-                    return Ok(());
-                }
-                match item {
-                    Some(item) if writer.seen.contains(item.key) => {}
-                    _ => unseen.push(id),
-                }
-                Ok(())
-            })?;
-            writer.delete(&unseen)
-        })
-    }
-
-    /// Takes out these items; the number that was there.
-    pub fn remove(&mut self, ids: &[ItemId]) -> Result<usize> {
-        self.whole(|writer| {
-            writer.flush()?;
-            writer.delete(ids)
-        })
     }
 
     /// Rewrites segments so that no removed row takes up space. Commits first. Readers that are
@@ -292,13 +162,16 @@ impl Writer {
     /// Fails as [`ErrorKind::Corrupt`], and nothing is taken over, when a vector or a record of the
     /// other is not the one that was written.
     pub fn merge(&mut self, other: &Index) -> Result<usize> {
-        if *other.space() != self.space {
-            return Err(mismatch(&self.folder, &self.space, other.space()));
+        if *other.made_by() != self.space {
+            return Err(mismatch(&self.folder, &self.space, other.made_by()));
         }
         let vectors = other.all_vectors()?;
+        if self.root.is_none() {
+            self.root = other.root().map(Path::to_path_buf);
+        }
         self.whole(|writer| {
             for row in 0..other.len() {
-                let stored = other.stored(row)?;
+                let stored = other.stored(row)?.with_root(other.root(), writer.root())?;
                 let picture = Change::Set(vectors.picture(row).to_vec());
                 let text = Change::Set(vectors.text(row).map(<[f32]>::to_vec));
                 writer.put(Pending { stored, picture, text })?;
@@ -319,7 +192,7 @@ impl Writer {
     }
 
     fn item(&self, id: &ItemId) -> Result<Option<Item>> {
-        store::item(&self.connection, Format::Two, id).map_err(|e| self.here(e))
+        store::item(&self.connection, Format::NEWEST, id).map_err(|e| self.here(e))
     }
 
     fn here(&self, error: Error) -> Error {
@@ -370,6 +243,40 @@ impl Writer {
         Ok(())
     }
 
+    /// Writes down a root that has changed, in the open transaction. Items that this writer has not
+    /// seen stay where they are: below the old root, under their whole paths from now on.
+    fn settle_root(&mut self) -> Result<()> {
+        if self.root == self.written_root {
+            return Ok(());
+        }
+        if self.written_root.is_some() {
+            for id in self.unseen()? {
+                let stored = store::record(&self.connection, Format::NEWEST, &id)?;
+                if Blob::is_below_root(&stored.image) {
+                    let stored = stored.with_root(self.written_root.as_deref(), None)?;
+                    store::put(&self.connection, &stored, Change::Keep, Change::Keep)?;
+                }
+            }
+        }
+        store::set_root(&self.connection, self.root())?;
+        self.written_root.clone_from(&self.root);
+        Ok(())
+    }
+
+    /// The items that were neither kept, renewed nor added by this writer, without lost ones.
+    fn unseen(&self) -> Result<Vec<ItemId>> {
+        let mut unseen = Vec::new();
+        store::each_row(&self.connection, Format::NEWEST, |id, item| {
+            let id = ItemId::from(id);
+            let is_seen = item.is_some_and(|item| self.seen.contains(item.key));
+            if !is_seen && !self.is_lost(&id) {
+                unseen.push(id);
+            }
+            Ok(())
+        })?;
+        Ok(unseen)
+    }
+
     /// Writes what is pending into segments and names them in the open transaction.
     fn flush(&mut self) -> Result<()> {
         if self.pending.is_empty() {
@@ -385,8 +292,8 @@ impl Writer {
             Change::Set(Some(text)) => Some(text.as_slice()),
             _ => None,
         });
-        let mut picture_places = self.write_rows(Kind::Pictures, pictures)?.into_iter();
-        let mut text_places = self.write_rows(Kind::Texts, texts)?.into_iter();
+        let mut picture_places = self.write_rows(SegmentKind::Pictures, pictures)?.into_iter();
+        let mut text_places = self.write_rows(SegmentKind::Texts, texts)?.into_iter();
         for item in pending.values() {
             let picture = match &item.picture {
                 Change::Set(_) => picture_places.next().map_or(Change::Keep, Change::Set),
@@ -410,7 +317,7 @@ impl Writer {
     /// Writes rows `[n, dim]` as new segments and says where each went.
     fn write_rows<'a>(
         &self,
-        kind: Kind,
+        kind: SegmentKind,
         mut rows: impl Iterator<Item = &'a [f32]> + Clone,
     ) -> Result<Vec<Location>> {
         let mut places = Vec::new();
@@ -444,7 +351,7 @@ impl Writer {
     fn wastes_space(&self) -> Result<bool> {
         let entries = store::segments(&self.connection)?;
         let (mut pictures, mut texts) = (0, 0);
-        store::each_item(&self.connection, Format::Two, |_, item| {
+        store::each_item(&self.connection, Format::NEWEST, |_, item| {
             pictures += 1;
             texts += usize::from(item.text.is_some());
             Ok(())
@@ -459,7 +366,7 @@ impl Writer {
     /// compared with its checksum.
     fn rewrite(&mut self) -> Result<()> {
         let entries = store::segments(&self.connection)?;
-        let open = |entry: &segment::Entry| {
+        let open = |entry: &segment::SegmentEntry| {
             let segment = Segment::open(&self.folder, *entry, self.space.dim)?;
             segment.rows()?;
             Ok((entry.number, Some(segment)))
@@ -473,7 +380,7 @@ impl Writer {
     fn move_rows(&mut self, segments: &BTreeMap<u32, Option<Segment>>) -> Result<()> {
         self.begin()?;
         let mut items = Vec::new();
-        store::each_item(&self.connection, Format::Two, |id, item| {
+        store::each_item(&self.connection, Format::NEWEST, |id, item| {
             let moves = [Some(item.picture), item.text].into_iter().flatten();
             if moves.into_iter().any(|place| segments.contains_key(&place.segment)) {
                 items.push((id.to_owned(), item));
@@ -482,8 +389,8 @@ impl Writer {
         })?;
         let pictures = rows_in(segments, items.iter().map(|(id, item)| (id, Some(item.picture))))?;
         let texts = rows_in(segments, items.iter().map(|(id, item)| (id, item.text)))?;
-        let pictures = self.write_rows(Kind::Pictures, pictures.into_iter().flatten())?;
-        let texts = self.write_rows(Kind::Texts, texts.into_iter().flatten())?;
+        let pictures = self.write_rows(SegmentKind::Pictures, pictures.into_iter().flatten())?;
+        let texts = self.write_rows(SegmentKind::Texts, texts.into_iter().flatten())?;
         let (mut pictures, mut texts) = (pictures.into_iter(), texts.into_iter());
         for (id, item) in &items {
             let moved = |place: Location, new: &mut dyn Iterator<Item = Location>| {
@@ -504,6 +411,137 @@ impl Writer {
     }
 }
 
+impl Sink for Writer {
+    fn space(&self) -> &Space {
+        &self.space
+    }
+
+    fn root(&self) -> Option<&Path> {
+        self.root.as_deref()
+    }
+
+    fn set_root(&mut self, root: Option<PathBuf>) {
+        self.root = root;
+    }
+
+    fn known(&self, id: &ItemId) -> Result<Option<Known>> {
+        if let Some(pending) = self.pending.get(id) {
+            return Ok(Some(pending.stored.known()));
+        }
+        if self.is_lost(id) {
+            return Ok(None);
+        }
+        Ok(self.item(id)?.map(|item| item.known))
+    }
+
+    fn keep(&mut self, id: &ItemId) -> Result<()> {
+        if !self.pending.contains_key(id) {
+            let item = self.item(id)?.ok_or_else(|| self.here(store::unknown(id)))?;
+            self.seen.insert(item.key);
+        }
+        Ok(())
+    }
+
+    fn renew(&mut self, record: &Record, text_vector: Option<&[f32]>) -> Result<()> {
+        let stored = Stored::of(record, self.root.as_deref());
+        let known = self.known(&stored.id)?.ok_or_else(|| self.here(store::unknown(&stored.id)))?;
+        let same_texts = known.texts == stored.texts_checksum();
+        let text = match text_vector {
+            Some(vector) => Change::Set(Some(self.unit(&stored.id, vector)?)),
+            None if same_texts => Change::Keep,
+            None => Change::Set(None),
+        };
+        self.put(Pending { stored, picture: Change::Keep, text })
+    }
+
+    fn add(
+        &mut self,
+        records: &[Record],
+        pictures: &Vectors,
+        texts: &[Option<Vec<f32>>],
+    ) -> Result<()> {
+        if records.len() != pictures.len() || records.len() != texts.len() {
+            return Err(Error::new(
+                ErrorKind::Mismatch,
+                format!(
+                    "{} records came with {} picture vectors and {} texts; each needs one",
+                    records.len(),
+                    pictures.len(),
+                    texts.len()
+                ),
+            ));
+        }
+        for ((record, picture), text) in records.iter().zip(pictures.rows()).zip(texts) {
+            let stored = Stored::of(record, self.root.as_deref());
+            let picture = Change::Set(self.unit(&stored.id, picture)?);
+            let text = text.as_deref().map(|text| self.unit(&stored.id, text)).transpose()?;
+            self.put(Pending { stored, picture, text: Change::Set(text) })?;
+        }
+        Ok(())
+    }
+
+    fn remove(&mut self, ids: &[ItemId]) -> Result<usize> {
+        self.whole(|writer| {
+            writer.flush()?;
+            writer.delete(ids)
+        })
+    }
+
+    fn remove_unseen(&mut self) -> Result<usize> {
+        self.whole(|writer| {
+            writer.flush()?;
+            let unseen = writer.unseen()?;
+            writer.delete(&unseen)
+        })
+    }
+
+    fn commit(&mut self) -> Result<()> {
+        self.whole(|writer| {
+            writer.flush()?;
+            if writer.connection.is_autocommit() {
+                return Ok(());
+            }
+            writer.settle_root()?;
+            let generation: i64 = store::meta(&writer.connection, "generation")?;
+            store::set_meta(&writer.connection, "generation", generation.wrapping_add(1))?;
+            writer.connection.execute_batch("COMMIT").map_err(failed)
+        })
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        if self.root != self.written_root {
+            self.begin().map_err(|e| self.here(e))?;
+        }
+        self.commit()?;
+        self.delete_left_overs()
+    }
+
+    fn look_for_damage(&mut self) -> Result<usize> {
+        self.find_damage().map_err(|e| self.here(e))?;
+        Ok(self.damage.lost.len())
+    }
+
+    fn is_lost(&self, id: &ItemId) -> bool {
+        self.damage.lost.contains(id)
+    }
+
+    fn drop_damaged(&mut self) -> Result<usize> {
+        self.whole(|writer| {
+            writer.flush()?;
+            let Damage { lost, segments, orphans } = std::mem::take(&mut writer.damage);
+            if lost.is_empty() && segments.is_empty() && !orphans {
+                return Ok(0);
+            }
+            writer.begin()?;
+            lost.iter()
+                .try_for_each(|id| store::forget(&writer.connection, id.as_str()).map(drop))?;
+            store::remove_orphans(&writer.connection)?;
+            writer.move_rows(&segments)?;
+            Ok(lost.len())
+        })
+    }
+}
+
 /// The rows of those of these places that lie in `segments`; `None` for the others. Each row must
 /// be there and sound.
 fn rows_in(
@@ -520,6 +558,13 @@ fn rows_in(
         }
     };
     places.map(row).collect()
+}
+
+/// Opens the database and brings it to the newest format.
+fn open_database(folder: &Path) -> Result<Opened> {
+    let mut opened = store::for_writing(folder)?;
+    opened.upgrade().map_err(|e| e.at_file(folder))?;
+    Ok(opened)
 }
 
 /// Brings the folder to where its database can be opened.

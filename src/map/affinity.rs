@@ -1,7 +1,7 @@
 //! From neighbours to affinities: how strongly a map should hold two points together.
 
-use looksee_kernels::perplexity::meet_perplexity;
-use looksee_kernels::springs::{Piece, Springs};
+use looksee_kernels::tsne::attraction::{SpringPiece, Springs};
+use looksee_kernels::tsne::perplexity::meet_perplexity;
 use rayon::prelude::*;
 
 use super::neighbours::Neighbours;
@@ -41,10 +41,10 @@ struct Directed<'a> {
 
 impl Directed<'_> {
     /// The springs of the points from `first` to before `end`.
-    fn piece(&self, first: usize, end: usize) -> Piece {
+    fn piece(&self, first: usize, end: usize) -> SpringPiece {
         let scale = 0.5 / (self.numbers.len() / self.count) as f32;
         let incoming = self.incoming(first, end);
-        let mut piece = Piece::starting_at(first);
+        let mut piece = SpringPiece::starting_at(first);
         let mut own = Vec::with_capacity(self.count);
         let (mut others, mut weights) = (Vec::new(), Vec::new());
         for point in first..end {

@@ -188,7 +188,7 @@ pub fn lay_out(
 
 /// The vector instructions in use, such as `avx512`.
 pub fn simd_name() -> &'static str {
-    looksee_kernels::simd::simd_level().name()
+    looksee_kernels::cpu::simd::simd_level().name()
 }
 
 /// The perplexity, or the greatest that so many points have neighbours for.

@@ -14,7 +14,7 @@
 
 use std::ops::Range;
 
-use looksee_kernels::nearest::{Candidates, Nearest, half_squares, products};
+use looksee_kernels::search::nearest::{Candidates, Nearest, half_squares, products};
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};

@@ -1,6 +1,7 @@
 //! Moving the points: gradient descent with momentum and gains, in phases.
 
-use looksee_kernels::springs::{Points, Springs, Step, step};
+use looksee_kernels::tsne::attraction::Springs;
+use looksee_kernels::tsne::descent::{MapPoints, StepSettings, step};
 use rayon::prelude::*;
 
 use super::gradient::Repulsion;
@@ -110,7 +111,7 @@ impl Layout {
 
     fn advance(&mut self, phase: &Phase, z: f64) {
         let count = self.positions.len() as f32;
-        let settings = Step {
+        let settings = StepSettings {
             exaggeration: phase.exaggeration,
             push: (1.0 / z.max(f64::MIN_POSITIVE)) as f32,
             rate: phase.rate.unwrap_or(count / phase.exaggeration),
@@ -118,7 +119,7 @@ impl Layout {
             least_gain: LEAST_GAIN,
             longest: LONGEST,
         };
-        let points = Points {
+        let points = MapPoints {
             positions: &mut self.positions,
             steps: &mut self.steps,
             gains: &mut self.gains,

@@ -1,8 +1,8 @@
 //! New points on a finished map.
 
-use looksee_kernels::charges::Fixed;
-use looksee_kernels::nearest::{Candidates, Nearest, half_squares};
-use looksee_kernels::perplexity::meet_perplexity;
+use looksee_kernels::search::nearest::{Candidates, Nearest, half_squares};
+use looksee_kernels::tsne::perplexity::meet_perplexity;
+use looksee_kernels::tsne::repulsion::FixedPoints;
 use rayon::prelude::*;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -43,7 +43,7 @@ pub fn place(
         return Err(Error::new(ErrorKind::Mismatch, message));
     }
     let count = ((3.0 * perplexity).ceil() as usize).clamp(1, positions.len());
-    let (halves, fixed) = (half_squares(old, dim), Fixed::new(positions));
+    let (halves, fixed) = (half_squares(old, dim), FixedPoints::new(positions));
     let candidates = Candidates { rows: old, halves: &halves, first: 0 };
     let blocks = new.par_chunks(BLOCK * dim).map(|block| {
         stop.check()?;
@@ -72,7 +72,7 @@ struct Held {
 
 impl Held {
     /// Where the point comes to rest.
-    fn settle(&self, positions: &[[f32; 2]], fixed: &Fixed) -> [f32; 2] {
+    fn settle(&self, positions: &[[f32; 2]], fixed: &FixedPoints) -> [f32; 2] {
         let mut own = [0, 1].map(|axis| self.median(positions, axis));
         let (mut step, mut gain) = ([0.0f32; 2], [1.0f32; 2]);
         for _ in 0..ITERATIONS {

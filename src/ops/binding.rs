@@ -1,6 +1,9 @@
 //! The framework's *backend extension*: one trait of fused operations, its implementation on the
 //! CPU backend, and its backward passes under automatic differentiation.
 //!
+//! Only what training and embedding run on the CPU stands here: a network as a whole, the pool
+//! behind it, the recurrent layer and the pool over its states.
+//!
 //! The forward operations stand in [`Fused`]; the framework generates the dispatch over backends
 //! from it. Their gradients stand in [`FusedGradients`], which only the CPU backend has to offer
 //! and which the autodiff implementation calls.
@@ -16,71 +19,9 @@ use burn::backend::flex::{FlexTensor, Layout};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Flex, TensorMetadata, backend_extension};
 use burn::tensor::{Bytes, DType, Shape};
-use looksee_kernels::conv::{self, ConvShape};
-use looksee_kernels::depthwise::{self, DepthwiseShape, Epilogue};
-use looksee_kernels::elementwise;
-use looksee_kernels::gru::{self, Direction, GruShape, GruWeights, Kept};
+use looksee_kernels::layers::gru::{self, Direction, GruShape, GruTape, GruWeights};
+use looksee_kernels::layers::pool;
 use looksee_kernels::network::{LayerGradients, LayerSource, MapShape, Network, Seen, Tape};
-use looksee_kernels::norm::{self, Activation, Moments, Norm};
-use looksee_kernels::pool::{self, PoolShape};
-
-/// A window that slides over a picture.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Geometry {
-    /// Side of the window.
-    pub kernel: usize,
-    /// Step of the window.
-    pub stride: usize,
-    /// Rows and columns added on each side.
-    pub padding: usize,
-}
-
-/// Zeros around a picture.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Padding {
-    /// As many on each side.
-    Even(usize),
-    /// TensorFlow's: so many that the result is `size / stride` long, rounded up; an odd one goes
-    /// to the end.
-    Same,
-}
-
-/// A window whose padding may depend on the size of the picture.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Window {
-    /// Side of the window.
-    pub kernel: usize,
-    /// Step of the window.
-    pub stride: usize,
-    /// Zeros around the picture.
-    pub padding: Padding,
-}
-
-impl From<Geometry> for Window {
-    fn from(Geometry { kernel, stride, padding }: Geometry) -> Self {
-        Self { kernel, stride, padding: Padding::Even(padding) }
-    }
-}
-
-impl Window {
-    /// Zeros before and after an axis of `size`.
-    pub(crate) fn zeros(self, size: usize) -> (usize, usize) {
-        match self.padding {
-            Padding::Even(zeros) => (zeros, zeros),
-            Padding::Same => depthwise::same_padding(size, self.kernel, self.stride),
-        }
-    }
-}
-
-/// How batch norm behaves. Its gradient goes through the moments, as is right for a batch's own;
-/// no gradient is ever asked for with moments kept from elsewhere.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct NormMode {
-    /// Added to the variance.
-    pub epsilon: f32,
-    /// What follows.
-    pub activation: Activation,
-}
 
 /// One pass of pictures through a network whose numbers lie outside the framework, and what comes
 /// of it beside the features.
@@ -133,32 +74,6 @@ impl NetworkCall {
 /// Operations in which several of the framework's are done in one pass over memory.
 #[backend_extension(Autodiff, Flex)]
 pub(crate) trait Fused: Backend {
-    /// `x [n, h, w, ci]`, `weights [k·k·ci, co]` -> `[n, oh, ow, co]`.
-    fn looksee_conv(
-        x: FloatTensor<Self>,
-        weights: FloatTensor<Self>,
-        geometry: Geometry,
-    ) -> FloatTensor<Self>;
-    /// `x [n, h, w, c]`, `weights [k·k, c]` -> `[n, oh, ow, c]`.
-    fn looksee_depthwise(
-        x: FloatTensor<Self>,
-        weights: FloatTensor<Self>,
-        window: Window,
-    ) -> FloatTensor<Self>;
-    /// `[n, h, w, c]` -> `[2·c]`: means, then variances.
-    fn looksee_moments(x: FloatTensor<Self>) -> FloatTensor<Self>;
-    /// Normalise, scale, shift, activate.
-    fn looksee_batch_norm(
-        x: FloatTensor<Self>,
-        gamma: FloatTensor<Self>,
-        beta: FloatTensor<Self>,
-        moments: Arc<Moments>,
-        mode: NormMode,
-    ) -> FloatTensor<Self>;
-    /// `max(a + b, 0)`.
-    fn looksee_add_relu(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self>;
-    /// Max pool over windows.
-    fn looksee_max_pool(x: FloatTensor<Self>, geometry: Geometry) -> FloatTensor<Self>;
     /// `[n, h, w, c]` -> `[n, c]`.
     fn looksee_global_max_pool(x: FloatTensor<Self>) -> FloatTensor<Self>;
     /// `x [n, len, inputs]` -> `[n, len, hidden]`; weights `[inputs, 3·hidden]` and
@@ -181,47 +96,6 @@ pub(crate) trait Fused: Backend {
 
 /// The gradients of [`Fused`].
 pub(crate) trait FusedGradients: Backend {
-    /// Of the convolution's input, which has shape `shape.n, height, width, inputs`.
-    fn conv_input_gradient(
-        dy: FloatTensor<Self>,
-        weights: FloatTensor<Self>,
-        shape: ConvShape,
-    ) -> FloatTensor<Self>;
-    /// Of the convolution's weights.
-    fn conv_weights_gradient(
-        x: FloatTensor<Self>,
-        dy: FloatTensor<Self>,
-        shape: ConvShape,
-    ) -> FloatTensor<Self>;
-    /// Of the depthwise convolution's input.
-    fn depthwise_input_gradient(
-        dy: FloatTensor<Self>,
-        weights: FloatTensor<Self>,
-        shape: DepthwiseShape,
-    ) -> FloatTensor<Self>;
-    /// Of the depthwise convolution's weights.
-    fn depthwise_weights_gradient(
-        x: FloatTensor<Self>,
-        dy: FloatTensor<Self>,
-        shape: DepthwiseShape,
-    ) -> FloatTensor<Self>;
-    /// Of batch norm's input, gamma and beta.
-    fn batch_norm_gradients(
-        x: FloatTensor<Self>,
-        gamma: FloatTensor<Self>,
-        beta: FloatTensor<Self>,
-        dy: FloatTensor<Self>,
-        moments: &Moments,
-        mode: NormMode,
-    ) -> [FloatTensor<Self>; 3];
-    /// Of either summand.
-    fn add_relu_gradient(out: FloatTensor<Self>, dy: FloatTensor<Self>) -> FloatTensor<Self>;
-    /// Of the pool's input.
-    fn max_pool_gradient(
-        x: FloatTensor<Self>,
-        dy: FloatTensor<Self>,
-        geometry: Geometry,
-    ) -> FloatTensor<Self>;
     /// Of the pool's input.
     fn global_max_pool_gradient(x: FloatTensor<Self>, dy: FloatTensor<Self>) -> FloatTensor<Self>;
     /// The recurrent layer, and what its gradients need.
@@ -258,7 +132,7 @@ pub(crate) type GruParameters<B> = [FloatTensor<B>; 4];
 pub(crate) struct GruSaved<B: Backend> {
     parameters: GruParameters<B>,
     shape: GruShape,
-    kept: Kept,
+    kept: GruTape,
 }
 
 impl<B: Backend> Clone for GruSaved<B> {
@@ -294,83 +168,7 @@ impl Dense {
     }
 }
 
-fn conv_shape(x: [usize; 4], outputs: usize, geometry: Geometry) -> ConvShape {
-    let [n, height, width, inputs] = x;
-    let Geometry { kernel, stride, padding } = geometry;
-    ConvShape { n, height, width, inputs, outputs, kernel, stride, padding }
-}
-
-fn depthwise_shape(x: [usize; 4], window: Window) -> DepthwiseShape {
-    let [n, height, width, channels] = x;
-    let ((top, bottom), (left, right)) = (window.zeros(height), window.zeros(width));
-    let Window { kernel, stride, .. } = window;
-    let (before, after) = ([top, left], [bottom, right]);
-    DepthwiseShape { n, height, width, channels, kernel, stride, before, after }
-}
-
-fn pool_shape(x: [usize; 4], geometry: Geometry) -> PoolShape {
-    let [n, height, width, channels] = x;
-    let Geometry { kernel, stride, padding } = geometry;
-    PoolShape { n, height, width, channels, kernel, stride, padding }
-}
-
 impl Fused for Flex {
-    fn looksee_conv(x: FlexTensor, weights: FlexTensor, geometry: Geometry) -> FlexTensor {
-        let (x, weights) = (Dense::new(x), Dense::new(weights));
-        let [_, outputs] = weights.dims();
-        let shape = conv_shape(x.dims(), outputs, geometry);
-        let mut y = vec![0.0; shape.rows() * outputs];
-        conv::forward(&shape, x.values(), weights.values(), &mut y);
-        tensor(y, &[shape.n, shape.out_height(), shape.out_width(), outputs])
-    }
-
-    fn looksee_depthwise(x: FlexTensor, weights: FlexTensor, window: Window) -> FlexTensor {
-        let (x, weights) = (Dense::new(x), Dense::new(weights));
-        let shape = depthwise_shape(x.dims(), window);
-        let mut y = vec![0.0; shape.outputs()];
-        depthwise::forward(&shape, x.values(), weights.values(), Epilogue::NONE, &mut y);
-        tensor(y, &[shape.n, shape.out_height(), shape.out_width(), shape.channels])
-    }
-
-    fn looksee_moments(x: FlexTensor) -> FlexTensor {
-        let x = Dense::new(x);
-        let [_, _, _, channels] = x.dims();
-        let Moments { mut mean, variance } = norm::moments(x.values(), channels);
-        mean.extend(variance);
-        tensor(mean, &[2 * channels])
-    }
-
-    fn looksee_batch_norm(
-        x: FlexTensor,
-        gamma: FlexTensor,
-        beta: FlexTensor,
-        moments: Arc<Moments>,
-        mode: NormMode,
-    ) -> FlexTensor {
-        let (x, gamma, beta) = (Dense::new(x), Dense::new(gamma), Dense::new(beta));
-        let dims: [usize; 4] = x.dims();
-        let mut y = vec![0.0; x.values().len()];
-        let norm = norm_of(&moments, mode, &gamma, &beta);
-        norm::normalise(x.values(), dims[3], &norm, mode.activation, &mut y);
-        tensor(y, &dims)
-    }
-
-    fn looksee_add_relu(a: FlexTensor, b: FlexTensor) -> FlexTensor {
-        let (a, b) = (Dense::new(a), Dense::new(b));
-        let mut out = vec![0.0; a.values().len()];
-        elementwise::add_relu(a.values(), b.values(), &mut out);
-        tensor(out, &a.dims::<4>())
-    }
-
-    fn looksee_max_pool(x: FlexTensor, geometry: Geometry) -> FlexTensor {
-        let x = Dense::new(x);
-        let shape = pool_shape(x.dims(), geometry);
-        let dims = [shape.n, shape.out_height(), shape.out_width(), shape.channels];
-        let mut y = vec![0.0; dims.iter().product()];
-        pool::max_forward(&shape, x.values(), &mut y);
-        tensor(y, &dims)
-    }
-
     fn looksee_global_max_pool(x: FlexTensor) -> FlexTensor {
         let x = Dense::new(x);
         let [n, height, width, channels] = x.dims();
@@ -414,16 +212,6 @@ fn features_of(tape: &Tape) -> FlexTensor {
     tensor(tape.features().to_vec(), &[n, height, width, channels])
 }
 
-fn norm_of<'a>(
-    moments: &'a Moments,
-    mode: NormMode,
-    gamma: &'a Dense,
-    beta: &'a Dense,
-) -> Norm<'a> {
-    let (gamma, beta) = (gamma.values(), beta.values());
-    Norm { moments, epsilon: mode.epsilon, gamma, beta }
-}
-
 fn gru_shape(x: &Dense, parameters: &[Dense; 4], direction: Direction) -> GruShape {
     let ([n, len, inputs], [hidden, _]) = (x.dims(), parameters[2].dims());
     GruShape { n, len, inputs, hidden, direction }
@@ -439,75 +227,6 @@ fn gru_weights([input, input_bias, hidden, hidden_bias]: &[Dense; 4]) -> GruWeig
 }
 
 impl FusedGradients for Flex {
-    fn conv_input_gradient(dy: FlexTensor, weights: FlexTensor, shape: ConvShape) -> FlexTensor {
-        let (dy, weights) = (Dense::new(dy), Dense::new(weights));
-        let dims = [shape.n, shape.height, shape.width, shape.inputs];
-        let mut dx = vec![0.0; dims.iter().product()];
-        conv::backward_input(&shape, dy.values(), weights.values(), &mut dx);
-        tensor(dx, &dims)
-    }
-
-    fn conv_weights_gradient(x: FlexTensor, dy: FlexTensor, shape: ConvShape) -> FlexTensor {
-        let (x, dy) = (Dense::new(x), Dense::new(dy));
-        let mut dw = vec![0.0; shape.taps() * shape.outputs];
-        conv::backward_weights(&shape, x.values(), dy.values(), &mut dw);
-        tensor(dw, &[shape.taps(), shape.outputs])
-    }
-
-    fn depthwise_input_gradient(
-        dy: FlexTensor,
-        weights: FlexTensor,
-        shape: DepthwiseShape,
-    ) -> FlexTensor {
-        let (dy, weights) = (Dense::new(dy), Dense::new(weights));
-        let mut dx = vec![0.0; shape.inputs()];
-        depthwise::backward_input(&shape, dy.values(), weights.values(), &mut dx);
-        tensor(dx, &[shape.n, shape.height, shape.width, shape.channels])
-    }
-
-    fn depthwise_weights_gradient(
-        x: FlexTensor,
-        dy: FlexTensor,
-        shape: DepthwiseShape,
-    ) -> FlexTensor {
-        let (x, dy) = (Dense::new(x), Dense::new(dy));
-        let mut dw = vec![0.0; shape.weights()];
-        depthwise::backward_weights(&shape, x.values(), dy.values(), &mut dw);
-        tensor(dw, &[shape.kernel * shape.kernel, shape.channels])
-    }
-
-    fn batch_norm_gradients(
-        x: FlexTensor,
-        gamma: FlexTensor,
-        beta: FlexTensor,
-        dy: FlexTensor,
-        moments: &Moments,
-        mode: NormMode,
-    ) -> [FlexTensor; 3] {
-        let (x, dy) = (Dense::new(x), Dense::new(dy));
-        let (gamma, beta) = (Dense::new(gamma), Dense::new(beta));
-        let dims: [usize; 4] = x.dims();
-        let mut dx = vec![0.0; x.values().len()];
-        let norm = norm_of(moments, mode, &gamma, &beta);
-        let (x, dy) = (x.values(), dy.values());
-        let gradients = norm::normalise_backward(x, dims[3], &norm, mode.activation, dy, &mut dx);
-        [tensor(dx, &dims), tensor(gradients.gamma, &[dims[3]]), tensor(gradients.beta, &[dims[3]])]
-    }
-
-    fn add_relu_gradient(out: FlexTensor, dy: FlexTensor) -> FlexTensor {
-        let (out, dy) = (Dense::new(out), Dense::new(dy));
-        let mut dx = vec![0.0; dy.values().len()];
-        elementwise::relu_backward(out.values(), dy.values(), &mut dx);
-        tensor(dx, &dy.dims::<4>())
-    }
-
-    fn max_pool_gradient(x: FlexTensor, dy: FlexTensor, geometry: Geometry) -> FlexTensor {
-        let (x, dy) = (Dense::new(x), Dense::new(dy));
-        let mut dx = vec![0.0; x.values().len()];
-        pool::max_backward(&pool_shape(x.dims(), geometry), x.values(), dy.values(), &mut dx);
-        tensor(dx, &x.dims::<4>())
-    }
-
     fn global_max_pool_gradient(x: FlexTensor, dy: FlexTensor) -> FlexTensor {
         let (x, dy) = (Dense::new(x), Dense::new(dy));
         let [n, height, width, channels] = x.dims();
@@ -581,123 +300,6 @@ macro_rules! register {
             $gradients.register::<$backend>(parent.id, gradient);
         }
     };
-}
-
-#[derive(Debug)]
-struct ConvBackward;
-
-impl<B: Fused + FusedGradients> Backward<B, 2> for ConvBackward {
-    type State = (NodeId, NodeId, Geometry);
-
-    fn backward(
-        self,
-        ops: Ops<Self::State, 2>,
-        gradients: &mut Gradients,
-        checkpointer: &mut Checkpointer,
-    ) {
-        let [of_x, of_weights] = ops.parents;
-        let dy = gradients.consume::<B>(&ops.node);
-        let (x, weights, geometry) = ops.state;
-        let x: FloatTensor<B> = checkpointer.retrieve_node_output(x);
-        let weights: FloatTensor<B> = checkpointer.retrieve_node_output(weights);
-        let dims = x.shape();
-        let shape = conv_shape([dims[0], dims[1], dims[2], dims[3]], weights.shape()[1], geometry);
-        register!(gradients, B, of_weights, B::conv_weights_gradient(x, dy.clone(), shape));
-        register!(gradients, B, of_x, B::conv_input_gradient(dy, weights, shape));
-    }
-}
-
-#[derive(Debug)]
-struct DepthwiseBackward;
-
-impl<B: Fused + FusedGradients> Backward<B, 2> for DepthwiseBackward {
-    type State = (NodeId, NodeId, Window);
-
-    fn backward(
-        self,
-        ops: Ops<Self::State, 2>,
-        gradients: &mut Gradients,
-        checkpointer: &mut Checkpointer,
-    ) {
-        let [of_x, of_weights] = ops.parents;
-        let dy = gradients.consume::<B>(&ops.node);
-        let (x, weights, window) = ops.state;
-        let x: FloatTensor<B> = checkpointer.retrieve_node_output(x);
-        let weights: FloatTensor<B> = checkpointer.retrieve_node_output(weights);
-        let dims = x.shape();
-        let shape = depthwise_shape([dims[0], dims[1], dims[2], dims[3]], window);
-        register!(gradients, B, of_weights, B::depthwise_weights_gradient(x, dy.clone(), shape));
-        register!(gradients, B, of_x, B::depthwise_input_gradient(dy, weights, shape));
-    }
-}
-
-#[derive(Debug)]
-struct BatchNormBackward;
-
-impl<B: Fused + FusedGradients> Backward<B, 3> for BatchNormBackward {
-    type State = ([NodeId; 3], Arc<Moments>, NormMode);
-
-    fn backward(
-        self,
-        ops: Ops<Self::State, 3>,
-        gradients: &mut Gradients,
-        checkpointer: &mut Checkpointer,
-    ) {
-        let [of_x, of_gamma, of_beta] = ops.parents;
-        let dy = gradients.consume::<B>(&ops.node);
-        let ([x, gamma, beta], moments, mode) = ops.state;
-        let [dx, dgamma, dbeta] = B::batch_norm_gradients(
-            checkpointer.retrieve_node_output(x),
-            checkpointer.retrieve_node_output(gamma),
-            checkpointer.retrieve_node_output(beta),
-            dy,
-            &moments,
-            mode,
-        );
-        register!(gradients, B, of_x, dx);
-        register!(gradients, B, of_gamma, dgamma);
-        register!(gradients, B, of_beta, dbeta);
-    }
-}
-
-#[derive(Debug)]
-struct AddReluBackward;
-
-impl<B: Fused + FusedGradients> Backward<B, 2> for AddReluBackward {
-    type State = FloatTensor<B>;
-
-    fn backward(
-        self,
-        ops: Ops<Self::State, 2>,
-        gradients: &mut Gradients,
-        _checkpointer: &mut Checkpointer,
-    ) {
-        let [of_a, of_b] = ops.parents;
-        let dy = gradients.consume::<B>(&ops.node);
-        let dx = B::add_relu_gradient(ops.state, dy);
-        register!(gradients, B, of_a, dx.clone());
-        register!(gradients, B, of_b, dx);
-    }
-}
-
-#[derive(Debug)]
-struct MaxPoolBackward;
-
-impl<B: Fused + FusedGradients> Backward<B, 1> for MaxPoolBackward {
-    type State = (NodeId, Geometry);
-
-    fn backward(
-        self,
-        ops: Ops<Self::State, 1>,
-        gradients: &mut Gradients,
-        checkpointer: &mut Checkpointer,
-    ) {
-        let [of_x] = ops.parents;
-        let dy = gradients.consume::<B>(&ops.node);
-        let (x, geometry) = ops.state;
-        let x = checkpointer.retrieve_node_output(x);
-        register!(gradients, B, of_x, B::max_pool_gradient(x, dy, geometry));
-    }
 }
 
 #[derive(Debug)]
@@ -782,96 +384,6 @@ impl<B: Fused + FusedGradients> Backward<B, 1> for NetworkBackward {
 }
 
 impl<B: Fused + FusedGradients, C: CheckpointStrategy> Fused for Autodiff<B, C> {
-    fn looksee_conv(
-        x: FloatTensor<Self>,
-        weights: FloatTensor<Self>,
-        geometry: Geometry,
-    ) -> FloatTensor<Self> {
-        let forward =
-            || B::looksee_conv(x.primitive().clone(), weights.primitive().clone(), geometry);
-        match ConvBackward.prepare::<C>([x.node(), weights.node()]).compute_bound().stateful() {
-            OpsKind::Tracked(mut prepared) => {
-                let saved = (prepared.checkpoint(&x), prepared.checkpoint(&weights), geometry);
-                prepared.finish(saved, forward())
-            }
-            OpsKind::UnTracked(prepared) => prepared.finish(forward()),
-        }
-    }
-
-    fn looksee_depthwise(
-        x: FloatTensor<Self>,
-        weights: FloatTensor<Self>,
-        window: Window,
-    ) -> FloatTensor<Self> {
-        let forward =
-            || B::looksee_depthwise(x.primitive().clone(), weights.primitive().clone(), window);
-        match DepthwiseBackward.prepare::<C>([x.node(), weights.node()]).compute_bound().stateful()
-        {
-            OpsKind::Tracked(mut prepared) => {
-                let saved = (prepared.checkpoint(&x), prepared.checkpoint(&weights), window);
-                prepared.finish(saved, forward())
-            }
-            OpsKind::UnTracked(prepared) => prepared.finish(forward()),
-        }
-    }
-
-    /// Not tracked: the gradient goes through the moments inside batch norm's own backward pass.
-    fn looksee_moments(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        <Self as burn::backend::AutodiffBackend>::from_inner(B::looksee_moments(x.into_primitive()))
-    }
-
-    fn looksee_batch_norm(
-        x: FloatTensor<Self>,
-        gamma: FloatTensor<Self>,
-        beta: FloatTensor<Self>,
-        moments: Arc<Moments>,
-        mode: NormMode,
-    ) -> FloatTensor<Self> {
-        let forward = || {
-            B::looksee_batch_norm(
-                x.primitive().clone(),
-                gamma.primitive().clone(),
-                beta.primitive().clone(),
-                Arc::clone(&moments),
-                mode,
-            )
-        };
-        match BatchNormBackward
-            .prepare::<C>([x.node(), gamma.node(), beta.node()])
-            .compute_bound()
-            .stateful()
-        {
-            OpsKind::Tracked(mut prepared) => {
-                let nodes = [&x, &gamma, &beta].map(|tensor| prepared.checkpoint(tensor));
-                let out = forward();
-                prepared.finish((nodes, Arc::clone(&moments), mode), out)
-            }
-            OpsKind::UnTracked(prepared) => prepared.finish(forward()),
-        }
-    }
-
-    fn looksee_add_relu(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self> {
-        let forward = || B::looksee_add_relu(a.primitive().clone(), b.primitive().clone());
-        match AddReluBackward.prepare::<C>([a.node(), b.node()]).compute_bound().stateful() {
-            OpsKind::Tracked(prepared) => {
-                let out = forward();
-                prepared.finish(out.clone(), out)
-            }
-            OpsKind::UnTracked(prepared) => prepared.finish(forward()),
-        }
-    }
-
-    fn looksee_max_pool(x: FloatTensor<Self>, geometry: Geometry) -> FloatTensor<Self> {
-        let forward = || B::looksee_max_pool(x.primitive().clone(), geometry);
-        match MaxPoolBackward.prepare::<C>([x.node()]).compute_bound().stateful() {
-            OpsKind::Tracked(mut prepared) => {
-                let saved = (prepared.checkpoint(&x), geometry);
-                prepared.finish(saved, forward())
-            }
-            OpsKind::UnTracked(prepared) => prepared.finish(forward()),
-        }
-    }
-
     fn looksee_global_max_pool(x: FloatTensor<Self>) -> FloatTensor<Self> {
         let forward = || B::looksee_global_max_pool(x.primitive().clone());
         match GlobalMaxPoolBackward.prepare::<C>([x.node()]).compute_bound().stateful() {

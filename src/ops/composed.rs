@@ -1,18 +1,20 @@
-//! Every operation of [`ops`](super) as a composition of the framework's own.
+//! Operations as compositions of the framework's own.
 //!
 //! This is what runs on a device that our kernels do not know, and the oracle that the kernels are
-//! tested against. It is written for plainness; signatures, shapes and layout (NHWC, taps in the
-//! order row, column, channel) are those of [`ops`](super), and the framework differentiates it.
+//! tested against; the layers of a convolutional network have no other form. It is written for
+//! plainness: shapes and layout (NHWC, taps in the order row, column, channel) are those of
+//! [`ops`](super), and the framework differentiates it.
 
 use std::sync::Arc;
 
 use burn::tensor::module::{conv2d, max_pool2d};
 use burn::tensor::ops::{ConvOptions, MaxPoolOptions};
 use burn::tensor::{Bool, Device, Tensor, TensorData, activation};
-use looksee_kernels::gru::Direction;
-use looksee_kernels::norm::{Activation, Moments};
+use looksee_kernels::layers::gru::Direction;
+use looksee_kernels::layers::norm::{Activation, Moments};
+use looksee_kernels::network::Layer;
 
-use super::{Geometry, GruParameters, NormMode, values_of};
+use super::{GruParameters, values_of};
 
 /// NHWC -> NCHW, which the framework's pictures are.
 fn channels_first(x: Tensor<4>) -> Tensor<4> {
@@ -24,21 +26,28 @@ fn channels_last(x: Tensor<4>) -> Tensor<4> {
     x.permute([0, 2, 3, 1])
 }
 
-pub(super) fn conv(x: Tensor<4>, weights: Tensor<2>, geometry: Geometry) -> Tensor<4> {
-    let Geometry { kernel, stride, padding } = geometry;
-    let ([.., inputs], [_, outputs]) = (x.dims(), weights.dims());
+/// The convolution of a layer, without bias: `x [n, h, w, inputs]`, `weights [taps, outputs]` ->
+/// `[n, oh, ow, outputs]`.
+pub(crate) fn convolution(x: Tensor<4>, weights: Tensor<2>, layer: &Layer) -> Tensor<4> {
+    let &Layer { inputs, outputs, kernel, stride, depthwise, .. } = layer;
+    let (inputs, groups) = if depthwise { (1, outputs) } else { (inputs, 1) };
     let weights = weights.reshape([kernel, kernel, inputs, outputs]).permute([3, 2, 0, 1]);
-    let options = ConvOptions::new([stride; 2], [padding; 2], [1; 2], 1);
+    let [_, height, width, _] = x.dims();
+    let x = padded(x, [layer.zeros(height), layer.zeros(width)]);
+    let options = ConvOptions::new([stride; 2], [0; 2], [1; 2], groups);
     channels_last(conv2d(channels_first(x), weights, None, options))
 }
 
-/// `x` has its zeros already.
-pub(super) fn depthwise(x: Tensor<4>, weights: Tensor<2>, geometry: Geometry) -> Tensor<4> {
-    let Geometry { kernel, stride, padding } = geometry;
-    let [_, channels] = weights.dims();
-    let weights = weights.reshape([kernel, kernel, 1, channels]).permute([3, 2, 0, 1]);
-    let options = ConvOptions::new([stride; 2], [padding; 2], [1; 2], channels);
-    channels_last(conv2d(channels_first(x), weights, None, options))
+/// Zeros before and after the rows and the columns: `[n, h, w, c]` -> `[n, h + .., w + .., c]`.
+fn padded(x: Tensor<4>, zeros: [(usize, usize); 2]) -> Tensor<4> {
+    if zeros == [(0, 0); 2] {
+        return x;
+    }
+    let [(top, bottom), (left, right)] = zeros;
+    let [n, height, width, channels] = x.dims();
+    let padded = [n, top + height + bottom, left + width + right, channels];
+    Tensor::zeros(padded, &x.device())
+        .slice_assign([0..n, top..top + height, left..left + width, 0..channels], x)
 }
 
 /// Mean and biased variance of each channel, `[c]` each, with gradient.
@@ -50,18 +59,20 @@ fn mean_and_variance(x: Tensor<4>) -> [Tensor<1>; 2] {
     [mean, variance].map(|moment| moment.reshape([channels]))
 }
 
-pub(super) fn moments(x: Tensor<4>) -> Moments {
-    let [mean, variance] = mean_and_variance(x).map(values_of);
+/// Mean and biased variance of each channel over all rows of `x [n, h, w, c]`; no gradient.
+pub(crate) fn moments(x: &Tensor<4>) -> Moments {
+    let [mean, variance] = mean_and_variance(x.clone().without_autodiff()).map(values_of);
     Moments { mean, variance }
 }
 
-/// The values are those of `moments`; the gradient is that of the moments of `x` itself.
-pub(super) fn batch_norm(
+/// Normalise, scale, shift. The values are those of `moments`; the gradient is that of the moments
+/// of `x` itself, as is right for a batch's own: none is ever asked for with others.
+pub(crate) fn batch_norm(
     x: Tensor<4>,
     gamma: Tensor<1>,
     beta: Tensor<1>,
     moments: &Moments,
-    mode: NormMode,
+    epsilon: f32,
 ) -> Tensor<4> {
     let given = |values: &[f32]| -> Tensor<1> {
         Tensor::from_data(TensorData::new(values.to_vec(), vec![values.len()]), &x.device())
@@ -69,21 +80,21 @@ pub(super) fn batch_norm(
     let [mean, variance] = mean_and_variance(x.clone());
     let mean = given(&moments.mean) + (mean.clone() - mean.detach());
     let variance = given(&moments.variance) + (variance.clone() - variance.detach());
-    let scale = gamma / (variance + mode.epsilon).sqrt();
-    let out = (x - mean.unsqueeze()) * scale.unsqueeze() + beta.unsqueeze();
-    match mode.activation {
-        Activation::None => out,
-        Activation::Relu => activation::relu(out),
-        Activation::Relu6 => out.clamp(0.0, 6.0),
+    let scale = gamma / (variance + epsilon).sqrt();
+    (x - mean.unsqueeze()) * scale.unsqueeze() + beta.unsqueeze()
+}
+
+/// What follows a batch norm or a sum.
+pub(crate) fn activated(x: Tensor<4>, activation: Activation) -> Tensor<4> {
+    match activation {
+        Activation::None => x,
+        Activation::Relu => activation::relu(x),
+        Activation::Relu6 => x.clamp(0.0, 6.0),
     }
 }
 
-pub(super) fn add_relu(a: Tensor<4>, b: Tensor<4>) -> Tensor<4> {
-    activation::relu(a + b)
-}
-
-pub(super) fn max_pool(x: Tensor<4>, geometry: Geometry) -> Tensor<4> {
-    let Geometry { kernel, stride, padding } = geometry;
+/// Max pool over windows: `[n, h, w, c]` -> `[n, oh, ow, c]`.
+pub(crate) fn max_pool(x: Tensor<4>, kernel: usize, stride: usize, padding: usize) -> Tensor<4> {
     let options =
         MaxPoolOptions::new([kernel; 2]).with_stride([stride; 2]).with_padding([padding; 2]);
     channels_last(max_pool2d(channels_first(x), options))

@@ -3,8 +3,9 @@
 //! The towers call these functions with the framework's own tensors. On the CPU a kernel of ours
 //! answers; on any other device a composition of the framework's stock operations does
 //! ([`composed`], which is the kernels' oracle in tests as well). Which of the two is decided in
-//! [`has_kernels`] and nowhere else. Activations are NHWC, contiguous `f32`. Gradients flow
-//! through every function.
+//! [`has_kernels`] and nowhere else. A kernel takes as much as it can at once: a convolutional
+//! network is one operation ([`network`]), and its layers one by one are compositions everywhere.
+//! Activations are NHWC, contiguous `f32`. Gradients flow through every function.
 //!
 //! # Adding a GPU
 //!
@@ -17,18 +18,16 @@
 //! back but the moments of a batch norm, which a kernel might keep on the device.
 
 mod binding;
-mod composed;
+pub(crate) mod composed;
 
 use std::sync::Arc;
 
 use burn::backend::Dispatch;
 use burn::tensor::{Device, Tensor};
-use looksee_kernels::norm::Moments;
 
 use binding::Fused;
-pub(crate) use binding::{Geometry, NetworkCall, NormMode, Padding, Window};
-pub(crate) use looksee_kernels::gru::Direction;
-pub(crate) use looksee_kernels::norm::Activation;
+pub(crate) use binding::NetworkCall;
+pub(crate) use looksee_kernels::layers::gru::Direction;
 
 /// Whether our kernels answer for tensors on this device.
 pub(crate) fn has_kernels(device: &Device) -> bool {
@@ -37,99 +36,6 @@ pub(crate) fn has_kernels(device: &Device) -> bool {
         return false;
     }
     *device == Device::flex()
-}
-
-/// Convolution without bias: `x [n, h, w, ci]`, `weights [k·k·ci, co]` -> `[n, oh, ow, co]`.
-pub(crate) fn conv(x: Tensor<4>, weights: Tensor<2>, window: Window) -> Tensor<4> {
-    let [_, height, width, _] = x.dims();
-    let zeros = [window.zeros(height), window.zeros(width)];
-    let Window { kernel, stride, .. } = window;
-    // The kernel knows padding that is the same on all sides; other zeros are written down.
-    let even = zeros.iter().flat_map(|&(before, after)| [before, after]).all(|z| z == zeros[0].0);
-    let (x, padding) = if even { (x, zeros[0].0) } else { (pad(x, zeros), 0) };
-    let geometry = Geometry { kernel, stride, padding };
-    if !has_kernels(&x.device()) {
-        return composed::conv(x, weights, geometry);
-    }
-    Tensor::from_dispatch(Dispatch::looksee_conv(
-        x.into_dispatch(),
-        weights.into_dispatch(),
-        geometry,
-    ))
-}
-
-/// Convolution of each channel with a kernel of its own, without bias: `x [n, h, w, c]`, `weights
-/// [k·k, c]` -> `[n, oh, ow, c]`.
-pub(crate) fn depthwise(x: Tensor<4>, weights: Tensor<2>, window: Window) -> Tensor<4> {
-    if !has_kernels(&x.device()) {
-        let [_, height, width, _] = x.dims();
-        let x = pad(x, [window.zeros(height), window.zeros(width)]);
-        let Window { kernel, stride, .. } = window;
-        return composed::depthwise(x, weights, Geometry { kernel, stride, padding: 0 });
-    }
-    Tensor::from_dispatch(Dispatch::looksee_depthwise(
-        x.into_dispatch(),
-        weights.into_dispatch(),
-        window,
-    ))
-}
-
-/// Zeros before and after the rows and the columns: `[n, h, w, c]` -> `[n, h + .., w + .., c]`.
-fn pad(x: Tensor<4>, [(top, bottom), (left, right)]: [(usize, usize); 2]) -> Tensor<4> {
-    let [n, height, width, channels] = x.dims();
-    let padded = [n, top + height + bottom, left + width + right, channels];
-    Tensor::zeros(padded, &x.device())
-        .slice_assign([0..n, top..top + height, left..left + width, 0..channels], x)
-}
-
-/// Mean and variance (biased) of each channel over all rows of `x [n, h, w, c]`; no gradient.
-pub(crate) fn moments(x: &Tensor<4>) -> Moments {
-    if !has_kernels(&x.device()) {
-        return composed::moments(x.clone().without_autodiff());
-    }
-    let channels = x.dims()[3];
-    let packed: Tensor<1> = Tensor::from_dispatch(Dispatch::looksee_moments(
-        x.clone().without_autodiff().into_dispatch(),
-    ));
-    let mut mean = values_of(packed);
-    let variance = mean.split_off(channels);
-    Moments { mean, variance }
-}
-
-/// Batch norm and activation in one pass.
-pub(crate) fn batch_norm(
-    x: Tensor<4>,
-    gamma: Tensor<1>,
-    beta: Tensor<1>,
-    moments: Arc<Moments>,
-    mode: NormMode,
-) -> Tensor<4> {
-    if !has_kernels(&x.device()) {
-        return composed::batch_norm(x, gamma, beta, &moments, mode);
-    }
-    Tensor::from_dispatch(Dispatch::looksee_batch_norm(
-        x.into_dispatch(),
-        gamma.into_dispatch(),
-        beta.into_dispatch(),
-        moments,
-        mode,
-    ))
-}
-
-/// `max(a + b, 0)`, the end of a residual block.
-pub(crate) fn add_relu(a: Tensor<4>, b: Tensor<4>) -> Tensor<4> {
-    if !has_kernels(&a.device()) {
-        return composed::add_relu(a, b);
-    }
-    Tensor::from_dispatch(Dispatch::looksee_add_relu(a.into_dispatch(), b.into_dispatch()))
-}
-
-/// Max pool over windows: `[n, h, w, c]` -> `[n, oh, ow, c]`.
-pub(crate) fn max_pool(x: Tensor<4>, geometry: Geometry) -> Tensor<4> {
-    if !has_kernels(&x.device()) {
-        return composed::max_pool(x, geometry);
-    }
-    Tensor::from_dispatch(Dispatch::looksee_max_pool(x.into_dispatch(), geometry))
 }
 
 /// The largest value of each channel over all positions: `[n, h, w, c]` -> `[n, c]`.
@@ -202,9 +108,9 @@ pub(crate) fn with_winograd<R>(on: bool, run: impl FnOnce() -> R) -> R {
     use std::sync::{Mutex, PoisonError};
     static TURN: Mutex<()> = Mutex::new(());
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    looksee_kernels::conv::use_winograd(on);
+    looksee_kernels::layers::conv::use_winograd(on);
     let result = run();
-    looksee_kernels::conv::use_winograd(true);
+    looksee_kernels::layers::conv::use_winograd(true);
     result
 }
 

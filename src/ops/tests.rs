@@ -1,21 +1,22 @@
-//! Our operations against the framework's own, forward and backward.
+//! The convolution of a layer, with any zeros around the picture, against the framework's own with
+//! even ones, forward and backward.
 
 use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor, TensorData};
+use looksee_kernels::layers::norm::Activation;
+use looksee_kernels::network::{Layer, Padding};
 
+use super::composed::convolution;
 use super::*;
 use crate::units::Seed;
 
 fn random<const D: usize>(shape: [usize; D], seed: u64) -> Tensor<D> {
-    constant(shape, seed).require_grad()
-}
-
-fn constant<const D: usize>(shape: [usize; D], seed: u64) -> Tensor<D> {
     let mut chance = Seed(seed).stream("values", 0);
     let values = (0..shape.iter().product()).map(|_| 2.0 * chance.f32() - 1.0).collect();
     let data = TensorData::new::<f32, _>(values, shape);
-    Tensor::from_data(data, &Device::flex().autodiff())
+    let tensor: Tensor<D> = Tensor::from_data(data, &Device::flex().autodiff());
+    tensor.require_grad()
 }
 
 /// What a convolution gave, and the gradients of input and weights.
@@ -35,10 +36,11 @@ fn run(
 }
 
 /// The framework's convolution of a picture that already has its zeros, in our layouts.
-fn frameworks(x: Tensor<4>, weights: Tensor<2>, window: Window, groups: usize) -> Tensor<4> {
+fn frameworks(x: Tensor<4>, weights: Tensor<2>, layer: &Layer) -> Tensor<4> {
     let [_, height, width, inputs] = x.dims();
-    let zeros = [window.zeros(height), window.zeros(width)];
-    let Window { kernel, stride, .. } = window;
+    let zeros = [layer.zeros(height), layer.zeros(width)];
+    let &Layer { kernel, stride, depthwise, .. } = layer;
+    let groups = if depthwise { inputs } else { 1 };
     let [_, outputs] = weights.dims();
     // [k·k·ci, co] -> [co, ci, k, k]
     let weights = weights.reshape([kernel, kernel, inputs / groups, outputs]).permute([3, 2, 0, 1]);
@@ -73,49 +75,43 @@ fn assert_close(ours: &Found, frameworks: &Found, at: &str) {
     }
 }
 
-fn windows() -> impl Iterator<Item = Window> {
+/// Layers from `inputs` channels with every window and padding that a network here has.
+fn layers(inputs: usize, depthwise: bool) -> impl Iterator<Item = Layer> {
+    let outputs = if depthwise { inputs } else { 5 };
     let paddings = [Padding::Same, Padding::Even(0), Padding::Even(1)];
     let sizes = [(3, 1), (3, 2), (5, 1), (5, 2)];
+    let (activation, epsilon) = (Activation::None, 1e-3);
     sizes.into_iter().flat_map(move |(kernel, stride)| {
-        paddings.into_iter().map(move |padding| Window { kernel, stride, padding })
+        paddings.into_iter().map(move |padding| Layer {
+            inputs,
+            outputs,
+            kernel,
+            stride,
+            padding,
+            depthwise,
+            activation,
+            epsilon,
+        })
     })
+}
+
+fn check(size: [usize; 4], depthwise: bool) {
+    for layer in layers(size[3], depthwise) {
+        let (x, weights) = (random(size, 1), random([layer.taps(), layer.outputs], 2));
+        let ours = run(&x, &weights, |x, weights| convolution(x, weights, &layer));
+        let theirs = run(&x, &weights, |x, weights| frameworks(x, weights, &layer));
+        assert_close(&ours, &theirs, &format!("{layer:?} on {size:?}"));
+    }
 }
 
 #[test]
 fn convolutions_with_any_padding_are_the_frameworks() {
-    for window in windows() {
-        for (height, width) in [(8, 7), (9, 12)] {
-            let x = random([2, height, width, 3], 1);
-            let weights = random([window.kernel * window.kernel * 3, 5], 2);
-            let ours = run(&x, &weights, |x, weights| conv(x, weights, window));
-            let theirs = run(&x, &weights, |x, weights| frameworks(x, weights, window, 1));
-            assert_close(&ours, &theirs, &format!("{window:?} on {height} x {width}"));
-        }
-    }
+    check([2, 8, 7, 3], false);
+    check([2, 9, 12, 3], false);
 }
 
 #[test]
 fn depthwise_convolutions_are_the_frameworks() {
-    for window in windows() {
-        for (height, width, channels) in [(8, 7, 5), (9, 12, 20)] {
-            let x = random([2, height, width, channels], 1);
-            let weights = random([window.kernel * window.kernel, channels], 2);
-            let ours = run(&x, &weights, |x, weights| depthwise(x, weights, window));
-            let theirs = run(&x, &weights, |x, weights| frameworks(x, weights, window, channels));
-            assert_close(&ours, &theirs, &format!("{window:?} on {height} x {width}"));
-        }
-    }
-}
-
-#[test]
-fn only_what_the_result_needs_is_asked_for_a_gradient() {
-    // Pixels are constants: the weights' gradient alone must come out.
-    let window = Window { kernel: 3, stride: 2, padding: Padding::Same };
-    let x: Tensor<4> = constant([1, 8, 8, 3], 1);
-    let weights = random([27, 4], 2);
-    let y = conv(x.clone(), weights.clone(), window);
-    assert_eq!(y.dims(), [1, 4, 4, 4]);
-    let mut gradients = y.sum().backward();
-    assert!(weights.grad_remove(&mut gradients).is_some());
-    assert!(x.grad_remove(&mut gradients).is_none());
+    check([2, 8, 7, 5], true);
+    check([2, 9, 12, 20], true);
 }

@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 
 use super::Recipe;
 use super::recipe::TextChoice;
+use crate::encoder::TextPreprocessing;
 use crate::images::{ImageBatch, PixelCache};
 use crate::tokens::{TokenBatch, Vocabulary};
 use crate::units::{Seed, Stop};
@@ -48,6 +49,7 @@ pub(super) struct Batch {
 pub(super) struct Batches<'a> {
     material: &'a Material,
     recipe: &'a Recipe,
+    preprocessing: TextPreprocessing,
     seed: Seed,
     size: usize,
     // The order of the epoch that was asked for last.
@@ -58,7 +60,8 @@ pub(super) struct Batches<'a> {
 impl<'a> Batches<'a> {
     pub(super) fn new(material: &'a Material, recipe: &'a Recipe, seed: Seed) -> Self {
         let size = recipe.batch_size.min(material.training.len());
-        Self { material, recipe, seed, size, epoch: None, order: Vec::new() }
+        let preprocessing = recipe.preprocessing().texts;
+        Self { material, recipe, preprocessing, seed, size, epoch: None, order: Vec::new() }
     }
 
     /// Pictures a step.
@@ -85,7 +88,7 @@ impl<'a> Batches<'a> {
             // Pairs whose picture failed never became material.
             let rgb = self.material.cache.get(pair.picture).unwrap_or_default();
             augment.push(rgb, &mut images, &mut rng);
-            texts.push(chosen_text(pair, self.recipe.text, &mut rng));
+            texts.push(self.chosen_text(pair, &mut rng));
         }
         let negatives = self.recipe.draws_negatives().then(|| {
             let drawn = members.iter().map(|&member| self.stranger(member, &mut rng));
@@ -104,7 +107,7 @@ impl<'a> Batches<'a> {
     }
 
     fn encode(&self, texts: &[String]) -> TokenBatch {
-        self.material.vocabulary.batch(texts, self.recipe.text_tower.longest)
+        self.material.vocabulary.batch(texts, self.preprocessing.longest)
     }
 
     /// A random text of another group; after many misses any text, so that a catalogue of one
@@ -119,14 +122,23 @@ impl<'a> Batches<'a> {
             }
             drawn = &self.material.pairs[training[rng.usize(..training.len())]];
         }
-        chosen_text(drawn, self.recipe.text, rng)
+        self.chosen_text(drawn, rng)
+    }
+
+    fn chosen_text(&self, pair: &Pair, rng: &mut fastrand::Rng) -> String {
+        chosen_text(pair, self.recipe.text, &self.preprocessing, rng)
     }
 }
 
 /// The text of a pair that is learned from.
-pub(super) fn chosen_text(pair: &Pair, choice: TextChoice, rng: &mut fastrand::Rng) -> String {
+pub(super) fn chosen_text(
+    pair: &Pair,
+    choice: TextChoice,
+    preprocessing: &TextPreprocessing,
+    rng: &mut fastrand::Rng,
+) -> String {
     match choice {
-        TextChoice::All => pair.texts.join(". "),
+        TextChoice::All => preprocessing.join(&pair.texts).unwrap_or_default(),
         TextChoice::Title => pair.texts[0].clone(),
         TextChoice::Any => pair.texts[rng.usize(..pair.texts.len())].clone(),
     }

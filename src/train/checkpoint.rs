@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::budget::{Plan, STEPS_MOST};
 use super::optimiser::{Moments, Optimiser};
 use super::schedule::Plateau;
 use crate::encoder::parameters::Parameters;
@@ -34,6 +35,9 @@ pub(super) struct State {
     pub(super) untrained: Option<Summary>,
     /// Validation of the model that was saved, with its score and step.
     pub(super) best: Option<Best>,
+    /// What a budget of time came to, once that is known; earlier builds never knew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) plan: Option<Plan>,
 }
 
 /// The best model so far, which is the one in the folder.
@@ -54,8 +58,6 @@ const HEADER_MOST: u64 = 16 << 20;
 const BYTES_OF_ANY: u64 = 1 << 30;
 /// Far beyond any run, and still a time that can be counted with.
 const ELAPSED_MOST_S: f64 = 1e9;
-/// Far beyond any run as well.
-const STEPS_MOST: u64 = 1 << 40;
 
 /// The folder of checkpoints inside a model's.
 pub(super) const FOLDER: &str = "checkpoints";
@@ -170,7 +172,7 @@ impl State {
             within("best step", best.step as f64, 0.0, STEPS_MOST as f64)?;
             within("best score", best.score, 0.0, 1.0)?;
         }
-        Ok(())
+        self.plan.map_or(Ok(()), |plan| plan.check(ELAPSED_MOST_S))
     }
 }
 
@@ -218,6 +220,7 @@ fn below(tensors: &Weights, prefix: &str) -> Weights {
 
 #[cfg(test)]
 mod tests {
+    use super::super::budget::Rate;
     use super::*;
     use crate::encoder::parameters::{Init, Layout};
 
@@ -238,7 +241,13 @@ mod tests {
             plateau: Plateau { scale: 0.25, best: Some(0.5), waited: 1 },
             untrained: None,
             best: None,
+            plan: Some(plan(41)),
         }
+    }
+
+    fn plan(steps: u64) -> Plan {
+        let rate = Rate { step_s: 0.25, validation_s: 1.5 };
+        Plan { steps, budget_s: 60.0, used_s: 2.5, done: 0, since: 0, rate }
     }
 
     fn optimiser() -> Optimiser {
@@ -315,6 +324,7 @@ mod tests {
             assert!(error.to_string().contains("its time is"), "{error}");
         }
         assert!(forged(&State { step: u64::MAX, ..state() }, &optimiser()).is_err());
+        assert!(forged(&State { plan: Some(plan(u64::MAX)), ..state() }, &optimiser()).is_err());
         let plateau = Plateau { scale: f32::MAX, ..state().plateau };
         assert!(forged(&State { plateau, ..state() }, &optimiser()).is_err());
     }

@@ -159,8 +159,9 @@ mod tests {
         let images = ImageBatch { width_px: 32, height_px: 32, rgb: vec![90; 2 * 32 * 32 * 3] };
         let texts = TokenBatch { len: 2, ids: vec![2, 3, 4, 0], lengths: vec![2, 1] };
         let forward = |pass: &Pass| {
-            let _ = towers.images(pass, &images);
-            let _ = towers.texts(pass, &texts, &mut Seed(0).stream("chance", 0));
+            let mut chance = Seed(0).stream("chance", 0);
+            let _ = towers.images(pass, &images, &mut chance);
+            let _ = towers.texts(pass, &texts, &mut chance);
         };
         for layer in [
             "image.conv1",

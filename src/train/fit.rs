@@ -1,19 +1,20 @@
 //! The loop.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::mpsc::Receiver;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::batches::{self, Batch, Batches, Material};
+use super::budget::{self, Clock, Plan, Rate};
 use super::checkpoint::{self, Best, State};
 use super::log::{Log, StepLine};
 use super::loss::{LossKind, Measured, Pairs};
-use super::optimiser::{Diverged, Optimiser};
-use super::recipe::TextChoice;
+use super::optimiser::{Diverged, Learner};
+use super::recipe::{Recipe, TextChoice};
+use super::schedule::Validations;
 use super::watch::Watch;
 use super::{Job, calibrate, diagnose};
-use crate::encoder::parameters::{Mode, Parameters, Pass};
+use crate::encoder::parameters::{Mode, Pass};
 use crate::encoder::towers::Towers;
 use crate::encoder::{self, About, Calibration};
 use crate::error::{Error, ErrorKind, Fact, Result};
@@ -25,77 +26,51 @@ use crate::vectors::Vectors;
 
 /// A checkpoint is due after this long, at the next step.
 const CHECKPOINT_EVERY: Duration = Duration::from_mins(5);
-/// Share of a wall-clock budget between two validations, when epochs are shorter.
-const VALIDATIONS: f64 = 12.0;
-/// A year.
-const MINUTES_MOST: f64 = 525_600.0;
 /// Pairs that pass through the towers together in a validation.
 const VALIDATION_BATCH: usize = 64;
-
-/// The time a run has used and may use.
-#[derive(Debug)]
-pub(super) struct Clock {
-    started: Instant,
-    budget: Option<Duration>,
-}
-
-impl Clock {
-    /// The time that runs from now on; the budget must be between no time and a year.
-    pub(super) fn start(minutes: Option<f64>) -> Result<Self> {
-        let budget = match minutes {
-            Some(minutes) if !(0.0..=MINUTES_MOST).contains(&minutes) => {
-                return Err(Error::invalid(format!(
-                    "a budget of {minutes} minutes cannot be kept; it must lie between 0 and \
-                     {MINUTES_MOST}, which is a year"
-                )));
-            }
-            minutes => minutes.map(|minutes| Duration::from_secs_f64(minutes * 60.0)),
-        };
-        Ok(Self { started: Instant::now(), budget })
-    }
-}
 
 /// A run in progress.
 #[derive(Debug)]
 pub(super) struct Trainer<'a> {
     pub(super) job: &'a Job,
+    /// The job's recipe; a budget of time becomes its number of steps.
+    pub(super) recipe: Recipe,
     pub(super) towers: Towers,
     pub(super) material: &'a Material,
-    pub(super) parameters: Arc<Parameters>,
-    pub(super) optimiser: Optimiser,
+    pub(super) learner: Learner,
     pub(super) state: State,
-    pub(super) clock: Clock,
+    pub(super) clock: Clock<'a>,
 }
 
 impl Trainer<'_> {
-    /// Trains to the end of the recipe or the budget; returns what the run came to.
-    pub(super) fn fit(&mut self, stop: &Stop, listener: Listener<'_>) -> Result<String> {
+    /// Trains to the end of the recipe or the budget; returns what the run came to, and its steps.
+    pub(super) fn fit(&mut self, stop: &Stop, listener: Listener<'_>) -> Result<(String, u64)> {
         let batches = Batches::new(self.material, &self.job.recipe, self.job.seed);
         let (size, per_epoch) = (batches.size(), batches.per_epoch());
-        let before = Duration::from_secs_f64(self.state.elapsed_s);
-        if self.state.step == 0 {
-            let untrained = self.validate()?;
-            self.state.untrained = untrained.map(|(best, _)| best.text_to_image);
-            // Before the log and before any model: from here on there is something to go on from.
-            self.write_checkpoint()?;
+        let seen = self.material.validation.len().div_ceil(size.max(1));
+        let validations = Validations { closest: seen.max(1) as u64 };
+        let first_look_s = self.look_first()?;
+        match self.clock.budget {
+            Some(budget) => self.plan(budget, first_look_s, validations, stop, listener)?,
+            None => self.forget_plan(per_epoch, listener),
         }
         let mut log = Log::open(&self.job.output, self.state.step)?;
+        let (step, now) = (self.state.step, self.clock.now());
         let mut run = Run {
             log: &mut log,
             watch: Watch::default(),
-            before,
             size,
             per_epoch,
-            validation_took: Duration::ZERO,
-            validated: (self.state.step, Instant::now()),
-            saved: Instant::now(),
-            first: (self.state.step, Instant::now()),
+            length: self.recipe.schedule.length(per_epoch),
+            validate_every: self.recipe.schedule.validate_every(per_epoch, validations),
+            validated: step,
+            saved: now,
+            first: (step, now),
         };
-        let first = self.state.step;
-        batches::ahead(batches, first, stop, |receiver| {
+        batches::ahead(batches, step, stop, |receiver| {
             self.steps(&mut run, receiver, stop, listener)
         })?;
-        if self.state.step > run.validated.0 || self.state.best.is_none() {
+        if self.state.step > run.validated || self.state.best.is_none() {
             self.validate_and_keep(&mut run, listener)?;
         }
         if let Err(error) = self.save_checkpoint(&mut run) {
@@ -105,7 +80,115 @@ impl Trainer<'_> {
                 error.whole()
             )));
         }
-        Ok(self.summary())
+        Ok((self.summary(), run.length))
+    }
+
+    /// Before the first step, measures the untrained model and writes a checkpoint; returns the
+    /// seconds of both.
+    fn look_first(&mut self) -> Result<f64> {
+        let started = self.clock.now();
+        if self.state.step == 0 {
+            let untrained = self.validate()?;
+            self.state.untrained = untrained.map(|(best, _)| best.text_to_image);
+            self.state.elapsed_s = self.clock.used().as_secs_f64();
+            // Before the log and before any model: from here on there is something to go on from.
+            self.write_checkpoint()?;
+        }
+        Ok(self.clock.since(started))
+    }
+
+    /// Makes the budget a number of steps, unless an earlier sitting did.
+    fn plan(
+        &mut self,
+        budget: Duration,
+        first_look_s: f64,
+        validations: Validations,
+        stop: &Stop,
+        listener: Listener<'_>,
+    ) -> Result<()> {
+        let plan = match self.state.plan {
+            Some(plan) => plan.under(budget, self.state.step, validations),
+            None => {
+                let Some(rate) = self.rate(budget, first_look_s, stop, listener)? else {
+                    return self.stopped();
+                };
+                Plan::new(budget, self.clock.used(), self.state.step, rate, validations)
+            }
+        };
+        if self.state.plan != Some(plan) {
+            self.state.plan = Some(plan);
+            self.state.elapsed_s = self.clock.used().as_secs_f64();
+            self.write_checkpoint()?;
+        }
+        self.recipe.schedule.steps = plan.steps;
+        tell(&plan, listener);
+        Ok(())
+    }
+
+    /// A run that goes on without its budget has the length of its recipe.
+    fn forget_plan(&mut self, per_epoch: u64, listener: Listener<'_>) {
+        let steps = self.recipe.schedule.length(per_epoch);
+        if let Some(plan) = self.state.plan.take_if(|plan| plan.steps != steps) {
+            listener(Event::Note(&format!(
+                "no budget is given any more: the run has the {steps} steps of its recipe, not the \
+                 {} that its budget came to",
+                plan.steps
+            )));
+        }
+    }
+
+    /// How long steps and validations take; `None` when a stop was asked for.
+    fn rate(
+        &mut self,
+        budget: Duration,
+        first_look_s: f64,
+        stop: &Stop,
+        listener: Listener<'_>,
+    ) -> Result<Option<Rate>> {
+        let validation_s = if self.state.step == 0 {
+            first_look_s
+        } else {
+            // A run of an earlier build, or one that had no budget so far.
+            let started = self.clock.now();
+            self.validate()?;
+            self.clock.since(started)
+        };
+        let left = budget.saturating_sub(self.clock.used());
+        let kept = (self.learner.clone(), self.state.step);
+        let batches = Batches::new(self.material, &self.job.recipe, self.job.seed);
+        let step_s = batches::ahead(batches, self.state.step, stop, |receiver| {
+            self.trial(receiver, left, stop, listener)
+        })?;
+        (self.learner, self.state.step) = kept;
+        Ok(step_s.map(|step_s| Rate { step_s, validation_s }))
+    }
+
+    /// Seconds of a step, from a few; `None` when a stop was asked for.
+    fn trial(
+        &mut self,
+        batches: &Receiver<Batch>,
+        left: Duration,
+        stop: &Stop,
+        listener: Listener<'_>,
+    ) -> Result<Option<f64>> {
+        let rate = self.recipe.schedule.rate(0.0, &self.state.plateau);
+        let mut started = self.clock.now();
+        for steps in 0.. {
+            let Ok(batch) = batches.recv() else { break };
+            if stop.asked() {
+                break;
+            }
+            self.learn(&batch, rate)?;
+            let took = self.clock.now().saturating_sub(started);
+            listener(Event::Progress { what: "measuring", done: steps as usize, total: 0 });
+            if steps == 0 {
+                // Fills buffers and caches, and takes longer.
+                started = self.clock.now();
+            } else if budget::is_enough(steps, took, left) {
+                return Ok(Some(took.as_secs_f64() / f64::from(steps)));
+            }
+        }
+        Ok(None)
     }
 
     fn steps(
@@ -115,21 +198,22 @@ impl Trainer<'_> {
         stop: &Stop,
         listener: Listener<'_>,
     ) -> Result<()> {
-        while !self.finished(run) {
+        while self.state.step < run.length {
             if stop.asked() {
                 return self.interrupted(run);
             }
             let Ok(batch) = batches.recv() else { return self.interrupted(run) };
-            let progress = self.progress(run);
-            let rate = self.job.recipe.schedule.rate(progress, &self.state.plateau);
-            let line = self.learn(&batch, rate, run)?;
-            run.log.step(&line)?;
-            self.look_at(&line, run, listener);
+            let progress = self.state.step as f64 / run.length as f64;
+            let rate = self.recipe.schedule.rate(progress, &self.state.plateau);
+            let learned = self.learn(&batch, rate)?;
+            self.state.elapsed_s = self.clock.used().as_secs_f64();
+            run.log.step(&self.line(&learned, rate, run))?;
+            self.look_at(&learned, run, listener);
             if self.validation_is_due(run) {
                 self.validate_and_keep(run, listener)?;
                 run.log.flush()?;
             }
-            if run.saved.elapsed() > CHECKPOINT_EVERY {
+            if self.clock.now().saturating_sub(run.saved) > CHECKPOINT_EVERY {
                 self.save_checkpoint(run)?;
             }
         }
@@ -137,35 +221,43 @@ impl Trainer<'_> {
     }
 
     /// One step: forward, backward, update.
-    fn learn(&mut self, batch: &Batch, rate: f32, run: &Run<'_>) -> Result<StepLine> {
-        let (recipe, step) = (&self.job.recipe, self.state.step);
-        let pass = Pass::new(Arc::clone(&self.parameters), Mode::Training);
+    fn learn(&mut self, batch: &Batch, rate: f32) -> Result<Learned> {
+        let step = self.state.step;
+        let pass = self.learner.pass(Mode::Training);
         let measured = self.measure(&pass, batch);
         let loss = values_of(measured.loss.clone())[0];
         if !loss.is_finite() {
             let what = format!("the loss of step {} is {loss}", step + 1);
             return Err(self.not_finite(&what, batch, &BTreeMap::new()));
         }
-        let (parameters, schedule) = (&mut self.parameters, &recipe.schedule);
         let gradient = self
-            .optimiser
-            .descend(parameters, pass, &measured.loss, schedule, rate, step + 1)
+            .learner
+            .descend(pass, &measured.loss, &self.recipe.schedule, rate, step + 1)
             .map_err(|Diverged { error, gradients }| {
                 self.not_finite(error.message(), batch, &gradients)
             })?;
         self.state.step += 1;
-        self.state.elapsed_s = (run.before + self.clock.started.elapsed()).as_secs_f64();
-        let done = (self.state.step - run.first.0) as f64 * run.size as f64;
-        Ok(StepLine {
+        Ok(Learned { loss, active: measured.active, distance: measured.distance, gradient })
+    }
+
+    /// The log's line about the step that was done last.
+    fn line(&self, learned: &Learned, rate: f32, run: &Run<'_>) -> StepLine {
+        StepLine {
             step: self.state.step,
-            epoch: step / run.per_epoch,
-            loss,
-            active: measured.active,
-            distance: measured.distance,
+            epoch: (self.state.step - 1) / run.per_epoch,
+            loss: learned.loss,
+            active: learned.active,
+            distance: learned.distance,
             rate,
-            gradient,
-            images_per_s: done / run.first.1.elapsed().as_secs_f64().max(1e-9),
-        })
+            gradient: learned.gradient,
+            images_per_s: self.images_per_s(run),
+        }
+    }
+
+    /// Pictures a second in this sitting.
+    fn images_per_s(&self, run: &Run<'_>) -> f64 {
+        let (step, began) = run.first;
+        (self.state.step - step) as f64 * run.size as f64 / self.clock.since(began).max(1e-9)
     }
 
     /// Both towers and the loss of the batch of the step that comes next.
@@ -173,12 +265,12 @@ impl Trainer<'_> {
         let mut chance = self.job.seed.stream("dropout", self.state.step);
         let negatives = batch.negatives.as_ref();
         let pairs = Pairs {
-            images: self.towers.images(pass, &batch.images),
+            images: self.towers.images(pass, &batch.images, &mut chance),
             texts: self.towers.texts(pass, &batch.texts, &mut chance),
             negatives: negatives.map(|texts| self.towers.texts(pass, texts, &mut chance)),
             groups: &batch.groups,
         };
-        self.job.recipe.loss.measure(pass, pairs)
+        self.recipe.loss.measure(pass, pairs)
     }
 
     /// The error of a step that left the finite numbers, with the layer where it began.
@@ -188,65 +280,35 @@ impl Trainer<'_> {
         batch: &Batch,
         gradients: &BTreeMap<String, Vec<f32>>,
     ) -> Error {
-        diagnose::not_finite(what, &self.parameters, gradients, |pass| {
+        diagnose::not_finite(what, self.learner.parameters(), gradients, |pass| {
             self.measure(pass, batch);
         })
     }
 
-    fn look_at(&self, line: &StepLine, run: &mut Run<'_>, listener: Listener<'_>) {
-        let loss = &self.job.recipe.loss;
+    fn look_at(&self, learned: &Learned, run: &mut Run<'_>, listener: Listener<'_>) {
+        let loss = &self.recipe.loss;
         let resting = match loss.kind {
             LossKind::Triplet => loss.margin,
             LossKind::InfoNce => (run.size as f32).ln(),
         };
-        if let Some(warning) = run.watch.see(loss.kind, line.loss, line.distance, resting) {
+        if let Some(warning) = run.watch.see(loss.kind, learned.loss, learned.distance, resting) {
             listener(Event::Suspicion(&warning, Fact::Collapsed));
         }
-        let done = self.state.step as usize * run.size;
-        let progress = self.progress(run);
-        let total = match self.clock.budget {
-            Some(_) if progress > 0.0 => (done as f64 / progress) as usize,
-            _ => {
-                let steps = self.job.recipe.schedule.epochs as u64 * run.per_epoch;
-                (steps as usize).saturating_mul(run.size)
-            }
-        };
+        let pictures = |steps: u64| (steps as usize).saturating_mul(run.size);
+        let (done, total) = (pictures(self.state.step), pictures(run.length));
         listener(Event::Progress { what: "training", done, total });
     }
 
-    /// Share of the run that is done, 0 to 1.
-    fn progress(&self, run: &Run<'_>) -> f64 {
-        if let Some(budget) = self.clock.budget {
-            let used = run.before + self.clock.started.elapsed();
-            return (used.as_secs_f64() / budget.as_secs_f64().max(1e-9)).min(1.0);
-        }
-        let steps = self.job.recipe.schedule.epochs as u64 * run.per_epoch;
-        (self.state.step as f64 / steps.max(1) as f64).min(1.0)
-    }
-
-    fn finished(&self, run: &Run<'_>) -> bool {
-        match self.clock.budget {
-            Some(budget) => {
-                run.before + self.clock.started.elapsed() + run.validation_took >= budget
-            }
-            None => self.state.step >= self.job.recipe.schedule.epochs as u64 * run.per_epoch,
-        }
-    }
-
-    /// At the end of an epoch; under a budget not more often than a share of it.
+    /// Every so many steps, and after the last.
     fn validation_is_due(&self, run: &Run<'_>) -> bool {
-        let Some(budget) = self.clock.budget else {
-            return self.state.step.is_multiple_of(run.per_epoch);
-        };
-        run.validated.1.elapsed() >= budget.div_f64(VALIDATIONS)
+        self.state.step.is_multiple_of(run.validate_every) || self.state.step == run.length
     }
 
     fn validate_and_keep(&mut self, run: &mut Run<'_>, listener: Listener<'_>) -> Result<()> {
-        let started = Instant::now();
         match self.validate()? {
             Some((measured, calibration)) => {
                 run.log.validation(&measured)?;
-                self.job.recipe.schedule.validated(measured.score, &mut self.state.plateau);
+                self.recipe.schedule.validated(measured.score, &mut self.state.plateau);
                 listener(Event::Note(&self.note(&measured, run)));
                 let best = self.state.best.as_ref().map_or(f64::NEG_INFINITY, |best| best.score);
                 if measured.score > best {
@@ -257,8 +319,7 @@ impl Trainer<'_> {
             // Nothing to measure on: the newest model is the one to keep.
             None => self.save_model(Calibration::default())?,
         }
-        run.validated = (self.state.step, Instant::now());
-        run.validation_took = started.elapsed();
+        run.validated = self.state.step;
         Ok(())
     }
 
@@ -290,11 +351,12 @@ impl Trainer<'_> {
     }
 
     fn embed(&self, members: &[usize]) -> Result<(Vectors, Vectors)> {
-        let (recipe, material) = (&self.job.recipe, self.material);
-        let pass = Pass::new(Arc::clone(&self.parameters), Mode::Inference);
+        let (recipe, material) = (&self.recipe, self.material);
+        let pass = self.learner.pass(Mode::Inference);
         let mut images = Vectors::empty(recipe.dim);
         let mut texts = Vectors::empty(recipe.dim);
         // `any` has no one text to measure with; all of them together say most.
+        let preprocessing = &self.towers.preprocessing().texts;
         let choice = if recipe.text == TextChoice::Any { TextChoice::All } else { recipe.text };
         for chunk in members.chunks(VALIDATION_BATCH) {
             let mut rng = self.job.seed.stream("validation", 0);
@@ -303,9 +365,9 @@ impl Trainer<'_> {
             for &member in chunk {
                 let pair = &material.pairs[member];
                 batch.push(material.cache.get(pair.picture).unwrap_or_default());
-                words.push(batches::chosen_text(pair, choice, &mut rng));
+                words.push(batches::chosen_text(pair, choice, preprocessing, &mut rng));
             }
-            let tokens = material.vocabulary.batch(&words, recipe.text_tower.longest);
+            let tokens = material.vocabulary.batch(&words, preprocessing.longest);
             let embedded = |pass: &Pass| {
                 let images = self.towers.embed_images(pass, &batch)?;
                 Ok((images, self.towers.embed_texts(pass, &tokens)?))
@@ -313,7 +375,7 @@ impl Trainer<'_> {
             let (of_images, of_texts) = embedded(&pass).map_err(|error: Error| {
                 // A pass that fails was watched up to there.
                 let again = |pass: &Pass| drop(embedded(pass));
-                diagnose::validation(error, self.state.step, &self.parameters, again)
+                diagnose::validation(error, self.state.step, self.learner.parameters(), again)
             })?;
             images.append(&of_images)?;
             texts.append(&of_texts)?;
@@ -322,7 +384,7 @@ impl Trainer<'_> {
     }
 
     fn save_model(&self, calibration: Calibration) -> Result<()> {
-        let recipe = &self.job.recipe;
+        let recipe = &self.recipe;
         let about = About {
             architecture: recipe.architecture(),
             calibration,
@@ -330,7 +392,8 @@ impl Trainer<'_> {
             metrics: self.metrics_table(),
             recipe: recipe.to_toml().parse().unwrap_or_default(),
         };
-        encoder::save(&self.job.output, &self.parameters, &self.material.vocabulary, about)?;
+        let parameters = self.learner.parameters();
+        encoder::save(&self.job.output, parameters, &self.material.vocabulary, about)?;
         Ok(())
     }
 
@@ -366,23 +429,31 @@ impl Trainer<'_> {
 
     fn save_checkpoint(&self, run: &mut Run<'_>) -> Result<()> {
         run.log.flush()?;
-        run.saved = Instant::now();
+        run.saved = self.clock.now();
         self.write_checkpoint()
     }
 
     fn write_checkpoint(&self) -> Result<()> {
-        checkpoint::save(&self.job.output, &self.state, &self.parameters, &self.optimiser)
+        let (parameters, optimiser) = (self.learner.parameters(), self.learner.optimiser());
+        checkpoint::save(&self.job.output, &self.state, parameters, optimiser)
     }
 
-    fn interrupted(&self, run: &mut Run<'_>) -> Result<()> {
-        self.save_checkpoint(run)?;
-        Err(Error::new(ErrorKind::Interrupted, format!("stopped after step {}", self.state.step))
-            .with_fact(Fact::Stopped { step: self.state.step }))
+    fn interrupted(&mut self, run: &mut Run<'_>) -> Result<()> {
+        run.log.flush()?;
+        self.stopped()
+    }
+
+    /// Keeps where the run stands, and says that it was stopped.
+    fn stopped(&mut self) -> Result<()> {
+        self.state.elapsed_s = self.clock.used().as_secs_f64();
+        self.write_checkpoint()?;
+        let step = self.state.step;
+        Err(Error::new(ErrorKind::Interrupted, format!("stopped after step {step}"))
+            .with_fact(Fact::Stopped { step }))
     }
 
     fn note(&self, measured: &Best, run: &Run<'_>) -> String {
-        let rate = (self.state.step - run.first.0) as f64 * run.size as f64
-            / run.first.1.elapsed().as_secs_f64().max(1e-9);
+        let rate = self.images_per_s(run);
         format!(
             "epoch {:.1}: text finds its picture among {}: {}; {rate:.0} pictures/s",
             self.state.step as f64 / run.per_epoch as f64,
@@ -413,23 +484,52 @@ impl Trainer<'_> {
     }
 }
 
+/// What a step came to.
+#[derive(Clone, Copy, Debug)]
+struct Learned {
+    loss: f32,
+    active: f32,
+    distance: f32,
+    gradient: f32,
+}
+
 /// What the loop keeps beside the trainer's state.
 #[derive(Debug)]
 struct Run<'a> {
     log: &'a mut Log,
     watch: Watch,
-    /// Time used in earlier sittings.
-    before: Duration,
     /// Pictures a step.
     size: usize,
     /// Steps an epoch.
     per_epoch: u64,
-    validation_took: Duration,
-    /// Step and time of the last validation.
-    validated: (u64, Instant),
-    saved: Instant,
+    /// Steps of the whole run.
+    length: u64,
+    /// Steps from one validation to the next.
+    validate_every: u64,
+    /// Step of the last validation.
+    validated: u64,
+    /// When the last checkpoint was written.
+    saved: Duration,
     /// Step and time at which this sitting began.
-    first: (u64, Instant),
+    first: (u64, Duration),
+}
+
+/// Says what a budget came to.
+fn tell(plan: &Plan, listener: Listener<'_>) {
+    let (minutes, steps) = (plan.budget_s / 60.0, plan.steps);
+    if plan.used_s >= plan.budget_s {
+        listener(Event::Warning(&format!(
+            "the budget of {minutes} minutes was used up before the first step"
+        )));
+    }
+    let again = match plan.since {
+        0 => format!("; a recipe with schedule.steps={steps} repeats this run step by step"),
+        _ => String::new(),
+    };
+    listener(Event::Note(&format!(
+        "{minutes} minutes come to {steps} steps of about {:.2} s{again}",
+        plan.rate.step_s
+    )));
 }
 
 fn recalls(summary: &Summary) -> String {

@@ -4,17 +4,18 @@
 //! leaves before its first checkpoint. Everything else is somebody's, and refused before any work:
 //! a name such as `weights.safetensors` or `log.jsonl` proves nothing.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::{Job, checkpoint, log};
 use crate::encoder::folder as model;
 use crate::error::{Error, ErrorKind, Fact, Result};
-use crate::files::{self, FileKind};
+use crate::files::{self, Cut, FileKind, FolderLock, Made};
 use crate::images;
 
 /// The list of what was left out, which the command line writes here when a run has ended.
 const SKIPPED: &str = "skipped.jsonl";
+/// What the description of a model begins with.
+const CARD_BEGINS_WITH: files::Beginning = (0, b"format = ");
 /// What a checkpoint begins with, after the length of its header.
 const CHECKPOINT_BEGINS_WITH: files::Beginning = (8, b"{\"__metadata__\":");
 
@@ -65,6 +66,37 @@ pub(super) fn refuse_weights_inside(job: &Job) -> Result<()> {
     .at_file(weights))
 }
 
+/// Takes away what a run that failed has made in a folder in which nothing was, and the folder, unless
+/// there is something to go on from: a checkpoint, a model, or decoded pictures for a run that was
+/// interrupted.
+pub(super) fn discard(job: &Job, found: Found, made: &Made, error: &Error) {
+    let folder = &job.output;
+    if found != Found::Nothing || !matches!(look(folder), Ok(Found::Nothing | Found::Preparation)) {
+        return;
+    }
+    // Nobody else may be writing here: whoever took the lock before us is.
+    let Ok(lock) = FolderLock::take(folder) else { return };
+    let Ok(paths) = entries(folder) else { return };
+    if error.kind() == ErrorKind::Interrupted && paths.iter().any(|path| is_cache(path)) {
+        return;
+    }
+    for path in paths {
+        if path.file_name().is_some_and(|name| name == checkpoint::FOLDER) {
+            files::tidy(&path, beginning_of_checkpoint);
+            let _ = std::fs::remove_dir(path);
+        } else if is_preparation(&path) {
+            files::remove_own(&path, (0, b""), Cut::Nowhere);
+        }
+    }
+    drop(lock);
+    made.undo();
+}
+
+fn is_cache(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    images::beginning_of_cache(name).is_some()
+}
+
 /// Takes away what killed runs left half-written. Call it under the folder's lock.
 pub(super) fn tidy(folder: &Path) {
     model::tidy(folder);
@@ -100,10 +132,9 @@ fn look(folder: &Path) -> Result<Found> {
     let entries = entries(folder)?;
     let last = folder.join(checkpoint::FOLDER).join(checkpoint::LAST);
     let has_checkpoint = files::kind(&last)? == FileKind::File;
-    let has_model = begins_with(&folder.join("model.toml"), 0, b"format = ");
-    let is_ours = has_model
-        || (has_checkpoint
-            && begins_with(&last, CHECKPOINT_BEGINS_WITH.0, CHECKPOINT_BEGINS_WITH.1));
+    let has_model = files::begins(&folder.join("model.toml"), CARD_BEGINS_WITH, Cut::Nowhere);
+    let is_ours =
+        has_model || (has_checkpoint && files::begins(&last, CHECKPOINT_BEGINS_WITH, Cut::Nowhere));
     if !is_ours && let Some(foreign) = entries.iter().find(|path| !is_preparation(path)) {
         return Err(Error::invalid(
             "this is not looksee's, and a model is written only into a new or an empty folder; \
@@ -158,12 +189,11 @@ fn is_preparation(path: &Path) -> bool {
         ".lock" => true,
         checkpoint::FOLDER => is_folder_of_checkpoints(path),
         log::NAME => {
-            is_empty(path)
-                || log::BEGINNINGS.iter().any(|beginning| begins_with(path, 0, beginning))
+            log::BEGINNINGS.iter().any(|known| files::begins(path, (0, known), Cut::Empty))
         }
-        "model.toml" => is_empty(path),
+        "model.toml" => std::fs::symlink_metadata(path).is_ok_and(|about| about.len() == 0),
         _ => match images::beginning_of_cache(name) {
-            Some(magic) => begins_with(path, 0, magic),
+            Some(magic) => files::begins(path, (0, magic), Cut::Nowhere),
             None => is_half_a_model(path) || files::is_left_over(path, beginning_of),
         },
     }
@@ -182,21 +212,6 @@ fn is_folder_of_checkpoints(path: &Path) -> bool {
     };
     files::kind(path).is_ok_and(|kind| kind == FileKind::Folder)
         && entries(path).is_ok_and(|paths| paths.iter().all(is_one))
-}
-
-fn is_empty(path: &Path) -> bool {
-    std::fs::symlink_metadata(path).is_ok_and(|about| about.is_file() && about.len() == 0)
-}
-
-/// Whether a regular file has these bytes after the first `skipped`.
-fn begins_with(path: &Path, skipped: usize, beginning: &[u8]) -> bool {
-    let mut found = Vec::new();
-    files::kind(path).is_ok_and(|kind| kind == FileKind::File)
-        && files::open(path).is_ok_and(|file| {
-            let most = (skipped + beginning.len()) as u64;
-            file.take(most).read_to_end(&mut found).is_ok()
-        })
-        && found.get(skipped..) == Some(beginning)
 }
 
 #[cfg(test)]

@@ -24,10 +24,10 @@ pub(super) fn prepare(
     listener: Listener<'_>,
 ) -> Result<(Material, Ledger)> {
     drop_items_without_text(&mut catalogue);
-    let paths: Vec<_> = catalogue.items.iter().map(|item| item.image.clone()).collect();
+    let pictures: Vec<_> = catalogue.items.iter().map(|item| item.image.clone()).collect();
     let Cached { cache, failed, truncated } = PixelCache::open_or_make(
         &job.output,
-        &paths,
+        &pictures,
         job.recipe.frame(),
         Limits::default(),
         stop,

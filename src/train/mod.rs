@@ -3,7 +3,9 @@
 //! [`run`] plans (material, split, vocabulary, networks) and hands over to `fit`, the loop, which
 //! is given loss, miner, schedule, optimiser and checkpoint as values. All chance is drawn from
 //! the seed and the step, and the state of a run is one file, so that a run that was interrupted
-//! goes on to the same bytes.
+//! goes on to the same bytes. A budget of minutes becomes a number of steps once (`budget`), which
+//! the recipe in `model.toml` holds: that recipe and the seed make the model again, the minutes and
+//! the seed make another number of steps.
 //!
 //! # A run that dies can be run again
 //!
@@ -25,6 +27,7 @@
 //! run: when there is no room for it, the run has still done its work, and that is a warning.
 
 mod batches;
+mod budget;
 mod calibrate;
 mod checkpoint;
 mod diagnose;
@@ -41,23 +44,26 @@ mod start;
 mod watch;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 pub use loss::{Loss, LossKind};
 pub use miner::Miner;
-pub use recipe::{Flip, ImageRecipe, Recipe, TextChoice};
+pub use recipe::{Flip, ImageRecipe, Recipe, TextChoice, TextRecipe};
 pub use schedule::{Schedule, ScheduleKind};
 
+pub(crate) use optimiser::Learner;
+#[cfg(any(test, feature = "bench"))]
 pub(crate) use optimiser::Optimiser;
 
-use crate::catalogue::{Ledger, Source};
+use crate::catalogue::{Catalogue, Ledger, Source};
 use crate::encoder::parameters::Parameters;
 use crate::encoder::towers::Towers;
 use crate::encoder::weights;
 use crate::error::Result;
-use crate::files::{self, FolderLock};
+use crate::files::{FolderLock, Made};
 use crate::units::{Event, Listener, Seed, Stop};
 use batches::Material;
+use budget::Clock;
 use fit::Trainer;
 use folder::Found;
 
@@ -74,7 +80,9 @@ pub struct Job {
     pub weights: Option<PathBuf>,
     /// Go on where an interrupted run stopped.
     pub resume: bool,
-    /// Wall-clock budget in minutes, preparation of the pictures included; a year at most.
+    /// About how many minutes the run may take, preparation of the pictures included; a year at
+    /// most. It becomes a number of steps once the rate of a few is known, in place of the recipe's
+    /// own length; an interrupted run that goes on under the same minutes keeps that number.
     pub minutes: Option<f64>,
     /// Where chance comes from.
     pub seed: Seed,
@@ -87,21 +95,51 @@ pub struct Outcome {
     pub summary: String,
     /// What was used and what was not.
     pub ledger: Ledger,
+    /// Steps of the whole run. As `schedule.steps` in the recipe they make the same model again,
+    /// unless the run was interrupted and went on with another length.
+    pub steps: u64,
 }
 
 /// Trains until the recipe or the budget ends. A stop that was asked for saves a checkpoint and
 /// returns an [`Interrupted`](crate::ErrorKind::Interrupted) error that says how to go on.
 ///
 /// The output folder must be new, empty, or one of an earlier run; what else it may hold is never
-/// touched.
+/// touched. A run that fails before there is anything to go on from leaves no folder behind.
 pub fn run(job: &Job, stop: &Stop, listener: Listener<'_>) -> Result<Outcome> {
-    let clock = fit::Clock::start(job.minutes)?;
-    folder::admit(job)?;
+    let started = Instant::now();
+    run_by(&|| started.elapsed(), job, stop, listener)
+}
+
+/// [`run`] by a clock that tells the time since the run began.
+fn run_by(
+    now: &dyn Fn() -> Duration,
+    job: &Job,
+    stop: &Stop,
+    listener: Listener<'_>,
+) -> Result<Outcome> {
+    let clock = Clock::new(job.minutes, now)?;
+    let found = folder::admit(job)?;
     folder::refuse_weights_inside(job)?;
     // Weights are read first: a wrong file should not cost the decoding of a catalogue.
     let pretrained = job.weights.as_deref().map(|path| read_weights(path, job)).transpose()?;
     let catalogue = job.source.load()?;
-    files::make_folder(&job.output)?;
+    let made = Made::folder(&job.output)?;
+    let outcome = prepare_and_fit(job, catalogue, pretrained.as_ref(), clock, stop, listener);
+    if let Err(error) = &outcome {
+        folder::discard(job, found, &made, error);
+    }
+    outcome
+}
+
+/// The run in its folder, which is there.
+fn prepare_and_fit(
+    job: &Job,
+    catalogue: Catalogue,
+    pretrained: Option<&weights::Weights>,
+    mut clock: Clock<'_>,
+    stop: &Stop,
+    listener: Listener<'_>,
+) -> Result<Outcome> {
     let _lock = FolderLock::take(&job.output)?;
     // Again, because it may have changed before the lock was ours.
     let found = folder::admit(job)?;
@@ -113,24 +151,25 @@ pub fn run(job: &Job, stop: &Stop, listener: Listener<'_>) -> Result<Outcome> {
     let (material, ledger) = material::prepare(job, catalogue, stop, listener)?;
     let towers = Towers::new(&job.recipe.architecture(), material.vocabulary.len());
     let mut parameters = towers.parameters(job.seed);
-    if let Some(pretrained) = &pretrained {
+    if let Some(pretrained) = pretrained {
         let taken = start_from(&mut parameters, pretrained)
             .map_err(|e| e.at_file(job.weights.as_deref().unwrap_or(&job.output)))?;
         listener(Event::Note(&format!("{taken} tensors taken from the pretrained weights")));
     }
     let (state, optimiser) = start::begin(job, found, task, &material, &mut parameters, listener)?;
     towers.freeze(&mut parameters, job.recipe.freeze());
+    clock.before = Duration::from_secs_f64(state.elapsed_s);
     let mut trainer = Trainer {
         job,
+        recipe: job.recipe.clone(),
         towers,
         material: &material,
-        parameters: Arc::new(parameters),
-        optimiser,
+        learner: Learner::new(parameters, optimiser),
         state,
         clock,
     };
-    let summary = trainer.fit(stop, listener)?;
-    Ok(Outcome { summary, ledger })
+    let (summary, steps) = trainer.fit(stop, listener)?;
+    Ok(Outcome { summary, ledger, steps })
 }
 
 /// Reads pretrained weights and tries them on a tower, so that it fails where they would not fit.

@@ -1,15 +1,17 @@
-//! Adam over all parameters of a model, with decoupled weight decay and a bound on the gradient.
+//! What learns: the parameters of a model and, for Adam, the moments of their gradients, with
+//! decoupled weight decay and a bound on the gradient.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
-use looksee_kernels::adam::Adam;
-use looksee_kernels::{buffers, elementwise};
+use looksee_kernels::cpu::buffers;
+use looksee_kernels::layers::adam::Adam;
+use looksee_kernels::layers::elementwise;
 
 use super::schedule::Schedule;
 use crate::encoder::MOMENTUM;
-use crate::encoder::parameters::{Parameters, Pass};
+use crate::encoder::parameters::{Mode, Parameters, Pass};
 use crate::error::{Error, Result};
 
 const BETA1: f32 = 0.9;
@@ -29,6 +31,19 @@ pub(crate) struct Optimiser {
     pub(super) moments: BTreeMap<String, Moments>,
 }
 
+/// All that a step changes and the next one begins with: the parameters of a model and the moments
+/// of their gradients.
+///
+/// It is the one owner of both while a run lasts. Everybody else sees them through a [`Pass`], which
+/// must be over before the next step, so that they are changed where they lie, or reads them to write
+/// a file. A device that keeps them would keep them here
+/// (docs/adr/0007-why-are-parameters-plain-vectors.md).
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Learner {
+    parameters: Arc<Parameters>,
+    optimiser: Optimiser,
+}
+
 /// A step whose gradients are not finite; the parameters are as they were before it.
 #[derive(Debug)]
 pub(crate) struct Diverged {
@@ -42,12 +57,30 @@ impl From<Diverged> for Error {
     }
 }
 
-impl Optimiser {
+impl Learner {
+    pub(crate) fn new(parameters: Parameters, optimiser: Optimiser) -> Self {
+        Self { parameters: Arc::new(parameters), optimiser }
+    }
+
+    /// The parameters as they are.
+    pub(crate) fn parameters(&self) -> &Arc<Parameters> {
+        &self.parameters
+    }
+
+    /// The moments as they are.
+    pub(crate) fn optimiser(&self) -> &Optimiser {
+        &self.optimiser
+    }
+
+    /// A pass over the parameters as they are.
+    pub(crate) fn pass(&self, mode: Mode) -> Pass {
+        Pass::new(Arc::clone(&self.parameters), mode)
+    }
+
     /// All of a step that comes after the loss: the gradients of `pass`, the running statistics
     /// that it saw, and [`Optimiser::update`].
     pub(crate) fn descend(
         &mut self,
-        parameters: &mut Arc<Parameters>,
         pass: Pass,
         loss: &Tensor<1>,
         schedule: &Schedule,
@@ -58,8 +91,8 @@ impl Optimiser {
         let seen = pass.seen();
         // It holds the parameters too; without it they are changed where they lie.
         drop(pass);
-        let parameters = Arc::make_mut(parameters);
-        match self.update(parameters, &mut gradients, schedule, rate, step) {
+        let parameters = Arc::make_mut(&mut self.parameters);
+        match self.optimiser.update(parameters, &mut gradients, schedule, rate, step) {
             Ok(length) => {
                 parameters.keep_statistics(&seen, MOMENTUM);
                 gradients.into_values().for_each(buffers::give);
@@ -68,7 +101,9 @@ impl Optimiser {
             Err(error) => Err(Diverged { error, gradients }),
         }
     }
+}
 
+impl Optimiser {
     /// Moves the parameters along `gradients`; `step` counts from 1. Returns the gradient's
     /// length before it was bounded.
     pub(super) fn update(

@@ -1,28 +1,35 @@
 //! Recipes: everything that decides a training run but the catalogue, as a readable TOML.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use super::loss::{Loss, LossKind};
 use super::schedule::Schedule;
-use crate::encoder::towers::Bounded;
-use crate::encoder::{Architecture, Depth, Freeze, Pool, TextTower};
+use crate::encoder::architecture::Bounded;
+use crate::encoder::{
+    Architecture, Convolutional, ConvolutionalNetwork, Freeze, GruTower, ImageArchitecture, Pool,
+    Preprocessing, TextArchitecture,
+};
 use crate::error::{Error, ErrorKind, Fact, Result};
-use crate::images::{Augment, Fit, Frame};
+use crate::images::{Augment, Filter, Fit, Frame};
 use crate::tokens::Rules;
 
 const ARTICLE: &str = include_str!("recipes/article.toml");
 const DEFAULT: &str = include_str!("recipes/default.toml");
 
-/// What a recipe calls the sizes of [`Architecture::bounded`].
-const SIZES: [&str; 7] = [
-    "dim",
-    "image.width",
-    "image.height",
-    "text_tower.embedding",
-    "text_tower.hidden",
-    "text_tower.longest",
-    "text_tower.dropout",
-];
+/// What a recipe calls a number of [`Architecture::bounded`].
+fn name_in_a_recipe(name: &str) -> Cow<'static, str> {
+    match name {
+        "preprocessing.pictures.frame.width_px" => "image.width".into(),
+        "preprocessing.pictures.frame.height_px" => "image.height".into(),
+        "preprocessing.texts.longest" => "text_tower.longest".into(),
+        _ => match name.strip_prefix("text.") {
+            Some(rest) => format!("text_tower.{rest}").into(),
+            None => name.to_owned().into(),
+        },
+    }
+}
 
 /// Which of an item's texts is learned from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,7 +60,7 @@ pub enum Flip {
 #[serde(deny_unknown_fields)]
 pub struct ImageRecipe {
     /// The network.
-    pub tower: Depth,
+    pub tower: ConvolutionalNetwork,
     /// How its last feature map becomes one vector.
     pub pool: Pool,
     /// Width of the frame in pixels.
@@ -70,6 +77,32 @@ pub struct ImageRecipe {
     pub crop: f32,
     /// Largest change of brightness and contrast, 0 to below 1.
     pub light: f32,
+}
+
+/// The network that reads texts, and where they are cut.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TextRecipe {
+    /// Values a token.
+    pub embedding: usize,
+    /// Values of a state, each direction.
+    pub hidden: usize,
+    /// Whether a second GRU reads from the end.
+    pub bidirectional: bool,
+    /// How the states of a text become one vector.
+    pub pool: Pool,
+    /// Tokens after which a text is cut.
+    pub longest: usize,
+    /// Chance that a feature of the embedding is left out for a whole text (spatial dropout).
+    pub dropout: f32,
+}
+
+impl TextRecipe {
+    /// The network alone.
+    pub(crate) fn gru(&self) -> GruTower {
+        let &Self { embedding, hidden, bidirectional, pool, dropout, .. } = self;
+        GruTower { embedding, hidden, bidirectional, pool, dropout }
+    }
 }
 
 /// Everything that decides a training run but the catalogue.
@@ -89,7 +122,7 @@ pub struct Recipe {
     /// Pictures and the network that sees them.
     pub image: ImageRecipe,
     /// The network that reads texts.
-    pub text_tower: TextTower,
+    pub text_tower: TextRecipe,
     /// How texts are cut.
     pub tokens: Rules,
     /// What is minimised.
@@ -168,17 +201,23 @@ impl Recipe {
 
     /// The size of picture the model takes.
     pub fn frame(&self) -> Frame {
-        Frame { width_px: self.image.width, height_px: self.image.height, fit: self.image.fit }
+        let &ImageRecipe { width: width_px, height: height_px, fit, .. } = &self.image;
+        Frame { width_px, height_px, fit, filter: Filter::default() }
     }
 
-    /// The networks.
+    /// What becomes of pictures and texts before the networks.
+    pub fn preprocessing(&self) -> Preprocessing {
+        Preprocessing::new(self.frame(), self.image.tower.pixels(), self.text_tower.longest)
+    }
+
+    /// The networks and what comes before them.
     pub fn architecture(&self) -> Architecture {
+        let &ImageRecipe { tower: network, pool, .. } = &self.image;
         Architecture {
-            image: self.image.tower,
-            image_pool: self.image.pool,
             dim: self.dim,
-            frame: self.frame(),
-            text: self.text_tower,
+            image: ImageArchitecture::Convolutional(Convolutional { network, pool }),
+            text: TextArchitecture::Gru(self.text_tower.gru()),
+            preprocessing: self.preprocessing(),
         }
     }
 
@@ -199,7 +238,8 @@ impl Recipe {
 
     fn checked(self) -> Result<Self> {
         Freeze::named(&self.image.freeze)?;
-        let mut ranges = self.architecture().bounded(SIZES).to_vec();
+        let sizes = self.architecture().bounded().into_iter();
+        let mut ranges: Vec<Bounded> = sizes.map(|size| size.renamed(name_in_a_recipe)).collect();
         ranges.extend([
             Bounded::size("batch_size", self.batch_size, 2.0, 65_536.0),
             Bounded::new("validation", self.validation, 0.0, 0.5),
@@ -208,6 +248,7 @@ impl Recipe {
             Bounded::new("loss.margin", self.loss.margin, 0.0, 4.0),
             Bounded::new("loss.temperature", self.loss.temperature, 0.001, 100.0),
             Bounded::size("schedule.epochs", self.schedule.epochs, 0.0, 1e9),
+            Bounded::size("schedule.steps", self.schedule.steps as usize, 0.0, 1e12),
             Bounded::new("schedule.learning_rate", self.schedule.learning_rate, 0.0, 100.0),
             Bounded::new("schedule.warm_up", self.schedule.warm_up, 0.0, 1.0),
             Bounded::new("schedule.factor", self.schedule.factor, 0.0, 1.0),
@@ -294,7 +335,10 @@ mod tests {
         assert_eq!(recipe.tokens, Rules::Words { min_count: 10 });
         assert_eq!(recipe.text_tower.longest, 70);
         assert_eq!((recipe.image.width, recipe.image.height), (171, 222));
-        assert_eq!((recipe.image.tower, recipe.image.pool), (Depth::ResNet50, Pool::Max));
+        assert_eq!(
+            (recipe.image.tower, recipe.image.pool),
+            (ConvolutionalNetwork::ResNet50, Pool::Max)
+        );
     }
 
     #[test]
@@ -303,18 +347,18 @@ mod tests {
         recipe.set("schedule.learning_rate", "0.5").unwrap();
         recipe.set("image.tower", "resnet50").unwrap();
         assert!((recipe.schedule.learning_rate - 0.5).abs() < 1e-6);
-        assert_eq!(recipe.image.tower, Depth::ResNet50);
+        assert_eq!(recipe.image.tower, ConvolutionalNetwork::ResNet50);
     }
 
     #[test]
     fn every_tower_is_set_and_written_by_its_name() {
         let mut recipe = Recipe::named("default").unwrap();
         for (name, tower) in [
-            ("resnet18", Depth::ResNet18),
-            ("resnet50", Depth::ResNet50),
-            ("efficientnet-lite0", Depth::EfficientNetLite0),
-            ("efficientnet-lite1", Depth::EfficientNetLite1),
-            ("efficientnet-lite2", Depth::EfficientNetLite2),
+            ("resnet18", ConvolutionalNetwork::ResNet18),
+            ("resnet50", ConvolutionalNetwork::ResNet50),
+            ("efficientnet-lite0", ConvolutionalNetwork::EfficientNetLite0),
+            ("efficientnet-lite1", ConvolutionalNetwork::EfficientNetLite1),
+            ("efficientnet-lite2", ConvolutionalNetwork::EfficientNetLite2),
         ] {
             recipe.set("image.tower", name).unwrap();
             assert_eq!(recipe.image.tower, tower);
@@ -333,6 +377,23 @@ mod tests {
         assert!(error.contains("whole number"), "{error}");
         let error = recipe.set("batch_size", "1").unwrap_err().to_string();
         assert!(error.contains("between 2"), "{error}");
+    }
+
+    #[test]
+    fn sizes_are_refused_by_the_names_that_a_recipe_has_for_them() {
+        for key in [
+            "dim",
+            "image.width",
+            "image.height",
+            "text_tower.embedding",
+            "text_tower.hidden",
+            "text_tower.longest",
+        ] {
+            let error = Recipe::named("default").unwrap().set(key, "0").unwrap_err().to_string();
+            assert!(error.contains(&format!("0: {key} is 0")), "{error}");
+        }
+        let error = Recipe::named("default").unwrap().set("text_tower.dropout", "1.0").unwrap_err();
+        assert!(error.to_string().contains("1.0: text_tower.dropout is 1"), "{error}");
     }
 
     #[test]

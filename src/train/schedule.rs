@@ -18,8 +18,11 @@ pub enum ScheduleKind {
 pub struct Schedule {
     /// How the rate moves.
     pub kind: ScheduleKind,
-    /// Passes over the training set, when no wall-clock budget is given.
+    /// Passes over the training set, when neither `steps` nor a budget of time is given.
     pub epochs: usize,
+    /// Steps of the run; 0 for as many as the epochs have.
+    #[serde(default)]
+    pub steps: u64,
     /// The highest rate.
     pub learning_rate: f32,
     /// Share of the run over which the rate rises (cosine), 0 to 1.
@@ -32,6 +35,25 @@ pub struct Schedule {
     pub weight_decay: f32,
     /// Largest length of the whole gradient; 0 for no bound.
     pub clip: f32,
+}
+
+/// Validations of a run that is counted in steps, at most.
+pub(super) const VALIDATIONS: u64 = 12;
+
+/// When a run that is counted in steps is validated; one that is counted in epochs is at the end of
+/// each.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Validations {
+    /// Steps between two, at least: as many as learn from as many pictures as a validation sees, so
+    /// that most of the time goes into learning.
+    pub(super) closest: u64,
+}
+
+impl Validations {
+    /// Steps from one to the next in a run of `length` steps.
+    pub(super) fn every(self, length: u64) -> u64 {
+        length.div_ceil(VALIDATIONS).max(self.closest)
+    }
 }
 
 /// What a plateau schedule remembers.
@@ -52,6 +74,22 @@ impl Default for Plateau {
 }
 
 impl Schedule {
+    /// Steps of the whole run, when an epoch has `per_epoch`.
+    pub(super) fn length(&self, per_epoch: u64) -> u64 {
+        match self.steps {
+            0 => self.epochs as u64 * per_epoch,
+            steps => steps,
+        }
+    }
+
+    /// Steps from one validation to the next.
+    pub(super) fn validate_every(&self, per_epoch: u64, validations: Validations) -> u64 {
+        match self.steps {
+            0 => per_epoch,
+            steps => validations.every(steps),
+        }
+    }
+
     /// The rate when `progress` (0 to 1) of the run is done.
     pub(super) fn rate(&self, progress: f64, plateau: &Plateau) -> f32 {
         match self.kind {
@@ -98,6 +136,18 @@ mod tests {
         assert!((rate(0.05) - schedule.learning_rate).abs() < 1e-6);
         assert!(rate(0.5) > rate(0.9));
         assert!(rate(1.0) < 1e-9);
+    }
+
+    #[test]
+    fn a_run_of_so_many_steps_is_validated_a_dozen_times_but_not_more_than_it_learns() {
+        let mut schedule = Recipe::named("default").unwrap().schedule;
+        let validations = Validations { closest: 10 };
+        assert_eq!((schedule.length(7), schedule.validate_every(7, validations)), (140, 7));
+        for (steps, every) in [(1, 10), (120, 10), (240, 20), (241, 21)] {
+            schedule.steps = steps;
+            let found = (schedule.length(7), schedule.validate_every(7, validations));
+            assert_eq!(found, (steps, every));
+        }
     }
 
     #[test]

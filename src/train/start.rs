@@ -49,6 +49,7 @@ fn fresh(job: &Job, task: String) -> State {
         plateau: schedule::Plateau::default(),
         untrained: None,
         best: None,
+        plan: None,
     }
 }
 
@@ -105,11 +106,12 @@ pub(super) fn model_to_begin_beside(job: &Job) -> Result<Card> {
     .at_file(&job.output))
 }
 
-/// A recipe without the number of its epochs, which may differ between two sittings.
+/// A recipe without its length, which may differ between two sittings.
 fn without_length(recipe: &toml::Table) -> toml::Table {
     let mut recipe = recipe.clone();
     if let Some(toml::Value::Table(schedule)) = recipe.get_mut("schedule") {
         schedule.remove("epochs");
+        schedule.remove("steps");
     }
     recipe
 }
@@ -134,8 +136,12 @@ fn best_of(card: &Card, material: &Material) -> Option<Best> {
 }
 
 /// What must be the same for a run to be resumed: catalogue, and all of the recipe but its length.
+///
+/// The text is that of recipes before they had a number of steps, so that their runs go on.
 pub(super) fn task_of(job: &Job, catalogue: &str) -> String {
     let mut recipe = job.recipe.clone();
     recipe.schedule.epochs = 0;
-    files::fingerprint([recipe.to_toml().as_bytes(), catalogue.as_bytes()])
+    recipe.schedule.steps = 0;
+    let recipe = recipe.to_toml().replace("\nsteps = 0\n", "\n");
+    files::fingerprint([recipe.as_bytes(), catalogue.as_bytes()])
 }

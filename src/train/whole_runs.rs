@@ -1,5 +1,6 @@
 //! Whole runs, ended in every way and run again.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -86,7 +87,7 @@ fn model(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     model.verify().unwrap();
     let names = model.card().files.clone();
     let names = [names.weights, names.vocabulary, "model.toml".to_owned()];
-    names.map(|name| (name.clone(), files::read(&folder.join(name)).unwrap())).into()
+    names.map(|name| (name.clone(), crate::files::read(&folder.join(name)).unwrap())).into()
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -310,4 +311,144 @@ fn a_budget_that_no_clock_can_keep_is_refused() {
         assert!(error.to_string().contains("a year"), "{error}");
     }
     assert!(!shop.path("model").exists());
+}
+
+#[test]
+fn a_run_that_is_stopped_before_its_first_step_leaves_what_is_worth_keeping() {
+    let shop = Shop::new();
+    let stop = Stop::default();
+    stop.ask();
+    let job = shop.job("new/model");
+    let error = run(&job, &stop, &mut |_| {}).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Interrupted);
+    assert!(!shop.path("new").exists());
+    // Stopped when the pictures are decoded: they are kept, and the plain command goes on.
+    let stop = Stop::default();
+    let asks = |event: Event<'_>| {
+        if matches!(event, Event::Progress { what: "decoding", .. }) {
+            stop.ask();
+        }
+    };
+    let error = run(&job, &stop, &mut { asks }).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Interrupted);
+    let left = names(&job.output);
+    assert!(matches!(&left[..], [lock, cache] if lock == ".lock" && cache.starts_with("cache-")));
+    run(&job, &Stop::default(), &mut |_| {}).unwrap();
+    model(&job.output);
+}
+
+#[test]
+fn a_run_without_a_usable_picture_leaves_no_folder() {
+    let shop = Shop::new();
+    for number in 0..20 {
+        std::fs::write(shop.path(&format!("{number}.png")), "no picture").unwrap();
+    }
+    let job = shop.job("new/model");
+    assert_eq!(refusal(&job).kind(), ErrorKind::Invalid);
+    assert!(!shop.path("new").exists());
+}
+
+/// A clock that goes on by so many milliseconds whenever it is looked at.
+fn ticking(ms: u64) -> impl Fn() -> Duration {
+    let now = Cell::new(Duration::ZERO);
+    move || {
+        now.set(now.get() + Duration::from_millis(ms));
+        now.get()
+    }
+}
+
+/// A job with a budget that is some eight steps by a clock of ten milliseconds.
+fn brief(shop: &Shop, output: &str) -> Job {
+    Job { minutes: Some(0.006), ..shop.job(output) }
+}
+
+/// Runs by a clock of so many milliseconds, and asks for a stop at the first event that `is_last`.
+fn stopped(job: &Job, ms: u64, is_last: impl Fn(&Event<'_>) -> bool) -> Result<Outcome> {
+    let stop = Stop::default();
+    run_by(&ticking(ms), job, &stop, &mut |event| {
+        if is_last(&event) {
+            stop.ask();
+        }
+    })
+}
+
+/// Whether it is the event of this step of training.
+fn is_step(step: u64) -> impl Fn(&Event<'_>) -> bool {
+    // Eight pictures a step.
+    let pictures = 8 * step as usize;
+    move |event| matches!(event, Event::Progress { what: "training", done, .. } if *done == pictures)
+}
+
+fn never(_: &Event<'_>) -> bool {
+    false
+}
+
+#[test]
+fn a_budget_is_a_number_of_steps_that_repeats_the_run_to_the_same_bytes() {
+    let shop = Shop::new();
+    let budget = brief(&shop, "budget");
+    let mut notes = Vec::new();
+    let outcome = run_by(&ticking(10), &budget, &Stop::default(), &mut |event| {
+        if let Event::Note(text) = event {
+            notes.push(text.to_owned());
+        }
+    });
+    let steps = outcome.unwrap().steps;
+    // Three epochs have three steps.
+    assert!((5..=20).contains(&steps), "{steps}");
+    let setting = format!("schedule.steps={steps} repeats");
+    assert!(notes.iter().any(|note| note.contains(&setting)), "{notes:?}");
+    let mut job = shop.job("steps");
+    job.recipe.set("schedule.steps", &steps.to_string()).unwrap();
+    assert_eq!(run(&job, &Stop::default(), &mut |_| {}).unwrap().steps, steps);
+    assert!(model(&budget.output) == model(&job.output));
+    let card = Model::load(&job.output).unwrap().card().recipe.clone();
+    assert_eq!(card["schedule"]["steps"].as_integer(), Some(steps as i64));
+}
+
+#[test]
+fn a_run_with_a_budget_that_stops_after_every_step_goes_on_to_the_same_bytes() {
+    let shop = Shop::new();
+    let whole = brief(&shop, "whole");
+    let steps = stopped(&whole, 10, never).unwrap().steps;
+    let mut job = brief(&shop, "stopped");
+    for last in 1..steps {
+        // Later on a machine that is busy, with a checkpoint at almost every step.
+        let ms = if job.resume { 100_000 } else { 10 };
+        let error = stopped(&job, ms, is_step(last)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Interrupted, "{error}");
+        assert!(error.to_string().contains(&format!("after step {last}")), "{error}");
+        job.resume = true;
+    }
+    assert_eq!(stopped(&job, 100_000, never).unwrap().steps, steps);
+    assert!(model(&job.output) == model(&whole.output));
+}
+
+#[test]
+fn a_run_that_stops_before_its_rate_is_known_goes_on_with_what_is_left() {
+    let shop = Shop::new();
+    let steps = stopped(&brief(&shop, "whole"), 10, never).unwrap().steps;
+    let job = brief(&shop, "stopped");
+    // Slower by so much that half of the budget has gone.
+    let is_measuring =
+        |event: &Event<'_>| matches!(event, Event::Progress { what: "measuring", .. });
+    let error = stopped(&job, 40, is_measuring).unwrap_err();
+    assert!(error.to_string().contains("after step 0"), "{error}");
+    let less = stopped(&Job { resume: true, ..job }, 10, never).unwrap().steps;
+    assert!(less < steps, "{less} of {steps}");
+}
+
+#[test]
+fn a_run_that_had_no_budget_so_far_goes_on_under_one() {
+    let shop = Shop::new();
+    let job = shop.job("model");
+    stopped(&job, 10, is_step(2)).unwrap_err();
+    let steps = stopped(&Job { resume: true, ..brief(&shop, "model") }, 10, never).unwrap().steps;
+    assert!(steps > 3, "{steps}");
+    // Longer, by the rate that was measured then, whatever the clock says now.
+    let longer = Job { resume: true, minutes: Some(0.009), ..job };
+    let more = stopped(&longer, 100_000, never).unwrap().steps;
+    assert!(more > steps + 3, "{more} after {steps}");
+    let log = std::fs::read_to_string(longer.output.join("log.jsonl")).unwrap();
+    assert_eq!(log.lines().filter(|line| line.contains("\"loss\"")).count() as u64, more);
 }

@@ -1,2 +1,5 @@
-//! stub
-fn main() {}
+//! The library as another program uses it: by its public names alone.
+
+mod examples;
+mod shop;
+mod way;

@@ -29,6 +29,9 @@ Ends with 1 when nothing is found.";
 pub(crate) struct AuditArgs {
     /// The index
     pub(crate) index: PathBuf,
+    /// Look for the pictures under this folder [default: where they were when they were indexed]
+    #[arg(long = "images", value_name = "ROOT")]
+    pub(crate) root: Option<PathBuf>,
     /// How many rows of each kind
     #[arg(long, short = 'k', value_name = "K", default_value = "50", value_parser = values::items)]
     pub(crate) top: NonZeroUsize,

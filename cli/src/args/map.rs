@@ -31,6 +31,9 @@ pub(crate) struct MapArgs {
     /// The index to draw
     #[arg(group = "source")]
     pub(crate) index: Option<PathBuf>,
+    /// Look for the pictures under this folder [default: where they were when they were indexed]
+    #[arg(long = "images", value_name = "ROOT", requires = "index")]
+    pub(crate) root: Option<PathBuf>,
     /// Draw the rows of a numpy file instead: float32 [n, d], of any length
     #[arg(long, value_name = "FILE.npy", group = "source")]
     pub(crate) vectors: Option<PathBuf>,

@@ -53,10 +53,8 @@ pub(crate) struct Global {
     /// Use so many threads [default: one a core]
     #[arg(long, global = true, value_name = "N", value_parser = values::threads)]
     pub(crate) threads: Option<NonZeroUsize>,
-    /// Compute on this device
-    #[arg(long, global = true, value_name = "DEVICE", default_value = "cpu")]
-    pub(crate) device: String,
-    /// Where all chance comes from: same seed, machine and threads give the same result
+    /// Where all chance comes from: same seed, machine and threads give the same result, but for
+    /// train --minutes, whose number of steps is measured
     #[arg(long, global = true, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
     /// Say more on standard error: what was understood, what was skipped and why

@@ -35,6 +35,9 @@ pub(crate) struct SearchArgs {
     /// A picture to look for, - for standard input; may be given several times
     #[arg(long = "image", value_name = "FILE")]
     pub(crate) images: Vec<PathBuf>,
+    /// Look for the pictures under this folder [default: where they were when they were indexed]
+    #[arg(long = "images", value_name = "ROOT")]
+    pub(crate) root: Option<PathBuf>,
     /// A file with one query a line, - for standard input
     #[arg(long, value_name = "FILE", conflicts_with_all = ["query", "images", "grid"])]
     pub(crate) queries: Option<PathBuf>,

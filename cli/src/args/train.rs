@@ -22,7 +22,7 @@ pub(crate) struct TrainArgs {
     /// Folder for the model
     #[arg(long, short, value_name = "MODEL", required_unless_present = "print_recipe")]
     pub(crate) output: Option<PathBuf>,
-    /// Go on where an interrupted run stopped
+    /// Go on where an interrupted run stopped, to the model that it would have come to
     #[arg(long)]
     pub(crate) resume: bool,
 
@@ -68,10 +68,12 @@ pub(crate) struct RecipeArgs {
     /// How much closer than a wrong partner the right one must be
     #[arg(long, value_name = "X")]
     pub(crate) margin: Option<f64>,
-    /// Times that the catalogue is gone through
+    /// Times that the catalogue is gone through [default: the recipe's]
     #[arg(long, value_name = "N")]
     pub(crate) epochs: Option<usize>,
-    /// Wall-clock budget; the schedule fits it
+    /// Train for about so many minutes in place of --epochs, preparation included: how many steps
+    /// fit is measured once, and printed as the --set that repeats the run; on a machine that becomes
+    /// slower it takes longer
     #[arg(long, value_name = "MINUTES", value_parser = values::minutes)]
     pub(crate) minutes: Option<f64>,
     /// Pairs a step
@@ -100,6 +102,8 @@ impl RecipeArgs {
             ("loss.miner", self.miner.clone()),
             ("loss.margin", number(self.margin)),
             ("schedule.epochs", whole(self.epochs)),
+            // A recipe may be one of so many steps, which would count more.
+            ("schedule.steps", self.epochs.map(|_| "0".to_owned())),
             ("schedule.learning_rate", number(self.lr)),
             ("batch_size", whole(self.batch_size)),
         ];
@@ -149,6 +153,13 @@ mod tests {
     fn an_image_size_sets_width_and_height() {
         let pairs = overrides(&["--image-size", "192x256"]);
         let expected = [("image.width", "192"), ("image.height", "256")];
+        assert_eq!(pairs, expected.map(|(k, v)| (k.to_owned(), v.to_owned())));
+    }
+
+    #[test]
+    fn epochs_take_the_place_of_a_number_of_steps() {
+        let pairs = overrides(&["--epochs", "3"]);
+        let expected = [("schedule.epochs", "3"), ("schedule.steps", "0")];
         assert_eq!(pairs, expected.map(|(k, v)| (k.to_owned(), v.to_owned())));
     }
 

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use looksee::audit::{self, Options, Report};
+use looksee::index::Gone;
 use looksee::{Error, Result};
 
 use crate::args::{AuditArgs, AuditFormat};
@@ -17,7 +18,7 @@ pub(crate) fn run(args: &AuditArgs, console: &mut Console) -> Outcome {
     let format = format(args.format, console.json)?;
     super::expect_csv(args.raw, format == AuditFormat::Csv)?;
     args.output.as_deref().map(expect_page).transpose()?;
-    let index = folders::index(&args.index)?;
+    let index = folders::index_at(&args.index, args.root.as_deref())?;
     let options = Options {
         top: args.top.get(),
         kind: args.kind.map(Into::into),
@@ -29,6 +30,11 @@ pub(crate) fn run(args: &AuditArgs, console: &mut Console) -> Outcome {
         audit_html::write(file, &args.index.to_string_lossy(), &report)?;
         console.note(&format!("page in {}", file.display()));
     }
+    let mut gone = Gone::of(&index);
+    let better = report.findings.iter().filter_map(|finding| finding.better.as_ref());
+    gone.look(report.findings.iter().map(|finding| &finding.image));
+    gone.look(better.map(|better| &better.image));
+    folders::tell_gone(&gone, console);
     print(&report, format, Formulas::of(args.raw))?;
     Ok(if report.findings.is_empty() { Status::NothingFound } else { Status::Done })
 }

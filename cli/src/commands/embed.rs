@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use looksee::encoder::Model;
+use looksee::files::Blob;
 use looksee::images::Limits;
 use looksee::vectors::Vectors;
 use looksee::{Error, Result, embed};
@@ -35,8 +36,9 @@ fn texts(file: &Path, model: &Model, console: &mut Console) -> Result<Vectors> {
 /// The vectors of the pictures that can be used, and how many cannot.
 fn pictures(args: &EmbedArgs, model: &Model, console: &mut Console) -> Result<(Vectors, usize)> {
     let paths = picture_paths(&args.images)?;
+    let pictures: Vec<Blob> = paths.iter().map(Blob::from).collect();
     let (vectors, failed) = console.watch(|stop, listener| {
-        embed::pictures(&paths, model, Limits::default(), stop, listener)
+        embed::pictures(&pictures, model, Limits::default(), stop, listener)
     })?;
     for (number, error) in &failed {
         console.warn(&without_place_twice(error, &paths[*number]));
@@ -85,7 +87,7 @@ fn report(args: &EmbedArgs, vectors: &Vectors, left_out: usize, console: &mut Co
     }
     let (rows, dim) = (vectors.len(), vectors.dim());
     if console.json {
-        let file = &args.output;
+        let file = args.output.to_string_lossy();
         output::document(&json!({"file": file, "rows": rows, "dim": dim, "left_out": left_out}))?;
     } else {
         let rows = figures::count(rows, "row");

@@ -1,9 +1,8 @@
 //! `looksee index`: makes an index of a catalogue, or brings one up to date.
 
 use looksee::embed::{self, UpdateOptions, Updated};
-use looksee::encoder::{Encoder, Model};
 use looksee::images::Limits;
-use looksee::index::{Space, Writer};
+use looksee::index::Writer;
 use serde_json::json;
 
 use super::{keep_ledger, ledger_json};
@@ -16,16 +15,19 @@ pub(crate) fn run(args: &IndexArgs, console: &mut Console) -> Outcome {
     let source = args.catalogue.source(&args.paths, args.format.format.as_deref(), console.seed)?;
     let folder = folders::model_for_index(args.model.as_deref(), &args.output)?;
     let model = folders::model(&folder)?;
-    let mut writer = Writer::open(&args.output, &space(&model), &model)?;
+    let mut writer = Writer::open(&args.output, &embed::space_of(&model), &model)?;
     let options = options(args);
     let updated = console.watch(|stop, listener| {
         embed::update(&source, &model, &mut writer, &options, stop, listener)
-    })?;
+    });
+    let updated = match updated {
+        Ok(updated) => updated,
+        Err(error) => {
+            writer.discard_if_empty(&model);
+            return Err(error.into());
+        }
+    };
     report(args, &updated, console)
-}
-
-fn space(model: &Model) -> Space {
-    Space { fingerprint: model.fingerprint().to_owned(), dim: model.dim() }
 }
 
 fn options(args: &IndexArgs) -> UpdateOptions {
@@ -42,7 +44,7 @@ fn report(args: &IndexArgs, updated: &Updated, console: &mut Console) -> Outcome
     let ledger = keep_ledger(&updated.ledger, &args.output, console)?;
     if console.json {
         output::document(&json!({
-            "index": args.output,
+            "index": args.output.to_string_lossy(),
             "added": updated.added,
             "changed": updated.changed,
             "unchanged": updated.unchanged,

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use looksee::encoder::Model;
-use looksee::index::Index;
+use looksee::index::{Collection, Index};
 use looksee::{Error, Result};
 use serde_json::{Value, json};
 
@@ -72,6 +72,7 @@ impl Facts {
             "items": index.len(),
             "dim": index.space().dim,
             "model": index.space().fingerprint,
+            "root": index.root().map(Path::to_string_lossy),
             "fields": self.fields,
             "bytes": self.bytes,
             "removed_rows": self.removed_rows,
@@ -83,12 +84,14 @@ impl Facts {
         let names: Vec<_> = self.fields.iter().map(|name| text::one_line(name)).collect();
         let fields = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
         let compact = if self.removed_rows > 0 { " (`looksee compact` frees them)" } else { "" };
+        let root = index.root().map(|root| text::one_line(&root.to_string_lossy()));
         format!(
-            "items         {}\nvectors       {} values each\nmodel         {}\nfields        \
-             {fields}\non disk       {}\nremoved rows  {}{compact}",
+            "items         {}\nvectors       {} values each\nmodel         {}\npictures in   \
+             {}\nfields        {fields}\non disk       {}\nremoved rows  {}{compact}",
             figures::thousands(index.len()),
             space.dim,
             text::one_line(&space.fingerprint),
+            root.as_deref().unwrap_or("no one folder (whole paths are kept)"),
             figures::bytes(self.bytes),
             figures::thousands(self.removed_rows)
         )

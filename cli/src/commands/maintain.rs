@@ -1,9 +1,9 @@
 //! `looksee remove`, `compact`, `merge` and `check`: an index without its catalogue.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use looksee::encoder::{Encoder, Model};
-use looksee::index::{Check, Index, Remedy, Writer};
+use looksee::index::{Check, Collection, Index, Remedy, Sink, Writer};
 use looksee::units::ItemId;
 use looksee::{Error, ErrorKind, Result};
 use serde_json::json;
@@ -62,23 +62,41 @@ pub(crate) fn merge(args: &MergeArgs, console: &mut Console) -> Outcome {
     let parts = args.parts.iter().map(|part| folders::index(part)).collect::<Result<Vec<_>>>()?;
     let Some(first) = parts.first() else { return Ok(Status::NothingFound) };
     expect_one_model(&parts)?;
-    let model = folders::model_of(first)?;
+    let model = looksee::search::model_of(first)?;
     let mut writer = Writer::open(&args.output, first.space(), &model)?;
-    let mut taken = 0;
-    for (part, name) in parts.iter().zip(&args.parts) {
-        let items = writer.merge(part).map_err(|e| e.at_file(name))?;
-        console.note(&format!("{}: {}", name.display(), figures::count(items, "item")));
-        taken += items;
-    }
-    writer.commit()?;
+    let taken = match merge_into(&mut writer, &parts, &args.parts, console) {
+        Ok(taken) => taken,
+        Err(error) => {
+            writer.discard_if_empty(&model);
+            return Err(error.into());
+        }
+    };
     let held = folders::index(&args.output)?.len();
     if console.json {
-        output::document(&json!({"index": args.output, "taken": taken, "items": held}))?;
+        let index = args.output.to_string_lossy();
+        output::document(&json!({"index": index, "taken": taken, "items": held}))?;
     } else {
         let (taken, held) = (figures::thousands(taken), figures::count(held, "item"));
         output::line(&format!("{taken} taken over, {} holds {held}", args.output.display()))?;
     }
     Ok(Status::Done)
+}
+
+/// Takes over all parts; the number of their items.
+fn merge_into(
+    writer: &mut Writer,
+    parts: &[Index],
+    names: &[PathBuf],
+    console: &mut Console,
+) -> Result<usize> {
+    let mut taken = 0;
+    for (part, name) in parts.iter().zip(names) {
+        let items = writer.merge(part).map_err(|e| e.at_file(name))?;
+        console.note(&format!("{}: {}", name.display(), figures::count(items, "item")));
+        taken += items;
+    }
+    writer.commit()?;
+    Ok(taken)
 }
 
 /// Refuses parts of different models before anything is written.

@@ -1,21 +1,23 @@
 //! `looksee search`: queries to answers, one or a file of them.
 
-use std::io::Write;
+use std::borrow::Cow;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::sync::OnceLock;
 
 use looksee::filter::Filter;
-use looksee::index::Index;
+use looksee::images::{Decoded, Limits};
+use looksee::index::Gone;
+use looksee::search::{
+    Allowed, Argument, Choice, Content, Parsed, Part, PictureFiles, Query, References, Searcher,
+    starts_like_path,
+};
 use looksee::{Error, Result};
 
-use crate::answer::{Answer, Asked, Choice, Finder, expect_calibrated};
 use crate::args::{SearchArgs, SearchFormat};
 use crate::console::Console;
 use crate::lines::Lines;
 use crate::outcome::{Outcome, Status};
-use crate::query::parse::{self, Parsed};
-use crate::query::vectors::Reference;
-use crate::query::{Content, Query};
 use crate::render::csv::Formulas;
 use crate::render::{Format, grid};
 use crate::{folders, output};
@@ -26,12 +28,11 @@ const BATCH: usize = 256;
 pub(crate) fn run(args: &SearchArgs, console: &mut Console) -> Outcome {
     let plan = Plan::of(args, console)?;
     let choice = choice(args)?;
-    let index = folders::index(&args.index)?;
-    let total = index.count(choice.filter.as_ref())?;
-    let model = folders::model_of(&index)?;
-    let finder = Finder { index: &index, encoder: &model, choice: &choice, total };
-    let reference = Reference::new(&model, &index);
-    let search = Search { format: plan.format.resolve(&index)?, finder, reference };
+    let index = folders::index_at(&args.index, args.root.as_deref())?;
+    let gone = Gone::of(&index);
+    let searcher = Searcher::of_index(index)?;
+    let format = plan.format.resolve(&searcher)?;
+    let mut search = Search { format, searcher, choice, pictures: Pictures::default(), gone };
     match plan.input {
         Input::One(parsed) => search.one(parsed, plan.grid, console),
         Input::Many(file) => search.many(&file, console),
@@ -54,13 +55,75 @@ impl Plan {
     fn of(args: &SearchArgs, console: &Console) -> Result<Self> {
         let input = match &args.queries {
             Some(file) => Input::Many(file.clone()),
-            None => Input::One(parse::arguments(&args.query, &args.images, &is_file)?),
+            None => Input::One(query(&args.query, &args.images)?),
         };
         Ok(Self {
             format: wanted_format(args, console.json)?,
             grid: args.print.grid.as_deref().map(grid_file).transpose()?,
             input,
         })
+    }
+}
+
+/// The query that was typed, with the pictures of `--image` added to it.
+fn query(words: &[String], images: &[PathBuf]) -> Result<Parsed> {
+    let mut parsed = if words.is_empty() && !images.is_empty() {
+        Parsed { query: Query { parts: Vec::new() }, remarks: Vec::new() }
+    } else if words == ["-"] {
+        let standard_input = Argument::Part(Content::StandardInput);
+        Query::from_arguments([standard_input], Allowed::LOCAL)?
+    } else {
+        Query::from_arguments(words.iter().map(|word| argument(word)), Allowed::LOCAL)?
+    };
+    let parts = images.iter().map(|path| Part { weight: 1.0, content: picture(path) });
+    parsed.query.parts.extend(parts);
+    Ok(parsed)
+}
+
+/// A path that names a file is that file, whatever signs and spaces are in it.
+fn argument(word: &str) -> Argument {
+    if starts_like_path(word) && Path::new(word).is_file() {
+        Argument::Part(Content::File(word.into()))
+    } else {
+        Argument::Text(word.to_owned())
+    }
+}
+
+fn picture(path: &Path) -> Content {
+    if path.as_os_str() == "-" { Content::StandardInput } else { Content::File(path.to_path_buf()) }
+}
+
+/// Files of this machine and the picture on standard input, which is read once.
+#[derive(Debug, Default)]
+struct Pictures {
+    standard_input: OnceLock<Vec<u8>>,
+}
+
+impl References for Pictures {
+    fn allowed(&self) -> Allowed {
+        PictureFiles.allowed()
+    }
+
+    fn bytes(&self, content: &Content) -> Result<Cow<'_, [u8]>> {
+        match content {
+            Content::StandardInput => self.standard_input().map(Cow::Borrowed),
+            other => PictureFiles.bytes(other),
+        }
+    }
+}
+
+impl Pictures {
+    fn standard_input(&self) -> Result<&[u8]> {
+        if let Some(bytes) = self.standard_input.get() {
+            return Ok(bytes);
+        }
+        let mut bytes = Vec::new();
+        std::io::stdin()
+            .lock()
+            .take(Limits::default().file_bytes + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|e| Error::io("cannot read the picture on standard input", e))?;
+        Ok(self.standard_input.get_or_init(|| bytes))
     }
 }
 
@@ -79,10 +142,10 @@ enum Wanted {
 }
 
 impl Wanted {
-    fn resolve(self, index: &Index) -> Result<Format> {
+    fn resolve(self, searcher: &Searcher) -> Result<Format> {
         match self {
             Self::Known(format) => Ok(format),
-            Self::Csv(formulas) => Ok(Format::Csv(index.field_names()?, formulas)),
+            Self::Csv(formulas) => Ok(Format::Csv(searcher.collection().field_names()?, formulas)),
         }
     }
 }
@@ -117,28 +180,31 @@ fn choice(args: &SearchArgs) -> Result<Choice> {
 }
 
 /// A search with everything loaded.
-struct Search<'a> {
+struct Search {
     format: Format,
-    finder: Finder<'a>,
-    reference: Reference<'a>,
+    searcher: Searcher,
+    choice: Choice,
+    pictures: Pictures,
+    /// Pictures of hits that are not where the index says.
+    gone: Gone,
 }
 
-impl Search<'_> {
+impl Search {
     fn one(
-        &self,
+        &mut self,
         parsed: Parsed,
         grid: Option<(PathBuf, grid::Kind)>,
         console: &mut Console,
     ) -> Outcome {
         self.comment(&parsed, console);
         let query = parsed.query;
-        let Some(answer) = self.answers(std::slice::from_ref(&query))?.pop() else {
-            return Ok(Status::NothingFound);
-        };
+        let answer = self.searcher.answer(&query, &self.choice, &self.pictures)?;
         if let Some((path, kind)) = grid {
             grid::write(&path, kind, &answer, &self.pictures_of(&query)?)?;
             console.note(&format!("grid in {}", path.display()));
         }
+        self.gone.look(answer.hits.iter().map(|hit| &hit.image));
+        folders::tell_gone(&self.gone, console);
         if answer.confident == Some(false) && !answer.hits.is_empty() {
             console.note("no hit is likely to match: none reaches a chance of 50 %");
         }
@@ -149,7 +215,7 @@ impl Search<'_> {
         Ok(if answer.hits.is_empty() { Status::NothingFound } else { Status::Done })
     }
 
-    fn many(&self, file: &Path, console: &mut Console) -> Outcome {
+    fn many(&mut self, file: &Path, console: &mut Console) -> Outcome {
         let mut out = output::stdout();
         self.format.begin(&mut out)?;
         let mut found = false;
@@ -163,27 +229,15 @@ impl Search<'_> {
                 self.comment(parsed, console);
             }
             let queries: Vec<Query> = batch.into_iter().map(|parsed| parsed.query).collect();
-            for answer in self.answers(&queries)? {
+            for answer in self.searcher.answers(&queries, &self.choice, &self.pictures)? {
                 found |= !answer.hits.is_empty();
+                self.gone.look(answer.hits.iter().map(|hit| &hit.image));
                 self.format.write(&mut out, &answer)?;
             }
             out.flush()?;
         }
+        folders::tell_gone(&self.gone, console);
         Ok(if found { Status::Done } else { Status::NothingFound })
-    }
-
-    /// The answers to queries, with each one's share of the time.
-    fn answers(&self, queries: &[Query]) -> Result<Vec<Answer>> {
-        let asked: Vec<Asked> = queries.iter().map(asked).collect();
-        asked.iter().try_for_each(|asked| expect_calibrated(self.finder.choice, asked))?;
-        let started = Instant::now();
-        let vectors = self.reference.vectors(queries)?;
-        let mut answers = self.finder.answers(&asked, &vectors)?;
-        let took_ms = started.elapsed().as_secs_f64() * 1000.0 / queries.len().max(1) as f64;
-        for answer in &mut answers {
-            answer.took_ms = (took_ms * 1000.0).round() / 1000.0;
-        }
-        Ok(answers)
     }
 
     /// How the query was read, and which of its words mean nothing to the model.
@@ -191,20 +245,18 @@ impl Search<'_> {
         for remark in &parsed.remarks {
             console.note(remark);
         }
-        for words in parsed.query.words() {
-            let unknown = self.reference.encoder.unknown_words(words);
-            if !unknown.is_empty() {
-                console.warn(&about_unknown_words(&unknown));
-            }
+        let unknown = self.searcher.unknown_words(&parsed.query);
+        if !unknown.is_empty() {
+            console.warn(&about_unknown_words(&unknown));
         }
         console.detail(&format!("query: {}", parsed.query));
     }
 
     /// The query's pictures for the heading of a grid; an item's picture may be gone by now.
-    fn pictures_of(&self, query: &Query) -> Result<Vec<looksee::images::Decoded>> {
+    fn pictures_of(&self, query: &Query) -> Result<Vec<Decoded>> {
         let mut pictures = Vec::new();
         for part in query.parts.iter().filter(|part| !matches!(part.content, Content::Words(_))) {
-            match self.reference.picture(&part.content) {
+            match self.searcher.picture(&part.content, &self.pictures) {
                 Err(_) if matches!(part.content, Content::Item(_)) => {}
                 picture => pictures.push(picture?),
             }
@@ -213,17 +265,9 @@ impl Search<'_> {
     }
 }
 
-fn asked(query: &Query) -> Asked {
-    Asked { query: query.to_string(), words_only: query.is_words_only() }
-}
-
 fn about_unknown_words(words: &[String]) -> String {
     let words: Vec<_> = words.iter().map(|word| format!("{word:?}")).collect();
     format!("the model has never seen {}; try another word", words.join(", "))
-}
-
-fn is_file(path: &str) -> bool {
-    Path::new(path).is_file()
 }
 
 /// The queries of a file, one a line; empty lines are passed over.
@@ -236,7 +280,8 @@ impl QueryLines {
             && let Some(line) = self.0.next().transpose()?
         {
             if !line.trim().is_empty() {
-                batch.push(parse::line(&line, &is_file).map_err(|e| self.0.place(e))?);
+                let parsed = Query::from_arguments([argument(line.trim())], Allowed::LOCAL);
+                batch.push(parsed.map_err(|e| self.0.place(e))?);
             }
         }
         Ok(batch)
@@ -283,6 +328,37 @@ mod tests {
         ] {
             assert!(format(flags).is_err(), "{flags:?}");
         }
+    }
+
+    fn understood(words: &[&str], images: &[&str]) -> Result<Vec<Content>> {
+        let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+        let images: Vec<PathBuf> = images.iter().map(PathBuf::from).collect();
+        let parts = query(&words, &images)?.query.parts;
+        Ok(parts.into_iter().map(|part| part.content).collect())
+    }
+
+    #[test]
+    fn a_file_whose_name_holds_a_sign_is_that_file_if_it_exists() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a - b.jpg");
+        let text = path.to_str().unwrap();
+        assert_eq!(understood(&[text], &[]).unwrap().len(), 2);
+        std::fs::write(&path, "").unwrap();
+        assert_eq!(understood(&[text], &[]).unwrap(), [Content::File(path.clone())]);
+    }
+
+    #[test]
+    fn a_lone_dash_is_the_picture_on_standard_input() {
+        assert_eq!(understood(&["-"], &[]).unwrap(), [Content::StandardInput]);
+    }
+
+    #[test]
+    fn pictures_of_the_flag_come_after_the_words() {
+        let contents = understood(&["blue"], &["shoe.jpg", "-"]).unwrap();
+        assert_eq!(contents[1..], [Content::File("shoe.jpg".into()), Content::StandardInput]);
+        assert_eq!(understood(&[], &["shoe.jpg"]).unwrap().len(), 1);
+        assert!(understood(&["blue", "-"], &["shoe.jpg"]).is_err(), "the sign has no part");
+        assert!(understood(&[], &[]).is_err());
     }
 
     #[test]

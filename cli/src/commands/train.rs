@@ -21,6 +21,13 @@ pub(crate) fn run(args: &TrainArgs, console: &mut Console) -> Outcome {
         console.detail(&format!("recipe: {line}"));
     }
     let trained = console.watch(|stop, listener| train::run(&job, stop, listener))?;
+    // A run that goes on says so itself, if it had this length from its beginning.
+    if let Some(minutes) = job.minutes.filter(|_| !job.resume) {
+        console.note(&format!(
+            "this model again, step by step: --set schedule.steps={} in place of --minutes {minutes}",
+            trained.steps
+        ));
+    }
     report(&trained, &job.output, console)
 }
 
@@ -87,7 +94,8 @@ fn report(trained: &Trained, model: &Path, console: &mut Console) -> Outcome {
     });
     if console.json {
         output::document(&json!({
-            "model": model,
+            "model": model.to_string_lossy(),
+            "steps": trained.steps,
             "summary": trained.summary,
             "ledger": ledger_json(&trained.ledger),
         }))?;

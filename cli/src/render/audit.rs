@@ -64,7 +64,7 @@ fn row(finding: &Finding) -> Vec<String> {
         text::one_line(finding.id.as_str()),
         text::cut(&title, TITLE),
         text::one_line(&see(finding)),
-        text::one_line(&finding.image.to_string_lossy()),
+        text::one_line(&finding.image.to_string()),
     ]
 }
 
@@ -109,7 +109,7 @@ fn cells(finding: &Finding) -> [String; 11] {
         finding.kind.name().to_owned(),
         finding.rank.to_string(),
         finding.id.to_string(),
-        finding.image.to_string_lossy().into_owned(),
+        finding.image.to_string(),
         number(finding.score),
         number(finding.cosine),
         number(finding.expected),

@@ -13,8 +13,8 @@ use std::io::{self, Write};
 use serde_json::Value;
 
 use super::text;
-use crate::answer::{Answer, Shown};
 use crate::output;
+use looksee::search::{Answer, Shown};
 
 const COLUMNS: [&str; 8] =
     ["query", "rank", "id", "image", "score", "distance", "probability", "title"];
@@ -64,7 +64,7 @@ fn cells(query: &str, hit: &Shown) -> Vec<String> {
         query.to_owned(),
         hit.rank.to_string(),
         hit.id.to_string(),
-        hit.image.to_string_lossy().into_owned(),
+        hit.image.to_string(),
         hit.score.to_string(),
         hit.distance.to_string(),
         hit.probability.map_or(String::new(), |chance| chance.to_string()),

@@ -5,13 +5,14 @@
 
 use std::path::Path;
 
-use looksee::images::{self, Decoded, Fit, Frame, Limits};
-use looksee::{Error, Result, files};
+use looksee::files::{self, Blob};
+use looksee::images::{self, Decoded, Filter, Fit, Frame, Limits};
+use looksee::{Error, Result};
 use rayon::prelude::*;
 
 use super::{grid_html, grid_png};
-use crate::answer::{Answer, Shown};
 use crate::figures;
+use looksee::search::{Answer, Shown};
 
 /// What stands in the cell of a picture that is gone.
 pub(super) const NOT_FOUND: &str = "picture not found";
@@ -97,13 +98,13 @@ pub(super) fn title(hit: &Shown) -> &str {
 }
 
 /// The picture in its frame, `[side, side, 3]`; `None` when it cannot be opened any more.
-pub(super) fn open(path: &Path, frame: Frame) -> Option<Vec<u8>> {
-    images::load(path, frame, Limits::default()).ok().map(|framed| framed.rgb)
+pub(super) fn open(picture: &Blob, frame: Frame) -> Option<Vec<u8>> {
+    images::load(picture, frame, Limits::default()).ok().map(|framed| framed.rgb)
 }
 
 /// The frame of a cell.
 pub(super) fn square(side: usize) -> Frame {
-    Frame { width_px: side, height_px: side, fit: Fit::Letterbox }
+    Frame { width_px: side, height_px: side, fit: Fit::Letterbox, filter: Filter::default() }
 }
 
 fn columns(hits: usize) -> usize {

@@ -11,7 +11,7 @@ use looksee::{Error, ErrorKind, Result};
 
 use super::grid::{NOT_FOUND, Sheet, score_line, title};
 use super::text;
-use crate::answer::Shown;
+use looksee::search::Shown;
 
 /// Of 100; above this, pictures of this size grow without looking better.
 const QUALITY: u8 = 88;
@@ -98,9 +98,9 @@ pub(super) fn data_uri(rgb: &[u8], side: usize) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::answer::Answer;
     use crate::render::grid::tests::sheet;
     use crate::render::samples;
+    use looksee::search::Answer;
 
     #[test]
     fn strangers_texts_are_escaped() {

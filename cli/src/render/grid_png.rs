@@ -9,7 +9,7 @@ use looksee::Result;
 use super::canvas::{BODY, Canvas, GREY, HEADING, INK, LINE, WHITE, printable};
 use super::grid::{NOT_FOUND, Sheet, score_line, title};
 use super::text;
-use crate::answer::Shown;
+use looksee::search::Shown;
 
 /// Pixels of a picture's side.
 pub(super) const SIDE: usize = 240;
@@ -153,9 +153,9 @@ fn missing(canvas: &mut Canvas, (x, y): (usize, usize)) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::answer::Answer;
     use crate::render::grid::tests::sheet;
     use crate::render::samples;
+    use looksee::search::Answer;
 
     fn layout(hits: usize, asked: usize) -> Layout {
         let answer = samples::answer();

@@ -20,9 +20,9 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::answer::{Answer, Shown};
 use crate::output;
 use csv::Formulas;
+use looksee::search::{Answer, Shown};
 
 /// How answers are written.
 #[derive(Clone, Debug, PartialEq, Eq)]

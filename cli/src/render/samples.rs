@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::answer::{Answer, Shown};
+use looksee::search::{Answer, Shown};
 
 /// Two hits of "red dress": one plain, one with everything that is awkward to print.
 pub(crate) fn answer() -> Answer {

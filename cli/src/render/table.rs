@@ -4,8 +4,8 @@ use std::io::{self, Write};
 
 use super::columns::{self, Side};
 use super::text;
-use crate::answer::{Answer, Shown};
 use crate::figures;
+use looksee::search::{Answer, Shown};
 
 /// Characters of a title that are shown.
 const TITLE: usize = 60;
@@ -40,7 +40,7 @@ fn row(hit: &Shown) -> Vec<String> {
         chance,
         text::one_line(hit.id.as_str()),
         title,
-        text::one_line(&hit.image.to_string_lossy()),
+        text::one_line(&hit.image.to_string()),
     ]
 }
 

@@ -54,6 +54,50 @@ fn a_catalogue_with_one_usable_row() {
     shop::write(&folder);
     folder.write("one.jsonl", r#"{"image":"pictures/red-disc-1.png","title":"red disc"}"#);
     refused(&train(&folder, "one.jsonl"), &["1 pair", "at least 2"]);
+    assert!(!folder.path().join("model").exists());
+}
+
+#[test]
+fn training_that_fails_leaves_no_folder_that_looks_like_a_model() {
+    let folder = Folder::new();
+    shop::write(&folder);
+    let rows = (0..9).map(|n| format!("{{\"image\":\"gone{n}.png\",\"title\":\"red {n}\"}}\n"));
+    folder.write("gone.jsonl", rows.collect::<String>());
+    refused(&train(&folder, "gone.jsonl"), &["training needs at least 2"]);
+    assert!(!folder.path().join("model").exists());
+    folder.write("weights.pth", "no weights");
+    let words = ["train", "shop.jsonl", "-o", "model", "--weights", "weights.pth"];
+    refused(&folder.run(words), &["weights.pth"]);
+    assert!(!folder.path().join("model").exists());
+    // A folder that was there stays, and nothing in it.
+    std::fs::create_dir(folder.path().join("model")).unwrap();
+    refused(&train(&folder, "gone.jsonl"), &["training needs at least 2"]);
+    assert_eq!(std::fs::read_dir(folder.path().join("model")).unwrap().count(), 0);
+}
+
+#[test]
+fn indexing_that_fails_leaves_no_folder_that_looks_like_an_index() {
+    let folder = Folder::new();
+    shop::write(&folder);
+    shop::copy(&shop::model(), &folder.path().join("model"));
+    folder.write("gone.jsonl", r#"{"image":"gone.png","title":"red disc"}"#);
+    folder.write("fields.jsonl", r#"{"price":3}"#);
+    for (catalogue, part) in [
+        ("absent.jsonl", "absent.jsonl"),
+        ("fields.jsonl", "no field \"image\""),
+        ("gone.jsonl", "none of the 1 pictures can be used"),
+    ] {
+        refused(&folder.run(["index", catalogue, "-m", "model", "-o", "a/b/shop"]), &[part]);
+        assert!(!folder.path().join("a").exists(), "{catalogue}");
+    }
+    // What was there before stays: an index with its items, and a folder.
+    let ran = folder.run(["index", "shop.jsonl", "-m", "model", "-o", "shop", "--limit", "5"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    refused(&folder.run(["index", "gone.jsonl", "-o", "shop"]), &["the index stays as it is"]);
+    assert!(folder.run(["info", "shop"]).stdout.starts_with("items         5\n"));
+    std::fs::create_dir(folder.path().join("empty")).unwrap();
+    refused(&folder.run(["index", "gone.jsonl", "-m", "model", "-o", "empty"]), &["gone.png"]);
+    assert_eq!(std::fs::read_dir(folder.path().join("empty")).unwrap().count(), 0);
 }
 
 #[test]
@@ -172,7 +216,7 @@ fn files_of_a_newer_version_ask_for_an_update() {
     let folder = shop::indexed();
     let card = folder.path().join("model/model.toml");
     let text = std::fs::read_to_string(&card).unwrap();
-    std::fs::write(&card, text.replace("format = 2", "format = 99")).unwrap();
+    std::fs::write(&card, text.replace("format = 3", "format = 99")).unwrap();
     let ran = folder.run(["eval", "model", "shop.jsonl"]);
     refused(&ran, &["newer looksee", "99", "update"]);
 }

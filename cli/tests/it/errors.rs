@@ -80,13 +80,6 @@ fn a_folder_that_is_neither_model_nor_index() {
 }
 
 #[test]
-fn a_device_that_this_build_lacks() {
-    Folder::new()
-        .run(["info", ".", "--device", "cuda"])
-        .failed_with("this build has no device \"cuda\" (it has: cpu); leave --device out");
-}
-
-#[test]
 fn what_the_library_found_is_answered_with_what_to_type() {
     let folder = Folder::new();
     folder.write("shoes.xlsx", "?");

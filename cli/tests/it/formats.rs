@@ -1,5 +1,7 @@
 //! What earlier builds wrote is opened for ever (`testdata/formats`).
 
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::io::Read;
 use std::path::Path;
 
@@ -7,7 +9,7 @@ use serde_json::Value;
 
 use crate::util::{Folder, Ran};
 
-/// The flags of the runs in `testdata/formats/v1`, but for the weights that they started from.
+/// The flags of the runs in `testdata/formats`, but for the weights that they started from.
 const FLAGS: &[&str] = &[
     "--epochs=60",
     "--image-tower=efficientnet-lite0",
@@ -45,8 +47,16 @@ fn unpack(from: &Path, to: &Path) {
 
 /// Everything that format 1 left, the model inside the index as well.
 pub(crate) fn version_1() -> Folder {
+    version("v1")
+}
+
+/// Everything that a format left, with the catalogue, which all have in common.
+fn version(name: &str) -> Folder {
     let folder = Folder::new();
-    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/formats/v1");
+    let all = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/formats");
+    let kept = all.join(name);
+    unpack(&all.join("v1/pictures"), &folder.path().join("pictures"));
+    std::fs::copy(all.join("v1/shop.jsonl"), folder.path().join("shop.jsonl")).unwrap();
     unpack(&kept, folder.path());
     unpack(&kept.join("model"), &folder.path().join("index/model"));
     let _ = std::fs::remove_file(folder.path().join("index/model/.lock"));
@@ -86,51 +96,111 @@ fn answers_as_then(folder: &Folder) {
     }
 }
 
-#[test]
-fn an_index_of_format_1_is_right_and_answers_as_it_did() {
-    let folder = version_1();
+fn right_and_answering(folder: &Folder) {
     let ran = done(folder.run(["check", "index"]));
     assert!(ran.stdout.contains("24 items") && ran.stdout.contains("right"), "{}", ran.stdout);
-    answers_as_then(&folder);
+    answers_as_then(folder);
 }
 
-#[test]
-fn an_index_of_format_1_is_brought_up_to_date_without_embedding_anything_again() {
-    let folder = version_1();
+/// The names of the files with vectors.
+fn segments(folder: &Folder) -> BTreeSet<OsString> {
+    let entries = std::fs::read_dir(folder.path().join("index/segments")).unwrap();
+    entries.map(|entry| entry.unwrap().file_name()).collect()
+}
+
+fn brought_up_to_date(folder: &Folder) {
     // The pictures lie elsewhere now, so the records change and the vectors stay.
+    let before = segments(folder);
     let ran = done(folder.run(["index", "shop.jsonl", "-o", "index"]));
     assert!(
         ran.stdout.starts_with("0 added, 24 changed, 0 unchanged, 0 removed"),
         "{}",
         ran.stdout
     );
-    done(folder.run(["check", "index"]));
-    answers_as_then(&folder);
+    assert!(segments(folder).is_subset(&before), "something was embedded again");
+    right_and_answering(folder);
     done(folder.run(["compact", "index"]));
-    done(folder.run(["check", "index"]));
-    answers_as_then(&folder);
+    right_and_answering(folder);
+    // From now on the pictures are kept relative to the catalogue, which can move with them.
+    std::fs::create_dir(folder.path().join("moved")).unwrap();
+    for name in ["shop.jsonl", "pictures"] {
+        std::fs::rename(folder.path().join(name), folder.path().join("moved").join(name)).unwrap();
+    }
+    let ran = done(folder.run(["index", "moved/shop.jsonl", "-o", "index"]));
+    assert!(ran.stdout.starts_with("0 added, 0 changed, 24 unchanged"), "{}", ran.stdout);
 }
 
-#[test]
-fn a_model_of_format_1_makes_the_vectors_that_it_made() {
-    let folder = version_1();
+fn making_the_same_vectors(folder: &Folder) {
     done(folder.run(["eval", "model", "shop.jsonl", "--gallery=all"]));
     done(folder.run(["index", "shop.jsonl", "-m", "model", "-o", "fresh"]));
     std::fs::remove_dir_all(folder.path().join("index")).unwrap();
     std::fs::rename(folder.path().join("fresh"), folder.path().join("index")).unwrap();
-    answers_as_then(&folder);
+    answers_as_then(folder);
 }
 
-#[test]
-fn a_run_of_format_1_that_was_interrupted_goes_on_to_its_end() {
-    let folder = version_1();
+fn going_on_to_the_end(folder: &Folder) {
     let mut words = vec!["train", "shop.jsonl", "-o", "interrupted", "--resume"];
     words.extend(FLAGS);
     let ran = done(folder.run(&words));
     assert!(ran.stdout.contains("24 pictures, 0 skipped"), "{}", ran.stdout);
     let log = std::fs::read_to_string(folder.path().join("interrupted/log.jsonl")).unwrap();
     let steps = log.lines().filter(|line| line.contains("\"loss\""));
-    // 60 epochs of 4 steps; the first 28 steps were done then.
+    // 60 epochs of 4 steps; some were done then.
     assert_eq!(steps.count(), 240, "{log}");
     done(folder.run(["eval", "interrupted", "shop.jsonl", "--gallery=all"]));
+}
+
+#[test]
+fn an_index_of_format_1_is_right_and_answers_as_it_did() {
+    right_and_answering(&version("v1"));
+}
+
+#[test]
+fn an_index_of_format_2_is_right_and_answers_as_it_did() {
+    right_and_answering(&version("v2"));
+}
+
+#[test]
+fn an_index_of_format_1_is_brought_up_to_date_without_embedding_anything_again() {
+    brought_up_to_date(&version("v1"));
+}
+
+#[test]
+fn an_index_of_format_2_is_brought_up_to_date_without_embedding_anything_again() {
+    brought_up_to_date(&version("v2"));
+}
+
+#[test]
+fn an_index_with_whole_paths_says_so_where_another_place_is_named() {
+    let folder = version("v2");
+    let ran = done(folder.run(["search", "index", "red disc", "-k3"]));
+    let advice = "if they have moved, `looksee index CATALOGUE -o INDEX` finds them again";
+    assert!(
+        ran.stderr.contains("3 of 3 pictures") && ran.stderr.contains(advice),
+        "{}",
+        ran.stderr
+    );
+    let ran = folder.run(["search", "index", "red disc", "--images", "."]);
+    ran.failed_with_part("keeps the whole paths of its pictures");
+    assert!(folder.run(["info", "index"]).stdout.contains("\npictures in   no one folder"));
+}
+
+#[test]
+fn a_model_of_format_1_makes_the_vectors_that_it_made() {
+    making_the_same_vectors(&version("v1"));
+}
+
+#[test]
+fn a_model_of_format_2_makes_the_vectors_that_it_made() {
+    making_the_same_vectors(&version("v2"));
+}
+
+#[test]
+fn a_run_of_format_1_that_was_interrupted_goes_on_to_its_end() {
+    going_on_to_the_end(&version("v1"));
+}
+
+#[test]
+fn a_run_of_format_2_that_was_interrupted_goes_on_to_its_end() {
+    going_on_to_the_end(&version("v2"));
 }

@@ -136,7 +136,7 @@ fn nothing_that_any_command_prints_commands_hides_or_reorders() {
 fn a_field_and_a_comment_stay_on_their_lines() {
     let folder = evil_shop();
     let ran = folder.run(["info", "evil"]);
-    assert_eq!(ran.stdout.lines().count(), 6, "{}", ran.stdout);
+    assert_eq!(ran.stdout.lines().count(), 7, "{}", ran.stdout);
     assert!(ran.stdout.contains("field ]0;PWNED [31m"), "{}", ran.stdout);
     // A description of format 1 has no checksum of itself, so a comment can be put into it; TOML
     // has no control characters in comments, but signs that turn the direction.

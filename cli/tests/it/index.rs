@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use looksee::encoder::{Encoder, Model};
-use looksee::index::{Companion, Index, NoModel, Record, Space, Stamp, Writer};
+use looksee::index::{Companion, Index, NoModel, Record, Sink, Space, Stamp, Writer};
 use looksee::vectors::Vectors;
 
 use crate::shop;
@@ -49,9 +49,42 @@ fn info_counts_items_and_names_fields() {
     let ran = folder.run(["info", "shop"]);
     assert!(ran.stdout.starts_with("items         2\nvectors       2 values each\n"), "{ran:?}");
     assert!(ran.stdout.contains("\nfields        color, price\n"), "{ran:?}");
+    assert!(
+        ran.stdout.contains("\npictures in   no one folder (whole paths are kept)\n"),
+        "{ran:?}"
+    );
     let json: serde_json::Value =
         serde_json::from_str(&folder.run(["info", "shop", "--json"]).stdout).unwrap();
     assert_eq!((&json["items"], &json["model"]), (&2.into(), &"abc".into()));
+}
+
+/// JSON knows no bytes: a path that is no Unicode must not end the program.
+#[cfg(unix)]
+#[test]
+fn folders_whose_names_are_no_unicode_are_shown_all_the_same() {
+    use std::os::unix::ffi::OsStringExt;
+    let odd = |bytes: &[u8]| std::ffi::OsString::from_vec(bytes.to_vec());
+    let folder = Folder::new();
+    make_with_model(&folder, "part", &["B1"]);
+    let model = Model::load(&shop::model()).unwrap();
+    let space = Space { fingerprint: model.fingerprint().to_owned(), dim: model.dim() };
+    let mut writer = Writer::open(&folder.path().join("part"), &space, &model).unwrap();
+    writer.set_root(Some(odd(b"/shop \xFF\x1B[31m").into()));
+    writer.finish().unwrap();
+    drop(writer);
+    let told = |words: &[&std::ffi::OsStr]| -> serde_json::Value {
+        let ran = folder.run(words);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        serde_json::from_str(&ran.stdout).unwrap()
+    };
+    let info = told(&["info".as_ref(), "part".as_ref(), "--json".as_ref()]);
+    assert_eq!(info["root"], "/shop \u{fffd}\u{1b}[31m");
+    let info = folder.run(["info", "part"]).stdout;
+    assert!(info.contains("\npictures in   /shop \u{fffd} [31m\n"), "{info}");
+    let output = odd(b"all\xFF");
+    let words = ["merge", "part", "-o"].map(std::ffi::OsStr::new);
+    let merged = told(&[&words[..], &[&output, "--json".as_ref()]].concat());
+    assert_eq!(merged["index"], "all\u{fffd}");
 }
 
 #[test]

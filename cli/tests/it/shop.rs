@@ -1,6 +1,7 @@
 //! A tiny catalogue of coloured shapes, and a model that has learned it.
 
 use std::fmt::Write;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use image::{Rgb, RgbImage};
@@ -49,14 +50,29 @@ fn picture(shape: &str, colour: [u8; 3], radius: f64) -> RgbImage {
 
 /// Writes `shop.jsonl` and its pictures: 5 colours, 4 shapes, 5 sizes.
 pub(crate) fn write(folder: &Folder) {
-    std::fs::create_dir_all(folder.path().join("pictures")).unwrap();
+    write_sizes(folder, "shop.jsonl", "pictures", 1..=5, 8.0);
+}
+
+/// Writes `held-out.jsonl`: the same things in 4 sizes that are not in the shop.
+pub(crate) fn write_held_out(folder: &Folder) {
+    write_sizes(folder, "held-out.jsonl", "held-out", 1..=4, 9.0);
+}
+
+fn write_sizes(
+    folder: &Folder,
+    catalogue: &str,
+    pictures: &str,
+    sizes: RangeInclusive<u32>,
+    smallest: f64,
+) {
+    std::fs::create_dir_all(folder.path().join(pictures)).unwrap();
     let mut lines = String::new();
     for (colour, rgb) in COLOURS {
         for shape in SHAPES {
-            for size in 1..=5 {
+            for size in sizes.clone() {
                 let id = format!("{colour}-{shape}-{size}");
-                let file = format!("pictures/{id}.png");
-                let radius = 8.0 + 2.0 * f64::from(size);
+                let file = format!("{pictures}/{id}.png");
+                let radius = smallest + 2.0 * f64::from(size);
                 picture(shape, rgb, radius).save(folder.path().join(&file)).unwrap();
                 let row = json!({
                     "image": file, "id": id, "title": format!("{colour} {shape}"),
@@ -66,7 +82,7 @@ pub(crate) fn write(folder: &Folder) {
             }
         }
     }
-    folder.write("shop.jsonl", lines);
+    folder.write(catalogue, lines);
 }
 
 /// The folder of a model trained on the shop, made once for all tests of this build.

@@ -62,6 +62,20 @@ fn a_killed_run_goes_on_with_one_of_two_commands_to_the_same_model() {
 }
 
 #[test]
+fn a_run_of_so_many_minutes_prints_the_setting_that_makes_its_model_again() {
+    let folder = shop();
+    let ran = folder.run(words("budget", &["--minutes=0.05"]));
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let printed = ran.stderr.lines().find(|line| line.contains("--set schedule.steps="));
+    let setting = printed.and_then(|line| line.split_whitespace().find(|w| w.contains("steps=")));
+    let setting = format!("--set={}", setting.unwrap());
+    let ran = folder.run(words("steps", &[&setting]));
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let [budget, steps] = ["budget", "steps"].map(|name| model(&folder.path().join(name)));
+    assert!(budget == steps, "{setting} makes another model");
+}
+
+#[test]
 fn ones_own_files_are_refused_and_stay() {
     let folder = shop();
     for name in ["weights.safetensors", "log.jsonl", "skipped.jsonl", "clip.mp4"] {
@@ -83,7 +97,7 @@ fn a_model_changed_by_hand_or_by_damage_is_shown_by_no_command() {
     shop::copy(&shop::model(), &folder.path().join("model"));
     let ran = folder.run(["info", "model"]);
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
-    assert!(ran.stdout.starts_with("format = 2\nchecksum = "), "{}", ran.stdout);
+    assert!(ran.stdout.starts_with("format = 3\nchecksum = "), "{}", ran.stdout);
     let card = folder.path().join("model/model.toml");
     let text = std::fs::read_to_string(&card).unwrap();
     for changed in [text.replacen("scale = ", "scale = 1", 1), text[..text.len() / 2].to_owned()] {

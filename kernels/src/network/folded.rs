@@ -1,17 +1,18 @@
-//! A network that no longer learns: each batch norm worked into the weights before it.
+//! A network that no longer learns (inference): each batch norm worked into the weights before it
+//! (batch-norm folding).
 
 use super::{
     Block, Convolution, Layer, LayerSource, MapShape, Network, Shortcut, Stage, pad, pool_shape,
     pooled,
 };
-use crate::buffers::Buffer;
-use crate::conv::{self, Finish, Packed, Residual};
-use crate::depthwise::{self, Epilogue};
-use crate::elementwise;
-use crate::norm::Activation;
-use crate::parallel::{in_pool, shares};
-use crate::pool;
-use crate::simd::simd_level;
+use crate::cpu::buffers::Buffer;
+use crate::cpu::parallel::{in_pool, shares};
+use crate::cpu::simd::simd_level;
+use crate::layers::conv::{self, Finish, Packed, Residual};
+use crate::layers::depthwise::{self, Epilogue};
+use crate::layers::elementwise;
+use crate::layers::norm::Activation;
+use crate::layers::pool;
 use std::sync::Arc;
 
 /// Values of a stage's input and output that pictures which go through it together may have. A large
@@ -30,18 +31,18 @@ pub struct Folded {
 
 #[derive(Debug)]
 struct FoldedLayer {
-    weights: Weights,
+    weights: FoldedWeights,
     bias: Vec<f32>,
 }
 
 #[derive(Debug)]
-enum Weights {
+enum FoldedWeights {
     Full(Packed),
     Depthwise(Vec<f32>),
 }
 
 /// One stage with its numbers.
-struct Step<'a> {
+struct FoldedStage<'a> {
     stage: &'a Stage,
     layers: &'a [FoldedLayer],
     /// How many pictures it sees at a time.
@@ -76,7 +77,7 @@ impl Folded {
     }
 
     /// Each stage with its layers and how many pictures it sees at a time.
-    fn steps(&self, mut shape: MapShape) -> Vec<Step<'_>> {
+    fn steps(&self, mut shape: MapShape) -> Vec<FoldedStage<'_>> {
         let mut layers = self.layers.as_slice();
         let mut steps = Vec::with_capacity(self.stages.len());
         for stage in &self.stages {
@@ -84,14 +85,14 @@ impl Folded {
             let output = stage.output(shape);
             let picture = (shape.values() + output.values()) / shape.n.max(1);
             let group = (group_values() / picture.max(1)).clamp(1, shape.n.max(1));
-            steps.push(Step { stage, layers: own, group });
+            steps.push(FoldedStage { stage, layers: own, group });
             (layers, shape) = (rest, output);
         }
         steps
     }
 }
 
-impl Step<'_> {
+impl FoldedStage<'_> {
     fn run(&self, map: Map) -> Map {
         let mut layers = self.layers.iter();
         match self.stage {
@@ -109,7 +110,7 @@ impl Step<'_> {
 
 /// Takes a batch, `x` of the sizes of `input`, through these steps. Those with large maps see a few
 /// pictures at a time, and so do all before them.
-fn run_steps(steps: &[Step], input: MapShape, x: &[f32]) -> Map {
+fn run_steps(steps: &[FoldedStage], input: MapShape, x: &[f32]) -> Map {
     let Some(last) = steps.iter().rposition(|step| step.group < input.n) else {
         let mut first = Buffer::new(x.len());
         first.copy_from_slice(x);
@@ -149,9 +150,9 @@ fn fold(layer: &Layer, source: &dyn LayerSource, number: usize) -> FoldedLayer {
     let weights: Vec<f32> =
         rows.flat_map(|row| row.iter().zip(&scales).map(|(&w, &scale)| w * scale)).collect();
     let weights = if layer.depthwise {
-        Weights::Depthwise(weights)
+        FoldedWeights::Depthwise(weights)
     } else {
-        Weights::Full(Packed::new(&weights, layer.kernel, layer.inputs, layer.outputs))
+        FoldedWeights::Full(Packed::new(&weights, layer.kernel, layer.inputs, layer.outputs))
     };
     FoldedLayer { weights, bias }
 }
@@ -193,7 +194,7 @@ fn run(
     let convolution = layer.convolution(*shape);
     let output = convolution.output();
     let out = match (&folded.weights, convolution) {
-        (Weights::Depthwise(weights), Convolution::Depthwise(shape)) => {
+        (FoldedWeights::Depthwise(weights), Convolution::Depthwise(shape)) => {
             let mut out = Buffer::new(output.values());
             let alone = if residual.is_some() { Activation::None } else { activation };
             let epilogue = Epilogue { bias: Some(&folded.bias), activation: alone };
@@ -203,7 +204,7 @@ fn run(
             }
             out
         }
-        (Weights::Full(packed), Convolution::Full(conv)) => {
+        (FoldedWeights::Full(packed), Convolution::Full(conv)) => {
             let shared;
             let (mut out, residual) = match residual.map(take_over) {
                 None => (Buffer::new(output.values()), Residual::None),

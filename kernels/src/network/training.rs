@@ -1,4 +1,4 @@
-//! The forward pass that remembers, and the way back.
+//! The forward pass that remembers (on a tape), and the way back (backpropagation).
 
 use std::sync::Arc;
 
@@ -6,13 +6,13 @@ use super::{
     Block, Convolution, Layer, LayerSource, MapShape, Network, Shortcut, Stage, pad, pool_shape,
     pooled,
 };
-use crate::buffers::{self, Buffer};
-use crate::conv::{self, ConvShape};
-use crate::depthwise::{self, Epilogue};
-use crate::elementwise::add_assign;
-use crate::norm::{self, Activation, Moments, Norm, NormGradients};
-use crate::parallel::in_pool;
-use crate::pool::{self, PoolShape};
+use crate::cpu::buffers::{self, Buffer};
+use crate::cpu::parallel::in_pool;
+use crate::layers::conv::{self, ConvShape};
+use crate::layers::depthwise::{self, Epilogue};
+use crate::layers::elementwise::add_assign;
+use crate::layers::norm::{self, Activation, Moments, Norm, NormGradients};
+use crate::layers::pool::{self, PoolShape};
 
 /// The moments of a batch at one layer that learns.
 #[derive(Clone, Debug)]
@@ -30,7 +30,7 @@ pub struct Seen {
 pub struct LayerGradients {
     /// The layer's number.
     pub layer: usize,
-    /// Of the weights, in their layout; from [`crate::buffers::take`].
+    /// Of the weights, in their layout; to be given back with [`crate::cpu::buffers::give`].
     pub weights: Vec<f32>,
     /// Of the batch norm's factors and offsets.
     pub norm: NormGradients,
@@ -71,13 +71,13 @@ enum StageTape {
 #[derive(Debug)]
 struct BlockTape {
     path: Vec<LayerTape>,
-    around: Around,
+    around: ShortcutTape,
     activation: Activation,
     output: Arc<Map>,
 }
 
 #[derive(Debug)]
-enum Around {
+enum ShortcutTape {
     Nothing,
     Identity,
     Projection(Box<LayerTape>),
@@ -161,15 +161,15 @@ impl Walk<'_> {
         }
         let end = self.convolve(last, &x);
         let (output, around) = match &block.shortcut {
-            Shortcut::None => (self.normalise(&end, None, last.activation), Around::Nothing),
+            Shortcut::None => (self.normalise(&end, None, last.activation), ShortcutTape::Nothing),
             Shortcut::Identity => {
-                (self.normalise(&end, Some(input), block.activation), Around::Identity)
+                (self.normalise(&end, Some(input), block.activation), ShortcutTape::Identity)
             }
             Shortcut::Projection(layer) => {
                 let tape = self.convolve(layer, input);
                 let projected = self.normalise(&tape, None, Activation::None);
                 let output = self.normalise(&end, Some(&projected), block.activation);
-                (output, Around::Projection(Box::new(tape)))
+                (output, ShortcutTape::Projection(Box::new(tape)))
             }
         };
         path.push(end);
@@ -320,7 +320,7 @@ impl Back<'_> {
     fn block(&mut self, tape: BlockTape, mut gradient: Buffer, wanted: bool) -> Buffer {
         let BlockTape { mut path, around, activation, output } = tape;
         let end = path.pop().expect("a block has at least one layer");
-        if matches!(around, Around::Nothing) {
+        if matches!(around, ShortcutTape::Nothing) {
             self.through_norm(&end, end.layer.activation, &mut gradient);
             path.push(end);
             return self.path(path, gradient, wanted);
@@ -341,13 +341,15 @@ impl Back<'_> {
         drop(output);
         path.push(end);
         match around {
-            Around::Projection(tape) => {
+            ShortcutTape::Projection(tape) => {
                 self.through_norm(&tape, Activation::None, &mut gradient);
                 let dx = self.through_convolution(&tape, &gradient, wanted);
                 drop(gradient);
                 self.path_onto(path, inner, dx, wanted)
             }
-            Around::Identity | Around::Nothing => self.path_onto(path, inner, gradient, wanted),
+            ShortcutTape::Identity | ShortcutTape::Nothing => {
+                self.path_onto(path, inner, gradient, wanted)
+            }
         }
     }
 

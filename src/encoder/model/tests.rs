@@ -2,8 +2,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::*;
-use crate::encoder::About;
 use crate::encoder::folder::{FORMER_VOCABULARY, FORMER_WEIGHTS, clear, save};
+use crate::encoder::former::FormerArchitecture;
+use crate::encoder::{About, Calibration, TextPreprocessing};
 use crate::train::Recipe;
 use crate::units::Seed;
 
@@ -33,15 +34,18 @@ impl Parts {
         Self { recipe, vocabulary, parameters }
     }
 
-    fn save(&self, folder: &Path) -> Card {
-        let about = About {
+    fn about(&self) -> About {
+        About {
             architecture: self.recipe.architecture(),
             calibration: Calibration::default(),
             data: toml::Table::new(),
             metrics: toml::Table::new(),
             recipe: toml::Table::new(),
-        };
-        save(folder, &self.parameters, &self.vocabulary, about).unwrap()
+        }
+    }
+
+    fn save(&self, folder: &Path) -> Card {
+        save(folder, &self.parameters, &self.vocabulary, self.about()).unwrap()
     }
 
     /// Writes the model as format 1 had it.
@@ -51,15 +55,16 @@ impl Parts {
         weights::write(&paths[0], &tensors, &BTreeMap::new()).unwrap();
         self.vocabulary.save(&paths[1]).unwrap();
         let [bytes, words] = paths.map(|path| files::read(&path).unwrap());
-        let card = Card::new(self.recipe.architecture(), Calibration::default());
+        let shape = FormerArchitecture::of(&self.recipe);
+        let text_of_shape = toml::to_string(&shape).unwrap();
         let text = format!(
             "format = 1\nfingerprint = \"{}\"\nweights_checksum = \"{}\"\n\n[data]\n\n[metrics]\n\n\
              [recipe]\n\n[calibration]\nscale = 10.0\noffset = -5.0\n\n{}",
-            former_fingerprint(&card, &bytes, &words).unwrap(),
+            files::fingerprint([&bytes, &words, text_of_shape.as_bytes()]),
             hex(files::checksum(&bytes)),
             toml::to_string(&toml::Table::from_iter([(
                 "architecture".to_owned(),
-                toml::Value::try_from(card.architecture).unwrap(),
+                toml::Value::try_from(shape).unwrap(),
             )]))
             .unwrap(),
         );
@@ -138,6 +143,20 @@ fn a_query_of_words_reads_only_the_text_tower() {
 }
 
 #[test]
+fn words_are_embedded_while_the_image_tower_is_at_work() {
+    let (folder, _) = saved();
+    let model = Model::load(folder.path()).unwrap();
+    let (done, words) = std::sync::mpsc::channel();
+    let at_work = model.passes.of_side(Side::Image);
+    std::thread::scope(|scope| {
+        scope.spawn(|| done.send(of_words(&model).map(drop)));
+        let waited = words.recv_timeout(std::time::Duration::from_secs(60));
+        drop(at_work);
+        waited.expect("the words wait for the pictures").unwrap();
+    });
+}
+
+#[test]
 fn a_change_in_any_file_is_found() {
     let (folder, card) = saved();
     let length = |name: &str| std::fs::metadata(folder.path().join(name)).unwrap().len() as usize;
@@ -161,6 +180,33 @@ fn a_change_in_any_file_is_found() {
         std::fs::write(&path, whole).unwrap();
     }
     assert!(loaded_and_verified(folder.path()).is_ok());
+}
+
+#[test]
+fn texts_are_joined_and_cut_as_the_description_says() {
+    let (folder, parts) = (tempfile::tempdir().unwrap(), Parts::new(0));
+    let mut about = parts.about();
+    about.architecture.preprocessing.texts =
+        TextPreprocessing { separator: " + ".to_owned(), longest: 1 };
+    save(folder.path(), &parts.parameters, &parts.vocabulary, about).unwrap();
+    let model = Model::load(folder.path()).unwrap();
+    assert_eq!(model.join(&["red".to_owned(), "hat".to_owned()]).unwrap(), "red + hat");
+    let of = |model: &Model, text| model.texts(&[text]).unwrap();
+    assert_eq!(of(&model, "red"), of(&model, "red hat"));
+    parts.save(folder.path());
+    let model = Model::load(folder.path()).unwrap();
+    assert_ne!(of(&model, "red"), of(&model, "red hat"));
+}
+
+#[test]
+fn pixels_are_scaled_as_the_description_says() {
+    let (folder, parts) = (tempfile::tempdir().unwrap(), Parts::new(0));
+    parts.save(folder.path());
+    let plain = of_pictures(&Model::load(folder.path()).unwrap()).unwrap();
+    let mut about = parts.about();
+    about.architecture.preprocessing.pictures.pixels.mean[1] += 0.25;
+    save(folder.path(), &parts.parameters, &parts.vocabulary, about).unwrap();
+    assert_ne!(of_pictures(&Model::load(folder.path()).unwrap()).unwrap(), plain);
 }
 
 #[test]
@@ -249,7 +295,7 @@ fn files_of_a_former_model_go_only_when_they_are_its_own() {
     Parts::new(1).save(folder.path());
     assert_eq!(names(folder.path()).len(), 3);
     assert!(loaded_and_verified(folder.path()).is_ok());
-    // Here the description is of format 2, so these names are somebody's.
+    // Here the description is not of format 1, so these names are somebody's.
     std::fs::write(folder.path().join(FORMER_WEIGHTS), "mine").unwrap();
     std::fs::write(folder.path().join("weights-of-mine.safetensors"), "mine").unwrap();
     Parts::new(2).save(folder.path());

@@ -1,7 +1,9 @@
 use super::*;
+use crate::images::Filter;
 use std::path::PathBuf;
 
-const FRAME: Frame = Frame { width_px: 6, height_px: 4, fit: Fit::Stretch };
+const FRAME: Frame =
+    Frame { width_px: 6, height_px: 4, fit: Fit::Stretch, filter: Filter::CatmullRom };
 
 /// A folder with pictures `0.png` to `9.png`, of which 3 is missing, 5 is text and 7 is cut short.
 struct Shop {
@@ -24,6 +26,10 @@ impl Shop {
         Self { folder, paths }
     }
 
+    fn pictures(&self) -> Vec<Blob> {
+        self.paths.iter().map(Blob::from).collect()
+    }
+
     fn caches(&self) -> PathBuf {
         self.folder.path().join("caches")
     }
@@ -37,7 +43,7 @@ impl Shop {
         let mut calls = 0;
         let cached = PixelCache::open_or_make(
             &self.caches(),
-            &self.paths,
+            &self.pictures(),
             FRAME,
             Limits::default(),
             &Stop::default(),
@@ -142,7 +148,7 @@ fn a_damaged_cache_is_made_again() {
 #[test]
 fn an_interrupted_making_leaves_nothing_behind() {
     let shop = Shop::new();
-    let many: Vec<_> = (0..3 * CHUNK).map(|n| shop.paths[n % 3].clone()).collect();
+    let many: Vec<_> = (0..3 * CHUNK).map(|n| Blob::from(&shop.paths[n % 3])).collect();
     let stop = Stop::default();
     let error = PixelCache::open_or_make(
         &shop.caches(),
@@ -163,12 +169,16 @@ fn an_interrupted_making_leaves_nothing_behind() {
 #[test]
 fn other_frames_and_limits_have_other_keys() {
     let shop = Shop::new();
-    let limits = Limits::default();
+    let (limits, pictures) = (Limits::default(), shop.pictures());
+    let part = |offset| vec![Blob::part(shop.paths[0].as_path(), offset, 9, None).unwrap()];
     let keys = [
-        key(&shop.paths, FRAME, limits),
-        key(&shop.paths, Frame { fit: Fit::Crop, ..FRAME }, limits),
-        key(&shop.paths, FRAME, Limits { side_px: 5, ..limits }),
-        key(&shop.paths[1..], FRAME, limits),
+        key(&pictures, FRAME, limits),
+        key(&pictures, Frame { fit: Fit::Crop, ..FRAME }, limits),
+        key(&pictures, FRAME, Limits { side_px: 5, ..limits }),
+        key(&pictures[1..], FRAME, limits),
+        key(&pictures[..1], FRAME, limits),
+        key(&part(0), FRAME, limits),
+        key(&part(1), FRAME, limits),
     ];
     let mut distinct = keys.to_vec();
     distinct.sort();
@@ -179,11 +189,10 @@ fn other_frames_and_limits_have_other_keys() {
 #[test]
 fn no_paths_make_an_empty_cache() {
     let folder = tempfile::tempdir().unwrap();
-    let none: [&Path; 0] = [];
     for _ in 0..2 {
         let cached = PixelCache::open_or_make(
             folder.path(),
-            &none,
+            &[],
             FRAME,
             Limits::default(),
             &Stop::default(),

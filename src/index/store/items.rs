@@ -5,8 +5,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{Format, damaged, failed};
 use crate::error::{Error, ErrorKind, Result};
-use crate::files;
-use crate::index::record::{Known, Stamp, Stored};
+use crate::files::{self, Stamp};
+use crate::index::record::{Known, Stored};
 use crate::units::ItemId;
 
 /// Where a vector lies.
@@ -94,7 +94,7 @@ impl Format {
     fn columns(self) -> String {
         let checksum = match self {
             Self::One => "NULL",
-            Self::Two => "checksum",
+            Self::Two | Self::Three => "checksum",
         };
         format!("{ITEM}, {checksum}")
     }
@@ -202,7 +202,7 @@ pub(in crate::index) fn put(
     picture: Change<Location>,
     text: Change<Option<Location>>,
 ) -> Result<i64> {
-    let old = item(connection, Format::Two, &stored.id)?;
+    let old = item(connection, Format::NEWEST, &stored.id)?;
     let picture = match (picture, &old) {
         (Change::Set(picture), _) => picture,
         (Change::Keep, Some(old)) => old.picture,
@@ -280,7 +280,7 @@ pub(super) fn add_checksums(connection: &Connection) -> Result<()> {
 
 /// Takes out an item; whether it was there.
 pub(in crate::index) fn delete(connection: &Connection, id: &ItemId) -> Result<bool> {
-    let Some(old) = item(connection, Format::Two, id)? else { return Ok(false) };
+    let Some(old) = item(connection, Format::NEWEST, id)? else { return Ok(false) };
     forget(connection, id.as_str())?;
     let mut delete =
         connection.prepare_cached("DELETE FROM records WHERE item = ?1").map_err(failed)?;

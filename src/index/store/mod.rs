@@ -8,7 +8,10 @@
 //!
 //! SQLite tells a damaged page from a whole one only where its own structure is hit. So each row
 //! of `items` has a checksum, which also covers the checksum of the item's record; both are
-//! compared whenever the row is read. Format 1 had none for the rows; a writer adds them.
+//! compared whenever the row is read.
+//!
+//! Format 1 had no checksums of the rows, and format 2 whole paths of all pictures: a writer adds
+//! the one, and says that there is no root for the other.
 
 mod items;
 mod looked_at;
@@ -19,8 +22,9 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, Row, params};
 
-use super::segment::{self, Entry, Kind};
+use super::segment::{self, SegmentEntry, SegmentKind};
 use crate::error::{Error, ErrorKind, Fact, Result};
+use crate::files;
 
 pub(super) use items::{
     Change, Item, Location, Raw, delete, each_item, each_record, each_row, forget, item, move_item,
@@ -29,7 +33,7 @@ pub(super) use items::{
 pub(super) use open::{Opened, create, expect_file, for_reading, for_writing, is_unfinished};
 
 /// The format this build writes, and the newest it reads.
-const FORMAT: i64 = 2;
+const FORMAT: i64 = 3;
 const MAGIC: &str = "looksee index";
 /// "look" in the header of the SQLite file, so that `file` and the like can tell it.
 const APPLICATION: i32 = 0x6C6F_6F6B;
@@ -71,12 +75,19 @@ const SCHEMA: &str = "
 ";
 
 /// What a database of ours can look like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Format {
     /// Without checksums of the rows of `items`.
     One,
-    /// With them.
+    /// With them, and without a root of the pictures.
     Two,
+    /// With it.
+    Three,
+}
+
+impl Format {
+    /// The one that a writer writes, and brings older ones to.
+    pub(super) const NEWEST: Self = Self::Three;
 }
 
 /// The database's file.
@@ -137,8 +148,26 @@ pub(super) fn set_meta(connection: &Connection, name: &str, value: i64) -> Resul
         .map_err(failed)
 }
 
+/// The folder that relative places of pictures are below; none is kept as nothing.
+pub(super) fn root(connection: &Connection, format: Format) -> Result<Option<PathBuf>> {
+    if format < Format::Three {
+        return Ok(None);
+    }
+    let bytes: Vec<u8> = meta(connection, "root")?;
+    Ok((!bytes.is_empty()).then(|| files::path_from_bytes(bytes)))
+}
+
+/// Keeps another root; what is said of the pictures is not touched.
+pub(super) fn set_root(connection: &Connection, root: Option<&Path>) -> Result<()> {
+    let bytes = root.map(files::path_bytes).unwrap_or_default();
+    connection
+        .execute("INSERT OR REPLACE INTO meta VALUES ('root', ?1)", [bytes])
+        .map(drop)
+        .map_err(failed)
+}
+
 /// The segments in order of their numbers.
-pub(super) fn segments(connection: &Connection) -> Result<Vec<Entry>> {
+pub(super) fn segments(connection: &Connection) -> Result<Vec<SegmentEntry>> {
     let mut select = connection
         .prepare("SELECT number, kind, rows, checksum FROM segments ORDER BY number")
         .map_err(failed)?;
@@ -150,7 +179,7 @@ pub(super) fn segments(connection: &Connection) -> Result<Vec<Entry>> {
     for row in rows {
         let (number, kind, rows, checksum) = row.map_err(failed)?;
         let rows = rows as usize;
-        let Some(kind) = Kind::of_code(kind).filter(|_| rows <= segment::MOST_ROWS) else {
+        let Some(kind) = SegmentKind::of_code(kind).filter(|_| rows <= segment::MOST_ROWS) else {
             let message = format!(
                 "segment {number} is said to be of kind {kind} with {rows} vectors (kinds are 0 \
                  and 1, and it takes at most {})",
@@ -158,7 +187,7 @@ pub(super) fn segments(connection: &Connection) -> Result<Vec<Entry>> {
             );
             return Err(beyond_use(&message));
         };
-        entries.push(Entry { number, kind, rows, checksum: checksum as u64 });
+        entries.push(SegmentEntry { number, kind, rows, checksum: checksum as u64 });
     }
     Ok(entries)
 }
@@ -178,7 +207,7 @@ pub(super) fn next_segment(connection: &Connection) -> Result<u32> {
 }
 
 /// Names a segment.
-pub(super) fn insert_segment(connection: &Connection, entry: &Entry) -> Result<()> {
+pub(super) fn insert_segment(connection: &Connection, entry: &SegmentEntry) -> Result<()> {
     let (kind, rows, checksum) = (entry.kind.code(), entry.rows as i64, entry.checksum as i64);
     connection
         .execute(

@@ -4,7 +4,7 @@
 //! numbers ask for more memory than there is. So nothing is asked of a database before its schema
 //! was seen to hold our tables and nothing else.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, params};
 
@@ -30,13 +30,16 @@ pub(in crate::index) struct Opened {
     pub(in crate::index) connection: Connection,
     pub(in crate::index) space: Space,
     pub(in crate::index) format: Format,
+    /// The folder that relative places of pictures are below.
+    pub(in crate::index) root: Option<PathBuf>,
 }
 
 impl Opened {
     fn of(connection: Connection) -> Result<Self> {
         expect_our_tables(&connection)?;
         let (space, format) = read_space(&connection)?;
-        Ok(Self { connection, space, format })
+        let root = super::root(&connection, format)?;
+        Ok(Self { connection, space, format, root })
     }
 }
 
@@ -71,6 +74,7 @@ fn fill(file: &Path, space: &Space) -> Result<()> {
         insert.execute(params!["dim", space.dim as i64])?;
         insert.execute(params!["next_segment", 1])?;
         insert.execute(params!["generation", 0])?;
+        insert.execute(params!["root", b""])?;
         drop(insert);
         connection.execute_batch("COMMIT")?;
         connection.pragma_update(None, "journal_mode", "wal")?;
@@ -276,7 +280,8 @@ fn read_space(connection: &Connection) -> Result<(Space, Format)> {
     }
     let format = match format {
         1 => Format::One,
-        FORMAT => Format::Two,
+        2 => Format::Two,
+        FORMAT => Format::Three,
         later if later > FORMAT => return Err(newer(later, FORMAT)),
         _ => return Err(beyond_use(&format!("the database says that its format is {format}"))),
     };
@@ -291,23 +296,32 @@ fn read_space(connection: &Connection) -> Result<(Space, Format)> {
 impl Opened {
     /// Brings a database of an older format to this one, for the writer.
     pub(in crate::index) fn upgrade(&mut self) -> Result<()> {
-        if self.format == Format::Two {
+        if self.format == Format::NEWEST {
             return Ok(());
         }
         let connection = &self.connection;
         connection.execute_batch("BEGIN IMMEDIATE").map_err(failed)?;
-        let upgraded = connection
-            .execute_batch("ALTER TABLE items ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0")
-            .map_err(failed)
-            .and_then(|()| items::add_checksums(connection))
-            .and_then(|()| super::set_meta(connection, "format", FORMAT))
+        let upgraded = upgrade_from(connection, self.format)
             .and_then(|()| connection.execute_batch("COMMIT").map_err(failed));
         if upgraded.is_err() {
             let _ = connection.execute_batch("ROLLBACK");
         }
-        self.format = Format::Two;
+        self.format = Format::NEWEST;
         upgraded
     }
+}
+
+/// Adds what `format` lacks, in the open transaction.
+fn upgrade_from(connection: &Connection, format: Format) -> Result<()> {
+    if format == Format::One {
+        connection
+            .execute_batch("ALTER TABLE items ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0")
+            .map_err(failed)?;
+        items::add_checksums(connection)?;
+    }
+    // Its pictures have whole paths, which need no root.
+    super::set_root(connection, None)?;
+    super::set_meta(connection, "format", FORMAT)
 }
 
 /// Whether the database cannot be used and holds nothing that is worth keeping: an empty file, or,

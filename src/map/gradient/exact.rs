@@ -1,6 +1,6 @@
 //! The push of all points, pair by pair: the oracle, and the fastest up to some thousand points.
 
-use looksee_kernels::charges;
+use looksee_kernels::tsne::repulsion;
 
 use super::Repulsion;
 
@@ -13,7 +13,7 @@ pub struct Exact {
 impl Repulsion for Exact {
     fn push(&mut self, positions: &[[f32; 2]], pushes: &mut [[f32; 2]]) -> f64 {
         self.sums.resize(positions.len(), 0.0);
-        charges::push(positions, pushes, &mut self.sums);
+        repulsion::push(positions, pushes, &mut self.sums);
         self.sums.iter().map(|&sum| f64::from(sum)).sum()
     }
 }

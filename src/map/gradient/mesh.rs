@@ -22,7 +22,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use looksee_kernels::charges::{
+use looksee_kernels::tsne::repulsion::{
     Charges, Field, Mesh as Nodes, OFFSETS, slopes, spread_row, weights,
 };
 use rayon::prelude::*;

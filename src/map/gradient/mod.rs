@@ -4,7 +4,7 @@
 //! rate, `sum_j p_ij (y_i - y_j) / (1 + d^2)  -  1/Z sum_j (y_i - y_j) / (1 + d^2)^2` with
 //! `Z = sum_k sum_l!=k 1 / (1 + d_kl^2)` (van der Maaten & Hinton 2008, equation 5, split as in van
 //! der Maaten 2014, equation 8). The first sum runs over neighbours
-//! ([`Springs`](looksee_kernels::springs::Springs)); the second over all pairs, and is what a
+//! ([`Springs`](looksee_kernels::tsne::attraction::Springs)); the second over all pairs, and is what a
 //! [`Repulsion`] computes, with `Z`.
 
 mod barnes_hut;

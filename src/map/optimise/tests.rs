@@ -1,9 +1,9 @@
 use super::*;
 use crate::map::gradient::Exact;
-use looksee_kernels::springs::Piece;
+use looksee_kernels::tsne::attraction::SpringPiece;
 
 fn pair() -> Springs {
-    let mut piece = Piece::starting_at(0);
+    let mut piece = SpringPiece::starting_at(0);
     piece.push(&[1], &[0.5]);
     piece.push(&[0], &[0.5]);
     Springs::new(vec![piece])

@@ -158,3 +158,50 @@ fn pretrained_weights_in_the_output_folder_are_refused() {
     assert!(refused("output/resnet.pth").is_err());
     assert!(refused("output/../resnet.pth").is_ok());
 }
+
+#[test]
+fn a_run_that_failed_takes_away_what_it_made_and_no_more() {
+    let failed = Error::invalid("failed");
+    let stopped = Error::new(ErrorKind::Interrupted, "stopped");
+    let all = tempfile::tempdir().unwrap();
+    let output = all.path().join("new/model");
+    let run = |files: &[&(&str, &[u8])], found, error: &Error| {
+        let made = Made::folder(&output).unwrap();
+        for (name, content) in files {
+            write(&output, name, content);
+        }
+        discard(&job(&output, false), found, &made, error);
+        output.exists()
+    };
+    let ours: Vec<_> = OURS.iter().collect();
+    assert!(!run(&ours, Found::Nothing, &failed));
+    assert!(!all.path().join("new").exists());
+    assert!(!run(&[], Found::Nothing, &failed));
+    // Interrupted, the decoded pictures are worth keeping.
+    assert!(!run(&ours[..1], Found::Nothing, &stopped));
+    assert!(run(&ours, Found::Nothing, &stopped));
+    assert_eq!(both(&output), [Some(Found::Preparation); 2]);
+    // What an earlier run left is not this one's.
+    assert!(run(&ours, Found::Preparation, &failed));
+    assert_eq!(entries(&output).unwrap().len(), OURS.len());
+    for there in [
+        ("checkpoints/last.safetensors", &b"\x20\0\0\0\0\0\0\0{\"__metadata__\":"[..]),
+        ("model.toml", b"format = 2\n"),
+        ("diary.txt", b"mine"),
+    ] {
+        std::fs::remove_dir_all(&output).unwrap();
+        assert!(run(&[&there, ours[0]], Found::Nothing, &failed), "{}", there.0);
+        assert!(output.join(there.0).is_file());
+    }
+}
+
+#[test]
+fn a_folder_that_was_there_stays_and_is_empty_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = Made::folder(folder.path()).unwrap();
+    for (name, content) in OURS {
+        write(folder.path(), name, content);
+    }
+    discard(&job(folder.path(), false), Found::Nothing, &made, &Error::invalid("failed"));
+    assert_eq!(entries(folder.path()).unwrap(), Vec::<PathBuf>::new());
+}

@@ -18,7 +18,7 @@ impl Machine {
     /// Asks the system.
     pub(super) fn of_this(root: &Path, threads: usize) -> Self {
         let known = std::fs::read_to_string("/proc/cpuinfo").ok();
-        let processor = known.as_deref().and_then(processor_name).or_else(|| {
+        let processor = known.as_deref().and_then(processor).or_else(|| {
             // Where there is no such file: macOS.
             let name = Step::new(&["sysctl", "-n", "machdep.cpu.brand_string"]);
             name.answer(root).ok().map(|name| name.trim().to_owned())
@@ -57,13 +57,38 @@ fn busy_under(load: &str, processors: usize) -> Option<String> {
     })
 }
 
-/// The first name in the text of `/proc/cpuinfo`.
-fn processor_name(cpuinfo: &str) -> Option<String> {
-    let mut names = cpuinfo.lines().filter_map(|line| {
-        let (key, value) = line.split_once(':')?;
-        (key.trim() == "model name").then(|| value.split_whitespace().collect::<Vec<_>>().join(" "))
+/// The first name in the text of `/proc/cpuinfo`, with the generation where that is known: virtual
+/// machines call every processor of a maker by the same name.
+fn processor(cpuinfo: &str) -> Option<String> {
+    let name = first(cpuinfo, "model name")?;
+    let number = |key| first(cpuinfo, key)?.parse::<u32>().ok();
+    let is_amd = first(cpuinfo, "vendor_id").is_some_and(|vendor| vendor == "AuthenticAMD");
+    let zen = number("cpu family").zip(number("model")).filter(|_| is_amd);
+    Some(match zen.and_then(|(family, model)| generation_of_zen(family, model)) {
+        Some(generation) => format!("{name} (Zen {generation})"),
+        None => name,
+    })
+}
+
+/// The first value of a key in the text of `/proc/cpuinfo` that is not empty.
+fn first(cpuinfo: &str, key: &str) -> Option<String> {
+    let mut values = cpuinfo.lines().filter_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        (name.trim() == key).then(|| value.split_whitespace().collect::<Vec<_>>().join(" "))
     });
-    names.find(|name| !name.is_empty())
+    values.find(|value| !value.is_empty())
+}
+
+/// By AMD's numbers, as compilers tell them apart (LLVM's `Host.cpp`).
+fn generation_of_zen(family: u32, model: u32) -> Option<u32> {
+    match (family, model) {
+        (23, 0x00..=0x2f) => Some(1),
+        (23, _) => Some(2),
+        (25, 0x00..=0x0f | 0x20..=0x5f) => Some(3),
+        (25, 0x10..=0x1f | 0x60..=0x7f | 0xa0..=0xaf) => Some(4),
+        (26, _) => Some(5),
+        _ => None,
+    }
 }
 
 /// From the fewest instructions to the most.
@@ -108,11 +133,28 @@ mod tests {
     fn a_processor_is_found_and_names_a_folder() {
         let cpuinfo = "processor\t: 0\nmodel\t\t: 17\nmodel name\t: AMD EPYC  9B14 (x2)\n\n\
                        processor\t: 1\nmodel name\t: other\n";
-        let processor = processor_name(cpuinfo).unwrap();
-        assert_eq!(processor, "AMD EPYC 9B14 (x2)");
-        let machine = Machine { processor, simd: "avx2", threads: 2 };
+        let processor_here = processor(cpuinfo).unwrap();
+        assert_eq!(processor_here, "AMD EPYC 9B14 (x2)");
+        let machine = Machine { processor: processor_here, simd: "avx2", threads: 2 };
         assert_eq!(machine.folder(), "amd-epyc-9b14-x2");
-        assert_eq!(processor_name("processor : 0\nBogoMIPS : 50\n"), None);
+        assert_eq!(processor("processor : 0\nBogoMIPS : 50\n"), None);
+    }
+
+    #[test]
+    fn processors_of_one_name_and_two_generations_have_two_folders() {
+        let folder = |family: u32, model: u32| {
+            let cpuinfo = format!(
+                "vendor_id\t: AuthenticAMD\ncpu family\t: {family}\nmodel\t\t: {model}\n\
+                 model name\t: AMD EPYC\n"
+            );
+            let processor = processor(&cpuinfo).unwrap();
+            Machine { processor, simd: "avx2", threads: 2 }.folder()
+        };
+        let found =
+            [(23, 1), (23, 49), (25, 1), (25, 17), (26, 2), (31, 1)].map(|(f, m)| folder(f, m));
+        let zen = |number: u32| format!("amd-epyc-zen-{number}");
+        assert_eq!(found[..5], [zen(1), zen(2), zen(3), zen(4), zen(5)]);
+        assert_eq!(found[5], "amd-epyc");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::answers::Answer;
-use super::arguments::{Format, Plan, Record};
+use super::arguments::{Format, Plan};
 use super::contenders::{Contender, LOOKSEE, Programs, Work};
 use super::fields;
 use super::figures::{Quality, Row, Run};
@@ -39,6 +39,7 @@ impl Entry {
 pub(super) fn run(root: &Path, plan: &Plan) -> Result<()> {
     // Asked before we keep the machine busy ourselves.
     let busy = machine::busy_warning();
+    let commit = record::commit(root, plan.record, plan.program.is_some())?;
     let place = Place::prepare(root, plan)?;
     if let Some(warning) = busy {
         eprintln!("{warning}");
@@ -53,8 +54,8 @@ pub(super) fn run(root: &Path, plan: &Plan) -> Result<()> {
             Format::Table => print!("{}", output::table(&rows, &machine)),
             Format::Json => fields.iter().for_each(|row| println!("{}", fields::json(row))),
         }
-        if plan.record == Record::Yes {
-            record::append(root, &machine, "", &fields)?;
+        if let Some(commit) = &commit {
+            record::append(root, &machine, commit, "", &fields)?;
         }
         let of_looksee = rows.iter().filter(|row| row.program == LOOKSEE.name);
         wrong.extend(of_looksee.filter_map(|row| {

@@ -1,13 +1,27 @@
-//! The order of the library's modules: a module uses only those above it in the table of
-//! ARCHITECTURE.md.
+//! The order of the modules of the library, and of the rooms of its kernels: each uses only those
+//! above it in the package's table of ARCHITECTURE.md.
 //!
-//! The table is the single source; the order of its rows decides, and the ranks say which rows
+//! The tables are the single source; the order of its rows decides, and the ranks say which rows
 //! are alike. What is below one module is free among itself. Tests may use everything.
 
 use super::source::{code_without_tests, line_of, words};
 use super::{File, Problem};
 
 const TABLE: &str = "ARCHITECTURE.md";
+
+/// A package whose modules have an order.
+#[derive(Clone, Copy, Debug)]
+struct Package {
+    /// What its table calls a module.
+    column: &'static str,
+    /// Where its modules are.
+    folder: &'static str,
+}
+
+const PACKAGES: [Package; 2] = [
+    Package { column: "module", folder: "src/" },
+    Package { column: "room", folder: "kernels/src/" },
+];
 
 /// One row of the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,35 +31,75 @@ struct Layer {
     line: usize,
 }
 
-/// Everything about the layers that is not as the table says.
+/// Everything about the layers that is not as the tables say.
 pub(super) fn problems(files: &[File]) -> Vec<Problem> {
     let Some(architecture) = files.iter().find(|file| file.path == TABLE) else {
         return vec![at(TABLE, 0, "the file is missing; it holds the table of layers".to_owned())];
     };
-    let layers = layers(&architecture.text);
-    if layers.is_empty() {
-        return vec![at(TABLE, 0, "no table with the columns `rank` and `module`".to_owned())];
-    }
-    let mut problems = order_problems(&layers);
-    problems.extend(missing_files(&layers, files));
-    problems.extend(missing_rows(&layers, files));
-    for file in files {
-        if let Some(user) = module_of(&file.path) {
-            problems.extend(use_problems(file, user, &layers));
+    let is_there =
+        |package: &Package| files.iter().any(|file| package.module_of(&file.path).is_some());
+    let packages = PACKAGES.into_iter().filter(is_there);
+    packages.flat_map(|package| package.problems(&architecture.text, files)).collect()
+}
+
+impl Package {
+    fn problems(self, architecture: &str, files: &[File]) -> Vec<Problem> {
+        let layers = self.layers(architecture);
+        if layers.is_empty() {
+            let sentence = format!("no table with the columns `rank` and `{}`", self.column);
+            return vec![at(TABLE, 0, sentence)];
         }
+        let mut problems = order_problems(&layers);
+        problems.extend(self.missing_files(&layers, files));
+        problems.extend(self.missing_rows(&layers, files));
+        for file in files {
+            if let Some(user) = self.module_of(&file.path) {
+                problems.extend(use_problems(file, user, &layers));
+            }
+        }
+        problems
     }
-    problems
-}
 
-/// The rows of the first table whose columns begin with `rank` and `module`.
-fn layers(architecture: &str) -> Vec<Layer> {
-    let rows = architecture.lines().enumerate();
-    let mut rows = rows.skip_while(|(_, line)| !is_header(line)).skip(2);
-    std::iter::from_fn(|| rows.next().and_then(|(number, line)| layer(line, number + 1))).collect()
-}
+    /// The rows of the first table whose columns begin with `rank` and the package's own.
+    fn layers(self, architecture: &str) -> Vec<Layer> {
+        let is_header =
+            |line: &str| cells(line).is_some_and(|cells| cells.starts_with(&["rank", self.column]));
+        let rows = architecture.lines().enumerate();
+        let mut rows = rows.skip_while(|(_, line)| !is_header(line)).skip(2);
+        std::iter::from_fn(|| rows.next().and_then(|(number, line)| layer(line, number + 1)))
+            .collect()
+    }
 
-fn is_header(line: &str) -> bool {
-    cells(line).is_some_and(|cells| cells.starts_with(&["rank", "module"]))
+    fn missing_files(self, layers: &[Layer], files: &[File]) -> Vec<Problem> {
+        let is_there =
+            |module: &str| files.iter().any(|file| self.module_of(&file.path) == Some(module));
+        let missing = layers.iter().filter(|layer| !is_there(&layer.module));
+        let sentence = |module: &str| {
+            let folder = self.folder;
+            format!("the table has `{module}`, but there is no {folder}{module}.rs or folder")
+        };
+        missing.map(|layer| at(TABLE, layer.line, sentence(&layer.module))).collect()
+    }
+
+    fn missing_rows(self, layers: &[Layer], files: &[File]) -> Vec<Problem> {
+        let built = files.iter().filter(|file| !file.is_test);
+        let mut modules: Vec<_> =
+            built.filter_map(|file| Some((self.module_of(&file.path)?, &file.path))).collect();
+        modules.dedup_by_key(|(module, _)| *module);
+        let missing = modules.into_iter().filter(|(module, _)| place(layers, module).is_none());
+        let sentence = |module| {
+            let column = self.column;
+            format!("{column} `{module}` is not in the table of {TABLE}; add it there")
+        };
+        missing.map(|(module, path)| at(path, 0, sentence(module))).collect()
+    }
+
+    /// The module of the package that a file belongs to; `None` outside it and for its root.
+    fn module_of(self, path: &str) -> Option<&str> {
+        let inner = path.strip_prefix(self.folder)?.strip_suffix(".rs")?;
+        let module = inner.split('/').next()?;
+        (module != "lib").then_some(module)
+    }
 }
 
 fn layer(line: &str, number: usize) -> Option<Layer> {
@@ -66,33 +120,6 @@ fn order_problems(layers: &[Layer]) -> Vec<Problem> {
         format!("`{}` (rank {}) stands below rank {}", pair[1].module, pair[1].rank, pair[0].rank)
     };
     pairs.map(|pair| at(TABLE, pair[1].line, sentence(pair))).collect()
-}
-
-fn missing_files(layers: &[Layer], files: &[File]) -> Vec<Problem> {
-    let is_there = |module: &str| files.iter().any(|file| module_of(&file.path) == Some(module));
-    let missing = layers.iter().filter(|layer| !is_there(&layer.module));
-    let sentence = |module: &str| {
-        format!("the table has `{module}`, but there is no src/{module}.rs or folder")
-    };
-    missing.map(|layer| at(TABLE, layer.line, sentence(&layer.module))).collect()
-}
-
-fn missing_rows(layers: &[Layer], files: &[File]) -> Vec<Problem> {
-    let built = files.iter().filter(|file| !file.is_test);
-    let mut modules: Vec<_> =
-        built.filter_map(|file| Some((module_of(&file.path)?, &file.path))).collect();
-    modules.dedup_by_key(|(module, _)| *module);
-    let missing = modules.into_iter().filter(|(module, _)| place(layers, module).is_none());
-    let sentence =
-        |module| format!("module `{module}` is not in the table of {TABLE}; add it there");
-    missing.map(|(module, path)| at(path, 0, sentence(module))).collect()
-}
-
-/// The module of the library that a file belongs to; `None` outside it and for its root.
-fn module_of(path: &str) -> Option<&str> {
-    let inner = path.strip_prefix("src/")?.strip_suffix(".rs")?;
-    let module = inner.split('/').next()?;
-    (module != "lib").then_some(module)
 }
 
 fn place(layers: &[Layer], module: &str) -> Option<usize> {
@@ -233,6 +260,24 @@ mod tests {
     #[test]
     fn a_module_of_tests_alone_needs_no_row() {
         assert_eq!(check("src/fuzz/tests/a.rs", "use crate::encoder::Model;"), [""; 0]);
+    }
+
+    #[test]
+    fn rooms_of_the_kernels_have_a_table_of_their_own() {
+        let table = "\n| rank | room |\n|---|---|\n| 0 | `cpu` |\n| 1 | `product` |\n";
+        let lower = file("kernels/src/product/mod.rs", "use crate::cpu::simd;");
+        let upper = file("kernels/src/cpu/mod.rs", "\nuse crate::product::Left;");
+        let architecture = file(TABLE, table);
+        let found = problems(&[architecture, lower, upper]);
+        assert_eq!(
+            found.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            [
+                "kernels/src/cpu/mod.rs:2: `cpu` (rank 0) uses `product` (rank 1); a module may use only \
+                 those above it in the table of ARCHITECTURE.md"
+            ]
+        );
+        let found = problems(&[file(TABLE, "no table"), file("kernels/src/cpu.rs", "")]);
+        assert!(found[0].message.contains("`rank` and `room`"), "{found:?}");
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod subject;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use looksee::index::Gone;
 use looksee::map::optimise::Phase;
 use looksee::map::{Map, Method, Settings, Start, lay_out};
 use looksee::units::Stop;
@@ -22,7 +23,7 @@ use crate::figures::{count, duration};
 use crate::outcome::{Outcome, Status};
 use crate::render::map::{self as draw, Kind, Scene};
 use crate::render::text;
-use crate::{npy, output};
+use crate::{folders, npy, output};
 use figures::Figures;
 use subject::Subject;
 
@@ -154,23 +155,40 @@ fn write(
         Ending::Svg => {
             files::replace_bytes(path, draw::svg(&drawing(subject, map, figures)).as_bytes())
         }
-        Ending::Html => write_page(path, &scene(subject, map, figures), map.stopped, console),
+        Ending::Html => {
+            let scene = scene(subject, map, figures);
+            let missing = write_page(path, &scene, map.stopped, console)?;
+            tell_missing(missing, subject, console);
+            Ok(())
+        }
     }
 }
 
-fn write_page(path: &Path, scene: &Scene, stopped: bool, console: &mut Console) -> Result<()> {
+/// Writes the page; the number of pictures that could not be opened.
+fn write_page(path: &Path, scene: &Scene, stopped: bool, console: &mut Console) -> Result<usize> {
     let written = console.watch(|stop, listener| {
         // Who stopped the map wants to see it; a second Ctrl-C ends the program in any case.
         let fresh = Stop::default();
         draw::write_page(path, scene, if stopped { &fresh } else { stop }, listener)
     })?;
-    if written.missing > 0 {
+    Ok(written.missing)
+}
+
+/// Says which pictures are dots without a thumbnail, and why.
+fn tell_missing(missing: usize, subject: &Subject, console: &mut Console) {
+    let mut others = missing;
+    if let Some(index) = subject.index.as_ref().filter(|_| missing > 0) {
+        let mut gone = Gone::of(index);
+        gone.look(subject.items.iter().filter_map(|item| item.image.as_ref()));
+        folders::tell_gone(&gone, console);
+        others = missing.saturating_sub(gone.count);
+    }
+    if others > 0 {
         console.warn(&format!(
             "{} cannot be opened and are dots without a thumbnail",
-            count(written.missing, "picture")
+            count(others, "picture")
         ));
     }
-    Ok(())
 }
 
 /// The scene of a picture, which has no room for all figures.
@@ -226,7 +244,7 @@ fn report(path: &Path, map: &Map, figures: &Figures, seconds: f64) -> Value {
         Method::Mesh => "fft",
     };
     json!({
-        "file": path,
+        "file": path.to_string_lossy(),
         "points": map.positions.len(),
         "kl": map.kl,
         "iterations": map.iterations,

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use looksee::index::{Index, Record};
-use looksee::units::Seed;
+use looksee::index::{Carry, Collection, Found, Index, Record};
+use looksee::units::{ItemId, Seed};
 use looksee::vectors::Vectors;
 use looksee::{Error, ErrorKind, Result};
 use serde_json::Value;
@@ -16,6 +16,9 @@ use crate::{folders, npy};
 
 /// Links are drawn between partners that are nearer on the map than this share of all partners.
 const LINKED_SHARE: f64 = 0.9;
+
+/// Items that are read together.
+const ITEMS_A_READ: usize = 1024;
 
 /// Rows with their meaning.
 #[derive(Debug)]
@@ -29,6 +32,8 @@ pub(super) struct Subject {
     pub(super) legend: Option<Legend>,
     /// Points of a picture and its text.
     partners: Vec<[u32; 2]>,
+    /// What it was drawn of, unless that is a file of vectors.
+    pub(super) index: Option<Index>,
 }
 
 /// What a row stands for.
@@ -39,11 +44,21 @@ pub(super) struct Place {
     pub(super) item: u32,
 }
 
+/// What is read of an item beside its picture.
+struct Told {
+    /// The value of the field to colour by.
+    value: Option<String>,
+    /// The vector of its text.
+    text: Option<Vec<f32>>,
+}
+
 impl Subject {
     pub(super) fn of(args: &MapArgs, sample: Option<usize>, seed: Seed) -> Result<Self> {
         match (&args.index, &args.vectors) {
             (Some(index), _) => {
-                Self::of_index(&folders::index(index)?, args.color_by.as_deref(), sample, seed)
+                let index = folders::index_at(index, args.root.as_deref())?;
+                let subject = Self::of_index(&index, args.color_by.as_deref(), sample, seed)?;
+                Ok(Self { index: Some(index), ..subject })
             }
             (None, Some(vectors)) => {
                 Self::of_vectors(vectors, args.labels.as_deref(), sample, seed)
@@ -54,7 +69,7 @@ impl Subject {
 
     /// All pictures in the order of their names, then all texts.
     fn of_index(
-        index: &Index,
+        index: &dyn Collection,
         field: Option<&str>,
         sample: Option<usize>,
         seed: Seed,
@@ -62,34 +77,58 @@ impl Subject {
         if let Some(field) = field {
             expect_field(index, field)?;
         }
-        let rows = chosen(index.len(), sample, seed);
-        let records = rows.iter().map(|&row| index.record(row)).collect::<Result<Vec<_>>>()?;
-        let values: Vec<Option<String>> =
-            records.iter().map(|record| field.and_then(|field| value(record, field))).collect();
-        let (legend, categories) = legend(field.unwrap_or_default(), &values);
-        let items = records.into_iter().zip(categories);
+        let ids = index.ids(None)?;
+        let ids: Vec<ItemId> =
+            chosen(ids.len(), sample, seed).into_iter().map(|number| ids[number].clone()).collect();
         let mut subject = Self {
-            name: name_of(index.folder()),
+            name: name_of(index.place()),
             rows: Vec::new(),
             dim: index.space().dim,
             points: Vec::new(),
-            items: items.map(|(record, category)| item(record, category)).collect(),
-            legend: field.and(legend),
+            items: Vec::new(),
+            legend: None,
             partners: Vec::new(),
+            index: None,
         };
-        subject.add_rows(index, &rows)?;
+        let told = subject.add_items(index, &ids, field)?;
+        let (values, texts): (Vec<_>, Vec<_>) =
+            told.into_iter().map(|told| (told.value, told.text)).unzip();
+        subject.add_texts(index, texts)?;
+        let (legend, categories) = legend(field.unwrap_or_default(), &values);
+        subject.legend = field.and(legend);
+        for (item, category) in subject.items.iter_mut().zip(categories) {
+            item.category = category;
+        }
         Ok(subject)
     }
 
-    fn add_rows(&mut self, index: &Index, rows: &[usize]) -> Result<()> {
-        for (item, &row) in rows.iter().enumerate() {
-            self.add(Kind::Picture, item, index.picture(row)?);
-            self.expect_finite(index, item)?;
+    /// Adds items with their pictures, and returns what else is read of each.
+    fn add_items(
+        &mut self,
+        index: &dyn Collection,
+        ids: &[ItemId],
+        field: Option<&str>,
+    ) -> Result<Vec<Told>> {
+        let mut told = Vec::new();
+        for ids in ids.chunks(ITEMS_A_READ) {
+            for found in index.get(ids, Carry::ALL)?.into_iter().flatten() {
+                let Found { record: Some(record), picture: Some(picture), text, .. } = found else {
+                    continue;
+                };
+                told.push(Told { value: field.and_then(|field| value(&record, field)), text });
+                self.items.push(item(record));
+                self.add(Kind::Picture, self.items.len() - 1, &picture);
+                self.expect_finite(index, self.items.len() - 1)?;
+            }
         }
-        for (item, &row) in rows.iter().enumerate() {
-            if let Some(text) = index.text(row)? {
+        Ok(told)
+    }
+
+    fn add_texts(&mut self, index: &dyn Collection, texts: Vec<Option<Vec<f32>>>) -> Result<()> {
+        for (item, text) in texts.into_iter().enumerate() {
+            if let Some(text) = text {
                 self.partners.push([item as u32, self.points.len() as u32]);
-                self.add(Kind::Text, item, text);
+                self.add(Kind::Text, item, &text);
                 self.expect_finite(index, item)?;
             }
         }
@@ -98,14 +137,14 @@ impl Subject {
 
     /// Refuses the row that was added last when its vector is damaged: index and item are known
     /// here and no more where rows are laid out.
-    fn expect_finite(&self, index: &Index, item: usize) -> Result<()> {
+    fn expect_finite(&self, index: &dyn Collection, item: usize) -> Result<()> {
         let row = &self.rows[self.rows.len() - self.dim..];
         let Some(wrong) = row.iter().find(|value| !value.is_finite()) else { return Ok(()) };
         let side = if self.partners.is_empty() { "picture" } else { "text" };
         let message = format!(
             "the vector of its {side} holds {wrong}, so it is damaged; `looksee check` says what is"
         );
-        let error = Error::new(ErrorKind::Corrupt, message).at_file(index.folder());
+        let error = Error::new(ErrorKind::Corrupt, message).at_file(index.place());
         Err(error.at_item(&*self.items[item].id))
     }
 
@@ -146,6 +185,7 @@ impl Subject {
             items: items.collect(),
             legend,
             partners: Vec::new(),
+            index: None,
         })
     }
 
@@ -198,14 +238,14 @@ fn chosen(all: usize, sample: Option<usize>, seed: Seed) -> Vec<usize> {
     rows
 }
 
-fn expect_field(index: &Index, field: &str) -> Result<()> {
+fn expect_field(index: &dyn Collection, field: &str) -> Result<()> {
     let names = index.field_names()?;
     if names.iter().any(|name| name == field) {
         return Ok(());
     }
     let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
     let message = format!("no item has a field \"{field}\" to colour by (fields: {known})");
-    Err(Error::invalid(message).at_file(index.folder()))
+    Err(Error::invalid(message).at_file(index.place()))
 }
 
 /// A field's value as it is shown; lists show their first.
@@ -221,12 +261,12 @@ fn value(record: &Record, field: &str) -> Option<String> {
     }
 }
 
-fn item(record: Record, category: Option<u32>) -> Item {
+fn item(record: Record) -> Item {
     Item {
         id: record.id.to_string(),
         title: record.texts.into_iter().next().unwrap_or_default(),
         image: Some(record.image),
-        category,
+        category: None,
     }
 }
 
@@ -311,6 +351,7 @@ mod tests {
                 .collect(),
             items: vec![Item::default(); 10],
             legend: None,
+            index: None,
             partners: (0..10).map(|at| [at, at + 10]).collect(),
         };
         let mut positions = vec![[0.0, 0.0]; 20];

@@ -126,7 +126,7 @@ pub(super) fn texts<'a>(
     let root = paths::common_root(&scene.items, folder).len();
     scene.items.chunks(ITEMS_A_PART).enumerate().map(move |(part, items)| {
         let image = |item: &Item| {
-            item.image.as_deref().map(|path| paths::href(path, folder).split_off(root))
+            item.image.as_ref().map(|it| paths::href(it.path(), folder).split_off(root))
         };
         script(&Texts {
             first: part * ITEMS_A_PART,

@@ -16,9 +16,8 @@ mod png;
 mod svg;
 mod thumbs;
 
-use std::path::PathBuf;
-
 use image::Rgb;
+use looksee::files::Blob;
 
 pub(crate) use page::{expect_place as expect_page, write as write_page};
 pub(crate) use png::png;
@@ -75,7 +74,7 @@ pub(crate) struct Item {
     pub(crate) id: String,
     /// Empty when it has none; then the id is shown.
     pub(crate) title: String,
-    pub(crate) image: Option<PathBuf>,
+    pub(crate) image: Option<Blob>,
     /// Its place in [`Legend::values`].
     pub(crate) category: Option<u32>,
 }
@@ -182,7 +181,7 @@ pub(super) mod samples {
         let item = |id: &str, title: &str| Item {
             id: id.to_owned(),
             title: title.to_owned(),
-            image: Some(PathBuf::from(format!("/shop/{id}.jpg"))),
+            image: Some(format!("/shop/{id}.jpg").into()),
             category: None,
         };
         Scene {

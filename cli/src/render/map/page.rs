@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 
 use data_encoding::BASE64;
 use html_escape::{encode_double_quoted_attribute, encode_text};
-use looksee::files::FileKind;
+use looksee::files::{self, Beginning, Blob, Cut, FileKind};
 use looksee::images::{self, Frame, Limits};
 use looksee::units::{Event, Listener, Stop};
-use looksee::{Error, Result, files};
+use looksee::{Error, Result};
 
 use super::thumbs::{Open, Sheets};
 use super::{Fact, Scene, chart, data, paths};
@@ -51,7 +51,7 @@ pub(crate) fn write(
     if outcome.is_err() && !laid.names.is_empty() {
         // The others belong to the page that is still there.
         for name in &laid.new {
-            files::remove_own(&folder.join(name), beginning(name));
+            files::remove_own(&folder.join(name), beginning(name), Cut::Nowhere);
         }
         remove_if_empty(&folder);
     }
@@ -94,7 +94,7 @@ fn is_own(folder: &Path) -> Result<bool> {
     let mut empty = true;
     for entry in std::fs::read_dir(folder).map_err(cannot)? {
         let entry = entry.map_err(cannot)?;
-        let known = |name: &str| is_ours(name).then(|| (0, beginning(name)));
+        let known = |name: &str| is_ours(name).then(|| beginning(name));
         let name = entry.file_name();
         let name = name.to_str().unwrap_or_default();
         if is_ours(name) || files::is_left_over(&entry.path(), known) {
@@ -149,8 +149,8 @@ fn side_folder(path: &Path) -> Result<PathBuf> {
     Ok(path.with_file_name(name))
 }
 
-fn open(path: &Path, frame: Frame) -> Option<Vec<u8>> {
-    images::load(path, frame, Limits::default()).ok().map(|framed| framed.rgb)
+fn open(picture: &Blob, frame: Frame) -> Option<Vec<u8>> {
+    images::load(picture, frame, Limits::default()).ok().map(|framed| framed.rgb)
 }
 
 /// Removes what earlier pages have left in the folder, and the folder when nothing remains. Only
@@ -159,13 +159,13 @@ fn remove_others(folder: &Path, names: &[String]) {
     if files::kind(folder).ok() != Some(FileKind::Folder) {
         return;
     }
-    files::tidy(folder, |name| is_ours(name).then(|| (0, beginning(name))));
+    files::tidy(folder, |name| is_ours(name).then(|| beginning(name)));
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
         let Some(name) = name.to_str() else { continue };
         if is_ours(name) && !names.iter().any(|kept| kept == name) {
-            files::remove_own(&entry.path(), beginning(name));
+            files::remove_own(&entry.path(), beginning(name), Cut::Nowhere);
         }
     }
     remove_if_empty(folder);
@@ -177,8 +177,8 @@ fn remove_if_empty(folder: &Path) {
 }
 
 /// How a part of this name begins.
-fn beginning(name: &str) -> &'static [u8] {
-    if name.starts_with("sheet") { b"\xff\xd8\xff" } else { data::BEGINNING.as_bytes() }
+fn beginning(name: &str) -> Beginning {
+    (0, if name.starts_with("sheet") { b"\xff\xd8\xff" } else { data::BEGINNING.as_bytes() })
 }
 
 /// A part of the page that can lie in it or beside it.

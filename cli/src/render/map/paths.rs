@@ -37,7 +37,8 @@ pub(super) fn encode_name(name: &Path) -> String {
 
 /// The longest beginning, up to a slash, that the addresses of all pictures share.
 pub(super) fn common_root(items: &[Item], folder: &Path) -> String {
-    let mut hrefs = items.iter().filter_map(|item| item.image.as_deref()).map(|p| href(p, folder));
+    let mut hrefs =
+        items.iter().filter_map(|item| item.image.as_ref()).map(|p| href(p.path(), folder));
     let Some(mut root) = hrefs.next() else { return String::new() };
     root.truncate(root.rfind('/').map_or(0, |slash| slash + 1));
     for href in hrefs {
@@ -94,7 +95,7 @@ mod tests {
     #[test]
     fn the_root_ends_where_addresses_part_and_at_a_slash() {
         let items = |paths: &[&str]| -> Vec<Item> {
-            let item = |path: &&str| Item { image: Some(PathBuf::from(path)), ..Item::default() };
+            let item = |path: &&str| Item { image: Some((*path).into()), ..Item::default() };
             paths.iter().map(item).collect()
         };
         let root = |paths: &[&str]| common_root(&items(paths), Path::new("/page"));

@@ -4,11 +4,10 @@
 //! order of a Hilbert curve: what is near on the map is near on the curve, and a view needs few
 //! sheets. One sheet is made at a time, its pictures on all cores.
 
-use std::path::Path;
-
 use image::ExtendedColorType;
 use image::codecs::jpeg::JpegEncoder;
-use looksee::images::{Fit, Frame};
+use looksee::files::Blob;
+use looksee::images::{Filter, Fit, Frame};
 use looksee::{Error, ErrorKind, Result};
 use rayon::prelude::*;
 
@@ -23,7 +22,7 @@ const QUALITY: u8 = 80;
 const WHITE: u8 = 255;
 
 /// How a picture is opened: its pixels `[side, side, 3]`, or `None` when it cannot be read.
-pub(super) type Open<'a> = &'a (dyn Fn(&Path, Frame) -> Option<Vec<u8>> + Sync);
+pub(super) type Open<'a> = &'a (dyn Fn(&Blob, Frame) -> Option<Vec<u8>> + Sync);
 
 /// The sheets of a scene: which item's picture lies where.
 #[derive(Debug)]
@@ -72,10 +71,13 @@ impl Sheets {
     /// Makes one sheet; it is as high as its pictures need.
     pub(super) fn draw(&self, number: usize, scene: &Scene, open: Open<'_>) -> Result<Sheet> {
         let items = &self.order[number * ACROSS * ACROSS..self.end(number)];
-        let frame = Frame { width_px: self.side, height_px: self.side, fit: Fit::Letterbox };
-        let image = |item: &u32| scene.items[*item as usize].image.as_deref();
-        let pictures: Vec<_> =
-            items.par_iter().map(|item| image(item).and_then(|path| open(path, frame))).collect();
+        let (fit, filter) = (Fit::Letterbox, Filter::default());
+        let frame = Frame { width_px: self.side, height_px: self.side, fit, filter };
+        let image = |item: &u32| scene.items[*item as usize].image.as_ref();
+        let pictures: Vec<_> = items
+            .par_iter()
+            .map(|item| image(item).and_then(|picture| open(picture, frame)))
+            .collect();
         let (width, height) = (ACROSS * self.side, items.len().div_ceil(ACROSS) * self.side);
         let mut rgb = vec![WHITE; width * height * 3];
         let mut missing = Vec::new();
@@ -138,11 +140,10 @@ fn hilbert((x, y): (f32, f32)) -> u32 {
 pub(super) mod tests {
     use super::*;
     use crate::render::map::{Item, Point, samples};
-    use std::path::PathBuf;
 
     /// A picture of the colour that its file name says; `gone` cannot be opened.
-    pub(in crate::render::map) fn painted(path: &Path, frame: Frame) -> Option<Vec<u8>> {
-        let shade: u8 = path.file_stem()?.to_str()?.parse().ok()?;
+    pub(in crate::render::map) fn painted(picture: &Blob, frame: Frame) -> Option<Vec<u8>> {
+        let shade: u8 = picture.path().file_stem()?.to_str()?.parse().ok()?;
         Some(vec![shade; frame.bytes()])
     }
 
@@ -151,7 +152,7 @@ pub(super) mod tests {
         let point = |item: u32| Point { x: item as f32, y: item as f32, kind: Kind::Picture, item };
         let item = |number: u32| Item {
             id: number.to_string(),
-            image: Some(PathBuf::from(format!("/shop/{}.jpg", number % 200))),
+            image: Some(format!("/shop/{}.jpg", number % 200).into()),
             ..Item::default()
         };
         Scene {
@@ -200,7 +201,7 @@ pub(super) mod tests {
     #[test]
     fn a_picture_that_cannot_be_read_leaves_its_place_empty_and_is_named() {
         let mut scene = pictures(3);
-        scene.items[1].image = Some(PathBuf::from("/shop/gone.jpg"));
+        scene.items[1].image = Some("/shop/gone.jpg".into());
         let sheet = Sheets::of(&scene).draw(0, &scene, &painted).unwrap();
         assert_eq!(sheet.missing, [1]);
     }

@@ -37,10 +37,17 @@ impl Kind {
     }
 
     /// The programs that can be measured beside looksee. Recurrent layers know no other order of
-    /// their values, and ONNX Runtime does not train.
+    /// their values, and ONNX Runtime does not train. A training step asks for much memory anew, so
+    /// its best order is measured on other allocators too.
     pub(super) fn peers(self) -> &'static [&'static str] {
         match self {
-            Self::Train | Self::Conv => &["torch", "torch-channels-last"],
+            Self::Train => &[
+                "torch",
+                "torch-channels-last",
+                "torch-channels-last-jemalloc",
+                "torch-channels-last-tcmalloc",
+            ],
+            Self::Conv => &["torch", "torch-channels-last"],
             Self::Embed => &["torch", "torch-channels-last", "onnxruntime"],
             Self::Gru => &["torch"],
         }

@@ -6,6 +6,7 @@
 //! and inputs. Convolutions are many works in one process, which is why their programs follow each
 //! other.
 
+mod allocators;
 pub(super) mod arguments;
 mod cases;
 mod check;
@@ -16,7 +17,7 @@ mod turns;
 use std::path::{Path, PathBuf};
 
 use super::answers::Answer;
-use super::arguments::{Format, Record};
+use super::arguments::Format;
 use super::fields;
 use super::machine::{self, Machine};
 use super::map::text;
@@ -77,6 +78,7 @@ fn present(entries: &mut [Entry]) -> impl Iterator<Item = &mut Entry> {
 pub(super) fn run(root: &Path, plan: &Plan) -> Result<()> {
     // Asked before we keep the machine busy ourselves.
     let busy = machine::busy_warning();
+    let commit = record::commit(root, plan.record, plan.program.is_some())?;
     let recorded = Recorded::read(root)?;
     let place = Place::prepare(root, plan)?;
     if let Some(warning) = busy {
@@ -87,10 +89,10 @@ pub(super) fn run(root: &Path, plan: &Plan) -> Result<()> {
     for case in &plan.cases {
         let rows = place.measure(case, plan, &recorded)?;
         print(case, &rows, &machine, plan);
-        if plan.record == Record::Yes {
+        if let Some(commit) = &commit {
             let totals = rows.iter().filter(|row| row.part.layer.is_none());
             let totals: Vec<_> = totals.map(|row| report::fields(case, row, &machine)).collect();
-            record::append(root, &machine, "-work", &totals)?;
+            record::append(root, &machine, commit, "-work", &totals)?;
         }
         let of_looksee = rows.iter().find(|row| row.program == LOOKSEE);
         if let Some(Check::Wrong(problem)) = of_looksee.map(|row| &row.check) {
@@ -152,9 +154,11 @@ impl<'a> Place<'a> {
     fn work_in_turn(&self, entries: &mut [Entry], case: &Case, plan: &Plan) -> Result<()> {
         let mut workers = Vec::new();
         for entry in present(entries) {
-            let mut words = self.command(entry.program, case, plan);
-            words.push("--in-turn".to_owned());
-            match Worker::start(&words, self.root) {
+            let started = self.command(entry.program, case, plan).and_then(|mut words| {
+                words.push("--in-turn".to_owned());
+                Worker::start(&words, self.root)
+            });
+            match started {
                 Ok(worker) => workers.push((entry, worker)),
                 Err(error) => entry.fail(error)?,
             }
@@ -178,23 +182,25 @@ impl<'a> Place<'a> {
     }
 
     fn run(&self, program: &str, case: &Case, plan: &Plan) -> Result<Run> {
-        let words = self.command(program, case, plan);
+        let words = self.command(program, case, plan)?;
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         Run::read(&Answer::new(&Step::new(&words).answer(self.root)?), program)
     }
 
-    fn command(&self, program: &str, case: &Case, plan: &Plan) -> Vec<String> {
+    fn command(&self, program: &str, case: &Case, plan: &Plan) -> Result<Vec<String>> {
         let mut words: Vec<String> = if program == LOOKSEE {
             vec![self.looksee.clone()]
         } else {
             let script = text(&self.root.join("xtask/peers/work_peer.py"));
-            vec![self.python.clone(), script, program.to_owned()]
+            let (program, mut words) = allocators::preloaded(program)?;
+            words.extend([self.python.clone(), script, program.to_owned()]);
+            words
         };
         words.extend(case.words());
         for (option, number) in [("--threads", plan.threads), ("--runs", plan.repeats)] {
             words.extend([option.to_owned(), number.to_string()]);
         }
-        words
+        Ok(words)
     }
 }
 

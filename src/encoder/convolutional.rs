@@ -1,0 +1,210 @@
+//! The convolutional image tower: a network, a pool over the positions of its last feature map, and
+//! a linear layer into the common space.
+
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+use super::architecture::Pool;
+use super::efficientnet::{self, EfficientNet};
+use super::network::{Network, PREFIX};
+use super::parameters::{Init, Layout, Parameters, Pass};
+use super::preprocessing::{PixelScale, Pixels};
+use super::resnet::{self, ResNet};
+use super::tower::Tower;
+use crate::ops;
+use crate::units::Seed;
+
+/// Share of the new in running statistics, as in PyTorch.
+pub(crate) const MOMENTUM: f32 = 0.1;
+
+/// A convolutional network, by the name of its paper and its size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ConvolutionalNetwork {
+    /// Two 3x3 convolutions a block, 512 features.
+    ResNet18,
+    /// Bottleneck blocks, 2048 features.
+    ResNet50,
+    /// Depthwise blocks, 1280 features; 3.4 million weights.
+    #[serde(rename = "efficientnet-lite0")]
+    EfficientNetLite0,
+    /// Deeper: 4.1 million weights.
+    #[serde(rename = "efficientnet-lite1")]
+    EfficientNetLite1,
+    /// Deeper and wider: 4.8 million weights.
+    #[serde(rename = "efficientnet-lite2")]
+    EfficientNetLite2,
+}
+
+impl ConvolutionalNetwork {
+    /// How the network wants its pixels.
+    pub(crate) fn pixels(self) -> PixelScale {
+        match self {
+            Self::ResNet18 | Self::ResNet50 => resnet::PIXELS,
+            Self::EfficientNetLite0 | Self::EfficientNetLite1 | Self::EfficientNetLite2 => {
+                efficientnet::PIXELS
+            }
+        }
+    }
+
+    /// Its layers, without their numbers.
+    pub(crate) fn layers(self) -> Network {
+        match self {
+            Self::ResNet18 => ResNet::Eighteen.network(),
+            Self::ResNet50 => ResNet::Fifty.network(),
+            Self::EfficientNetLite0 => EfficientNet::LITE0.network(),
+            Self::EfficientNetLite1 => EfficientNet::LITE1.network(),
+            Self::EfficientNetLite2 => EfficientNet::LITE2.network(),
+        }
+    }
+}
+
+/// What a convolutional image tower is, as `model.toml` says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Convolutional {
+    /// The network.
+    pub network: ConvolutionalNetwork,
+    /// How its last feature map becomes one vector.
+    pub pool: Pool,
+}
+
+impl Convolutional {
+    /// The tower that ends in `dim` values.
+    pub(super) fn tower(self, dim: usize) -> ConvolutionalTower {
+        ConvolutionalTower { network: self.network.layers(), pool: self.pool, dim }
+    }
+}
+
+/// A network with the pool and the linear layer behind it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct ConvolutionalTower {
+    network: Network,
+    pool: Pool,
+    /// Values of an embedding.
+    dim: usize,
+}
+
+impl Tower for ConvolutionalTower {
+    type Input = Pixels;
+
+    fn add_parameters(&self, parameters: &mut Parameters, seed: Seed) {
+        self.network.add_parameters(parameters, seed);
+        let features = self.network.features();
+        let init = Init::Uniform(1.0 / (features as f32).sqrt());
+        let weight = format!("{PREFIX}fc.weight");
+        parameters.add(weight, &[features, self.dim], Layout::Transposed, init, seed);
+        parameters.add(format!("{PREFIX}fc.bias"), &[self.dim], Layout::Plain, init, seed);
+    }
+
+    /// The number of the resolution of the parameter's layer ([`Network::resolutions`]).
+    fn stage(&self, parameter: &str) -> Option<usize> {
+        let (module, _) = parameter.rsplit_once('.')?;
+        let mut layers = self.network.resolutions();
+        let own = layers.find(|(_, names)| module == names.conv || module == names.norm);
+        own.map(|(resolution, _)| resolution)
+    }
+
+    fn forward(&self, pass: &Pass, input: Pixels, _chance: &mut fastrand::Rng) -> Tensor<2> {
+        let features = self.features(pass, input); // [n, features]
+        let weight = pass.matrix(&format!("{PREFIX}fc.weight"));
+        let bias = pass.vector(&format!("{PREFIX}fc.bias"));
+        let out = features.matmul(weight) + bias.unsqueeze();
+        pass.watch(&format!("{PREFIX}fc"), &out);
+        out
+    }
+}
+
+impl ConvolutionalTower {
+    /// Pictures -> what the linear layer gets, `[n, features]`.
+    fn features(&self, pass: &Pass, pixels: Pixels) -> Tensor<2> {
+        let x = self.network.forward(pass, pixels);
+        match self.pool {
+            Pool::Max => ops::global_max_pool(x),
+            Pool::Average => {
+                let [n, height, width, channels] = x.dims();
+                x.reshape([n, height * width, channels]).mean_dim(1).reshape([n, channels])
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::encoder::tower::Freeze;
+
+    fn parameters(network: ConvolutionalNetwork, dim: usize) -> (ConvolutionalTower, Parameters) {
+        let tower = Convolutional { network, pool: Pool::Max }.tower(dim);
+        let mut parameters = Parameters::default();
+        tower.add_parameters(&mut parameters, Seed(0));
+        (tower, parameters)
+    }
+
+    /// Whether each of these is still learned when `freeze` is applied.
+    fn learned<const N: usize>(
+        network: ConvolutionalNetwork,
+        freeze: &str,
+        names: [&str; N],
+    ) -> [bool; N] {
+        let (tower, mut parameters) = parameters(network, 8);
+        let freeze = Freeze::named(freeze).unwrap();
+        parameters.freeze(|name| freeze.holds(tower.stage(name)));
+        names.map(|name| parameters.get(&format!("image.{name}")).trainable)
+    }
+
+    #[test]
+    fn freezing_a_stage_freezes_what_comes_before_it() {
+        let names = [
+            "conv1.weight",
+            "layer2.1.bn1.bias",
+            "layer2.0.downsample.0.weight",
+            "layer3.0.conv1.weight",
+            "fc.weight",
+        ];
+        for network in [ConvolutionalNetwork::ResNet18, ConvolutionalNetwork::ResNet50] {
+            assert_eq!(learned(network, "none", names), [true; 5]);
+            assert_eq!(learned(network, "stage2", names), [false, false, false, true, true]);
+            assert_eq!(learned(network, "all", names), [false, false, false, false, true]);
+        }
+        assert!(Freeze::named("stage5").is_err());
+    }
+
+    #[test]
+    fn a_stage_of_efficientnet_is_a_resolution() {
+        let names = [
+            "_conv_stem.weight",
+            "_bn0.bias",
+            "_blocks.0._project_conv.weight", // half of the picture
+            "_blocks.2._depthwise_conv.weight", // a quarter
+            "_blocks.3._expand_conv.weight",  // of the block that leads to an eighth
+            "_blocks.5._bn1.weight",          // a 16th
+            "_blocks.11._bn2.bias",           // a 32nd
+            "_conv_head.weight",
+            "fc.weight",
+        ];
+        let learns_from = |first: usize| std::array::from_fn(|at| at >= first);
+        for (freeze, first) in
+            [("none", 0), ("stage1", 4), ("stage2", 5), ("stage3", 6), ("stage4", 8), ("all", 8)]
+        {
+            let found = learned(ConvolutionalNetwork::EfficientNetLite0, freeze, names);
+            assert_eq!(found, learns_from(first), "{freeze}");
+        }
+    }
+
+    #[test]
+    fn the_towers_have_as_many_weights_as_the_originals() {
+        // torchvision's, and those of Google's EfficientNet-Lite.
+        for (network, expected) in [
+            (ConvolutionalNetwork::ResNet18, 11_689_512),
+            (ConvolutionalNetwork::ResNet50, 25_557_032),
+            (ConvolutionalNetwork::EfficientNetLite0, 4_652_008),
+            (ConvolutionalNetwork::EfficientNetLite1, 5_416_680),
+            (ConvolutionalNetwork::EfficientNetLite2, 6_092_072),
+        ] {
+            let (_, parameters) = parameters(network, 1000);
+            let learned = parameters.iter().filter(|(_, parameter)| parameter.trainable);
+            assert_eq!(learned.map(|(_, p)| p.values.len()).sum::<usize>(), expected);
+        }
+    }
+}
