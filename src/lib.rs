@@ -68,15 +68,8 @@ pub mod audit;
 pub mod eval;
 pub mod map;
 
-#[cfg(feature = "bench")]
+#[cfg(any(test, feature = "bench"))]
 pub mod bench;
-#[cfg(not(feature = "bench"))]
-#[expect(
-    dead_code,
-    unreachable_pub,
-    reason = "for benchmarks and for tests, which know its formula"
-)]
-mod bench;
 
 #[cfg(test)]
 mod fuzz;

@@ -6,7 +6,8 @@
 //! come from a formula (`made`) that the scripts in `xtask/peers` know as well, so that other
 //! programs do the very same work and must come to the same answer.
 //!
-//! Not part of the library: others see it with the feature `bench` alone, and it is free to change.
+//! Not part of the library: compiled with the feature `bench` and for the tests, which know the
+//! same formula, and free to change.
 
 mod convolutions;
 mod embedding;
