@@ -189,6 +189,8 @@ impl Meter {
 
 #[cfg(test)]
 mod tests {
+    use looksee::Fact;
+
     use super::*;
 
     fn progress(done: usize, total: usize) -> Event<'static> {
@@ -252,6 +254,16 @@ mod tests {
         assert_eq!(
             text,
             "\rembedding: 5 of 10 (50.0 %), 5.0/s, 1s left\x1b[K\r\x1b[Klooksee: warning: odd\n"
+        );
+    }
+
+    #[test]
+    fn a_suspicion_is_a_warning_with_what_to_type() {
+        let suspicion = Event::Suspicion("the embedding has collapsed", Fact::Collapsed);
+        assert_eq!(
+            written(Style::Lines, &[(0, suspicion)]),
+            "looksee: warning: the embedding has collapsed; try --miner semi-hard, --loss infonce \
+             or a lower --lr\n"
         );
     }
 
