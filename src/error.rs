@@ -63,7 +63,7 @@ pub enum Fact {
     DamagedVector,
     /// An index is damaged beyond mending: make it anew in another folder.
     DamagedIndex,
-    /// A catalogue has no such field; [`Source`](crate::catalogue::Source) names others.
+    /// A catalogue or a collection has no such field; [`Source`](crate::catalogue::Source) names others.
     MissingField {
         /// What the field was looked for.
         role: FieldRole,
@@ -113,6 +113,8 @@ pub enum FieldRole {
     Id,
     /// What it shares with others that show the same thing.
     Group,
+    /// What a condition, an order or a count asks for.
+    Condition,
 }
 
 /// An error of this library: kind, sentence, place, source.

@@ -30,7 +30,7 @@ fn advice(fact: &Fact) -> Option<&'static str> {
             "make the index anew in a new folder (`looksee index CATALOGUE -m MODEL -o NEW`), or \
              put a copy in its place"
         }
-        Fact::MissingField { role, meant: None, .. } => other_field(*role),
+        Fact::MissingField { role, meant: None, .. } => return other_field(*role),
         Fact::UnknownFormat => "name it with --format",
         Fact::NotFetched => NOT_FETCHED,
         Fact::NoSuchRecipe => "a file is named with --recipe FILE.toml",
@@ -52,13 +52,15 @@ fn advice(fact: &Fact) -> Option<&'static str> {
 pub(crate) const NOT_FETCHED: &str =
     "`looksee urls` lists what to fetch; --images names the folder they were fetched to";
 
-fn other_field(role: FieldRole) -> &'static str {
-    match role {
+fn other_field(role: FieldRole) -> Option<&'static str> {
+    Some(match role {
         FieldRole::Image => "name the one with the pictures with --image-field",
         FieldRole::Text => "name one of these with --text-field",
         FieldRole::Id => "name one of these with --id-field",
         FieldRole::Group => "name one of these with --group-field",
-    }
+        // The sentence lists all there are.
+        FieldRole::Condition => return None,
+    })
 }
 
 #[cfg(test)]

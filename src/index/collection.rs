@@ -25,7 +25,7 @@ use serde_json::Value;
 
 use super::Space;
 use super::record::Record;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Fact, FieldRole, Result};
 use crate::filter::{self, Fields, Filter};
 use crate::units::ItemId;
 use crate::vectors::Vectors;
@@ -327,7 +327,8 @@ fn expect_known_names(names: &[&str], known: &[String]) -> Result<()> {
     all.sort_unstable();
     all.dedup();
     let message = format!("no item has a field \"{unknown}\" (fields: {})", all.join(", "));
-    Err(Error::invalid(message))
+    let (role, field) = (FieldRole::Condition, (*unknown).to_owned());
+    Err(Error::invalid(message).with_fact(Fact::MissingField { role, field, meant: None }))
 }
 
 /// The error for queries of another size than the vectors of a collection.

@@ -12,7 +12,7 @@ use super::query::{Content, IntoQuery, Query};
 use super::references::{NoPictures, References};
 use super::sums::{PictureThreads, Sums};
 use crate::encoder::{Encoder, Model};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Fact, Result};
 use crate::images::Decoded;
 use crate::index::{Collection, Index, Space};
 
@@ -216,6 +216,10 @@ fn expect_same(space: &Space, encoder: &dyn Encoder) -> Result<()> {
     if made_by == given && space.dim == encoder.dim() {
         return Ok(());
     }
-    let message = format!("the index was made by model {made_by} but the model with it is {given}");
-    Err(Error::new(ErrorKind::Mismatch, message))
+    let message = format!(
+        "the index was made by model {made_by} but the model inside it is {given}; an update with the \
+         catalogue and the model that made it puts the right one inside"
+    );
+    let (made_by, given) = (made_by.clone(), given.to_owned());
+    Err(Error::new(ErrorKind::Mismatch, message).with_fact(Fact::OtherModel { made_by, given }))
 }
