@@ -150,7 +150,7 @@ fn words_are_embedded_while_the_image_tower_is_at_work() {
     let at_work = model.passes.of_side(Side::Image);
     std::thread::scope(|scope| {
         scope.spawn(|| done.send(of_words(&model).map(drop)));
-        let waited = words.recv_timeout(std::time::Duration::from_secs(60));
+        let waited = words.recv_timeout(std::time::Duration::from_mins(1));
         drop(at_work);
         waited.expect("the words wait for the pictures").unwrap();
     });
