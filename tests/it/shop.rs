@@ -1,5 +1,6 @@
 //! Made-up pictures in plain colours, and a model that has learned them.
 
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -38,7 +39,7 @@ pub(crate) fn write(folder: &Path, name: &str, numbers: std::ops::Range<u32>) ->
         for number in numbers.clone() {
             let id = format!("{colour}-{number}");
             picture(number, rgb).save(folder.join(format!("{id}.png"))).unwrap();
-            rows += &format!("{id},{id}.png,{colour} square,{colour}\n");
+            writeln!(rows, "{id},{id}.png,{colour} square,{colour}").unwrap();
         }
     }
     let path = folder.join(name);

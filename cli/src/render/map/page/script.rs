@@ -69,8 +69,7 @@ const PAGE: [Source; 16] = [
 pub(super) fn whole() -> String {
     let mut script = HEAD.to_owned();
     for (name, text) in PURE.iter().chain(&PAGE) {
-        script.push_str(&format!("\n// ---- {name} ----\n"));
-        script.push_str(text);
+        script.extend(["\n// ---- ", name, " ----\n", text]);
     }
     script + TAIL
 }
