@@ -218,24 +218,24 @@ impl Walk<'_> {
         let x = composed::convolution(x, pass.matrix(&names.weights), layer);
         pass.watch(&names.conv, &x);
         let (gamma, beta) = (pass.vector(&names.gamma), pass.vector(&names.beta));
-        let moments = moments(pass, names, &x);
-        let x = composed::batch_norm(x, gamma, beta, &moments, layer.epsilon);
+        let running = running_moments(pass, names, &x);
+        let x = composed::batch_norm(x, gamma, beta, running.as_ref(), layer.epsilon);
         let x = composed::activated(x, layer.activation);
         pass.watch(&names.norm, &x);
         x
     }
 }
 
-/// The batch's own moments where the layer learns, the running ones elsewhere.
-fn moments(pass: &Pass, names: &LayerNames, x: &Tensor<4>) -> Moments {
+/// The moments of a layer that does not learn; one that does goes by its batch's own, which are
+/// noted.
+fn running_moments(pass: &Pass, names: &LayerNames, x: &Tensor<4>) -> Option<Moments> {
     if pass.mode() == Mode::Training && pass.parameter(&names.weights).trainable {
-        let moments = composed::moments(x);
         let [n, height, width, _] = x.dims();
-        pass.note(&names.norm, &moments, n * height * width);
-        return moments;
+        pass.note(&names.norm, &composed::moments(x), n * height * width);
+        return None;
     }
     let running = |name: &str| pass.parameter(name).values.clone();
-    Moments { mean: running(&names.mean), variance: running(&names.variance) }
+    Some(Moments { mean: running(&names.mean), variance: running(&names.variance) })
 }
 
 /// The numbers of a network, for the kernels.

@@ -230,19 +230,41 @@ fn distance(expected: &Expected, ours: &[f32]) -> f64 {
 
 /// How many times PyTorch's own distance between f32 and f64 ours may be.
 const TIMES: f64 = 4.0;
+/// The same for gradients with Winograd's convolutions, whose last digits are worse.
+const TIMES_WITH_WINOGRAD: f64 = 8.0;
 /// f32's own grain, for tensors that PyTorch happened to hit.
 const GRAIN: f64 = 3e-7;
 /// How far a gradient may be off when one value fell to the other side of a `ReLU` or a maximum,
-/// which depends on the order of sums and so on the processor. A wrong formula is off by more.
-const SWITCHED: f64 = 0.05;
+/// which depends on the order of sums and so on the processor. A mistake does not hide behind it:
+/// one training case of each tower must be exact, and `network/tests.rs` compares all gradients of
+/// the towers without bends, where nothing can fall.
+const SWITCHED: f64 = 0.02;
+/// The case whose rounding errors grow a thousandfold, in PyTorch's f32 too, to a few percent: it
+/// says nothing of whether gradients are exact.
+const WILD: &str = "resnet50-64x48-train";
 
-/// How far `ours` is off, as a multiple of what rounding alone may do.
-fn off(expected: &Expected, ours: &[f32], at: &str) -> f64 {
-    let distance = distance(expected, ours);
-    let bound = TIMES * expected.f32_distance.max(GRAIN);
-    assert!(distance <= bound.max(SWITCHED), "{at}: {}: off by {distance}", expected.name);
-    distance / bound
+/// How far a gradient of this case may be off without being exact.
+fn switched(case: &Case) -> f64 {
+    if case.name == WILD { 0.2 } else { SWITCHED }
 }
+
+/// Whether a case says something of gradients.
+fn is_sharp(case: &Case) -> bool {
+    case.name != WILD && !case.gradients.is_empty()
+}
+
+/// How far `ours` is off, as a multiple of what `times` PyTorch's rounding may do; a gradient that
+/// is 0 but for rounding, as a multiple of so little of the `longest`.
+fn off(expected: &Expected, ours: &[f32], times: f64, longest: f64) -> f64 {
+    if expected.l2 < 1e-6 * longest {
+        let length = ours.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt();
+        return length / (NOTHING * longest);
+    }
+    distance(expected, ours) / (times * expected.f32_distance.max(GRAIN))
+}
+
+/// What is left of a gradient that is 0, as a share of the longest one.
+const NOTHING: f64 = 1e-4;
 
 fn check_outputs(case: &Case, ours: &Ours) {
     let square = |x: f64| x * x;
@@ -253,36 +275,46 @@ fn check_outputs(case: &Case, ours: &Ours) {
     assert!(distance / length <= bound, "{}: outputs off by {}", case.name, distance / length);
 }
 
-/// Checks a case; whether all its gradients are exact to f32 noise.
-fn check_case(case: &Case) -> bool {
-    let ours = run(case);
-    check_outputs(case, &ours);
-    assert_eq!(ours.gradients.len(), case.gradients.len(), "{}", case.name);
+fn check_statistics(case: &Case, ours: &Ours) {
     let statistics = ours.parameters.to_weights();
     for expected in &case.running {
         let values = &statistics[&format!("image.{}", expected.name)].values;
-        assert!(off(expected, values, &case.name) <= 1.0, "{}: {}", case.name, expected.name);
+        let off = off(expected, values, TIMES, 0.0);
+        assert!(off <= 1.0, "{}: {}: {off} times the bound", case.name, expected.name);
     }
-    let mut gradients = case.gradients.iter();
-    gradients.all(|expected| off(expected, &ours.gradients[&expected.name], &case.name) <= 1.0)
 }
 
-/// All cases of a tower: outputs and statistics exact in each, gradients exact in at least one
-/// and never further off than a switched value explains. With Winograd's convolutions, whose last
-/// digits are worse, the same but for the gradients that are exact.
+/// Whether all gradients of a case are exact to f32 noise; none may be further off than a switched
+/// value explains.
+fn is_exact(case: &Case, ours: &Ours, times: f64) -> bool {
+    assert_eq!(ours.gradients.len(), case.gradients.len(), "{}", case.name);
+    let longest = case.gradients.iter().map(|expected| expected.l2).fold(0.0, f64::max);
+    let mut exact = true;
+    for expected in &case.gradients {
+        let gradient = &ours.gradients[&expected.name];
+        let off = off(expected, gradient, times, longest);
+        exact &= off <= 1.0;
+        let distance = distance(expected, gradient);
+        let explained = off <= 1.0 || distance <= switched(case);
+        assert!(explained, "{}: {}: off by {distance}", case.name, expected.name);
+    }
+    exact
+}
+
+/// All cases of a tower, with Winograd's convolutions and without: outputs and statistics exact in
+/// each, and gradients in at least one.
 fn check(text: &str, tower: &str) {
     let reference: Reference = serde_json::from_str(text).unwrap();
     let cases: Vec<&Case> = reference.cases.iter().filter(|case| case.tower == tower).collect();
-    ops::with_winograd(true, || {
-        for case in &cases {
-            check_case(case);
-        }
-    });
-    let exact = ops::with_winograd(false, || {
-        let exact = cases.iter().filter(|case| check_case(case) && !case.gradients.is_empty());
-        exact.filter(|case| !case.name.starts_with("resnet50-64x48")).count()
-    });
-    assert!(exact > 0, "no training case of {tower} has exact gradients");
+    for (winograd, times) in [(true, TIMES_WITH_WINOGRAD), (false, TIMES)] {
+        let exact = cases.iter().filter(|case| {
+            let ours = ops::with_winograd(winograd, || run(case));
+            check_outputs(case, &ours);
+            check_statistics(case, &ours);
+            is_exact(case, &ours, times) && is_sharp(case)
+        });
+        assert!(exact.count() > 0, "no case of {tower} has exact gradients, Winograd {winograd}");
+    }
 }
 
 const TOWERS: &str = include_str!("../../testdata/reference/towers.json");
@@ -317,167 +349,44 @@ fn apart(a: &[f32], b: &[f32]) -> f64 {
     (off / square(&mut b.iter().copied()).max(1e-30)).sqrt()
 }
 
+/// How far a gradient of a whole network may be from that of its layers one by one, as a share of
+/// its length: rounding through fifty batch norms of few rows.
+const WHOLE: f64 = 5e-4;
+
+/// Whether all gradients of a case are those of the layers one by one but for rounding.
+fn is_its_layers(case: &Case) -> bool {
+    let (whole, layers) = (run(case), run_by(case, Pass::layer_by_layer));
+    let name = &case.name;
+    assert!(apart(&whole.outputs, &layers.outputs) < 2e-4, "{name}: outputs");
+    assert_eq!(whole.gradients.len(), layers.gradients.len(), "{name}");
+    let length = |values: &[f32]| values.iter().map(|x| x * x).sum::<f32>().sqrt();
+    let longest = layers.gradients.values().map(|values| length(values)).fold(0.0, f32::max);
+    let mut same = true;
+    for (parameter, gradient) in &whole.gradients {
+        // What is 0 but for rounding, such as the offset before another norm, has no direction.
+        let expected = &layers.gradients[parameter];
+        let off = apart(gradient, expected);
+        let nothing = length(gradient).max(length(expected)) < 1e-4 * longest;
+        same &= nothing || off < WHOLE;
+        let explained = nothing || off < switched(case);
+        assert!(explained, "{name}: {parameter}: off by {off}");
+    }
+    let (whole, layers) = (whole.parameters.to_weights(), layers.parameters.to_weights());
+    for (parameter, tensor) in &whole {
+        let off = apart(&tensor.values, &layers[parameter].values);
+        assert!(off < 1e-4, "{name}: {parameter}: off by {off}");
+    }
+    same
+}
+
 #[test]
 fn a_network_as_a_whole_is_its_layers_one_by_one() {
-    for text in [TOWERS, EFFICIENTNET] {
+    for (text, tower) in
+        [(TOWERS, "resnet18"), (TOWERS, "resnet50"), (EFFICIENTNET, "efficientnet-lite0")]
+    {
         let reference: Reference = serde_json::from_str(text).unwrap();
-        for case in reference.cases.iter().filter(|case| case.images.is_some()) {
-            let (whole, layers) = (run(case), run_by(case, Pass::layer_by_layer));
-            let name = &case.name;
-            assert!(apart(&whole.outputs, &layers.outputs) < 2e-4, "{name}: outputs");
-            assert_eq!(whole.gradients.len(), layers.gradients.len(), "{name}");
-            let length = |values: &[f32]| values.iter().map(|x| x * x).sum::<f32>().sqrt();
-            let longest =
-                layers.gradients.values().map(|values| length(values)).fold(0.0, f32::max);
-            for (parameter, gradient) in &whole.gradients {
-                // What is 0 but for rounding, such as the offset before another norm, has no
-                // direction. A value on the other side of a `ReLU` counts as in `SWITCHED`.
-                let expected = &layers.gradients[parameter];
-                let off = apart(gradient, expected);
-                let nothing = length(gradient).max(length(expected)) < 1e-4 * longest;
-                assert!(nothing || off < SWITCHED, "{name}: {parameter}: off by {off}");
-            }
-            let (whole, layers) = (whole.parameters.to_weights(), layers.parameters.to_weights());
-            for (parameter, tensor) in &whole {
-                let off = apart(&tensor.values, &layers[parameter].values);
-                assert!(off < 1e-4, "{name}: {parameter}: off by {off}");
-            }
-        }
-    }
-}
-
-#[test]
-fn measure_for_bounds() {
-    for text in [TOWERS, EFFICIENTNET] {
-        let reference: Reference = serde_json::from_str(text).unwrap();
-        for case in &reference.cases {
-            for winograd in [true, false] {
-                let ours = ops::with_winograd(winograd, || run(case));
-                let outs = {
-                    let square = |x: f64| x * x;
-                    let pairs = ours.outputs.iter().zip(&case.outputs.values);
-                    let d = pairs.map(|(a, b)| square(f64::from(*a) - b)).sum::<f64>().sqrt();
-                    let l = case.outputs.values.iter().copied().map(square).sum::<f64>().sqrt();
-                    d / l
-                };
-                let mut all: Vec<(f64, f64, &str)> = case
-                    .gradients
-                    .iter()
-                    .map(|e| {
-                        let d = distance(e, &ours.gradients[&e.name]);
-                        (d, d / e.f32_distance.max(GRAIN), e.name.as_str())
-                    })
-                    .collect();
-                all.sort_by(|a, b| a.0.total_cmp(&b.0));
-                let running = case
-                    .running
-                    .iter()
-                    .map(|e| {
-                        distance(
-                            e,
-                            &ours.parameters.to_weights()[&format!("image.{}", e.name)].values,
-                        )
-                    })
-                    .fold(0.0, f64::max);
-                println!(
-                    "{} winograd {winograd}: outputs {outs:.1e} (ref {:.1e}), running {running:.1e}",
-                    case.name, case.outputs.f32_distance
-                );
-                if !all.is_empty() {
-                    let n = all.len();
-                    println!(
-                        "   gradients: median {:.1e} p90 {:.1e} worst {:?}",
-                        all[n / 2].0,
-                        all[n * 9 / 10].0,
-                        &all[n - 3..]
-                    );
-                    let mut r: Vec<f64> = all.iter().map(|a| a.1).collect();
-                    r.sort_by(f64::total_cmp);
-                    println!(
-                        "   ratio to pytorch's: median {:.1} p90 {:.1} worst {:.1}",
-                        r[n / 2],
-                        r[n * 9 / 10],
-                        r[n - 1]
-                    );
-                    let l2: f64 = case.gradients.iter().map(|e| e.l2.powi(2)).sum::<f64>().sqrt();
-                    let abs: f64 = case
-                        .gradients
-                        .iter()
-                        .map(|e| (distance(e, &ours.gradients[&e.name]) * e.l2).powi(2))
-                        .sum::<f64>()
-                        .sqrt();
-                    println!("   all together {:.1e}", abs / l2);
-                }
-                if case.images.is_some() && !all.is_empty() {
-                    let layers = run_by(case, Pass::layer_by_layer);
-                    let longest = layers
-                        .gradients
-                        .values()
-                        .map(|v| v.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt())
-                        .fold(0.0, f64::max);
-                    let mut apartness: Vec<(f64, f64, &str)> = ours
-                        .gradients
-                        .iter()
-                        .map(|(name, g)| {
-                            let e = &layers.gradients[name];
-                            let len = e.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
-                            (apart(g, e), apart(g, e) * len / longest, name.as_str())
-                        })
-                        .collect();
-                    apartness.sort_by(|a, b| a.1.total_cmp(&b.1));
-                    let n = apartness.len();
-                    println!(
-                        "   whole against layers: median {:?} worst {:?}",
-                        apartness[n / 2],
-                        &apartness[n - 3..]
-                    );
-                }
-            }
-        }
-    }
-}
-
-#[test]
-fn measure_copies() {
-    use crate::encoder::towers::Towers;
-    use crate::train::{Learner, Optimiser, Recipe};
-    use std::time::Instant;
-    for (name, vocabulary) in [("default", 8000), ("article", 10000)] {
-        let recipe = Recipe::named(name).unwrap();
-        let towers = Towers::new(&recipe.architecture(), vocabulary);
-        let mut learner = Learner::new(towers.parameters(Seed(0)), Optimiser::default());
-        let n = recipe.batch_size;
-        let images = ImageBatch {
-            width_px: recipe.image.width,
-            height_px: recipe.image.height,
-            rgb: vec![90; n * recipe.image.width * recipe.image.height * 3],
-        };
-        let len = 30;
-        let texts = TokenBatch {
-            len,
-            ids: (0..n * len).map(|i| 2 + (i as u32 * 7919) % 7000).collect(),
-            lengths: vec![len as u32; n],
-        };
-        let mut steps = Vec::new();
-        let mut copies = Vec::new();
-        for step in 1..6 {
-            let began = Instant::now();
-            let pass = learner.pass(Mode::Training);
-            let a = towers.images(&pass, &images, &mut no_chance());
-            let b = towers.texts(&pass, &texts, &mut no_chance());
-            let loss = (a - b).powi_scalar(2).mean();
-            learner.descend(pass, &loss, &recipe.schedule, 1e-4, step).unwrap();
-            steps.push(began.elapsed().as_secs_f64());
-            let began = Instant::now();
-            let mut copied = 0;
-            for (name, p) in learner.parameters().iter() {
-                if name.starts_with("text.") || name.starts_with("image.fc") {
-                    let copy = std::hint::black_box(p.values.clone());
-                    copied += copy.len();
-                }
-            }
-            copies.push((began.elapsed().as_secs_f64(), copied));
-        }
-        println!("{name}: steps {steps:?}; copies {copies:?}");
+        let of_tower = reference.cases.iter().filter(|case| case.tower == tower);
+        let same = of_tower.filter(|case| is_its_layers(case) && is_sharp(case));
+        assert!(same.count() > 0, "no case of {tower} has the gradients of its layers");
     }
 }

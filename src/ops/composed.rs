@@ -65,21 +65,22 @@ pub(crate) fn moments(x: &Tensor<4>) -> Moments {
     Moments { mean, variance }
 }
 
-/// Normalise, scale, shift. The values are those of `moments`; the gradient is that of the moments
-/// of `x` itself, as is right for a batch's own: none is ever asked for with others.
+/// Normalise, scale, shift, by the moments that are given, which have no gradient, or by those of
+/// `x` itself, which have.
 pub(crate) fn batch_norm(
     x: Tensor<4>,
     gamma: Tensor<1>,
     beta: Tensor<1>,
-    moments: &Moments,
+    given: Option<&Moments>,
     epsilon: f32,
 ) -> Tensor<4> {
-    let given = |values: &[f32]| -> Tensor<1> {
+    let constant = |values: &[f32]| -> Tensor<1> {
         Tensor::from_data(TensorData::new(values.to_vec(), vec![values.len()]), &x.device())
     };
-    let [mean, variance] = mean_and_variance(x.clone());
-    let mean = given(&moments.mean) + (mean.clone() - mean.detach());
-    let variance = given(&moments.variance) + (variance.clone() - variance.detach());
+    let [mean, variance] = match given {
+        Some(Moments { mean, variance }) => [mean, variance].map(|values| constant(values)),
+        None => mean_and_variance(x.clone()),
+    };
     let scale = gamma / (variance + epsilon).sqrt();
     (x - mean.unsqueeze()) * scale.unsqueeze() + beta.unsqueeze()
 }
