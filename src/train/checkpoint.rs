@@ -302,7 +302,7 @@ mod tests {
             std::fs::write(&path, content).unwrap();
             let error = load(folder.path(), &mut parameters(0.0), |_| Ok(())).unwrap_err();
             assert_eq!((error.kind(), error.file()), (ErrorKind::Corrupt, Some(path.as_path())));
-            assert!(error.to_string().contains("delete the file and run"), "{error}");
+            assert_eq!(error.fact(), Some(&Fact::DamagedRun), "{error}");
         }
     }
 
@@ -321,7 +321,7 @@ mod tests {
         assert!(forged(&state(), &optimiser()).is_ok());
         for elapsed_s in [-1.0, 1e300] {
             let error = forged(&State { elapsed_s, ..state() }, &optimiser()).unwrap_err();
-            assert!(error.to_string().contains("its time is"), "{error}");
+            assert!(error.whole().contains("its time is"), "{error:?}");
         }
         assert!(forged(&State { step: u64::MAX, ..state() }, &optimiser()).is_err());
         assert!(forged(&State { plan: Some(plan(u64::MAX)), ..state() }, &optimiser()).is_err());
@@ -341,7 +341,7 @@ mod tests {
             let mut optimiser = optimiser();
             optimiser.moments.insert(name.to_owned(), moments);
             let error = forged(&state(), &optimiser).unwrap_err();
-            assert!(error.to_string().contains(&format!("the moments of {name}")), "{error}");
+            assert!(error.whole().contains(&format!("the moments of {name}")), "{error:?}");
         }
     }
 }

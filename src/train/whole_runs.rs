@@ -184,7 +184,7 @@ fn a_model_without_a_checkpoint_is_begun_beside_only_by_the_job_that_made_it() {
     for other in [Job { recipe, ..resumed.clone() }, Job { seed: Seed(2), ..resumed.clone() }] {
         let error = refusal(&other);
         assert_eq!(error.kind(), ErrorKind::Mismatch);
-        assert!(error.to_string().contains("another folder"), "{error}");
+        assert_eq!(error.fact(), Some(&Fact::OtherRun), "{error}");
         assert!(model(&job.output) == before);
     }
     // Nothing says of what a damaged description is.
@@ -227,7 +227,7 @@ fn a_damaged_checkpoint_is_named_and_without_it_the_run_begins_anew() {
     std::fs::write(&path, bytes).unwrap();
     let error = refusal(&shop.resumed("model"));
     assert_eq!((error.kind(), error.file()), (ErrorKind::Corrupt, Some(path.as_path())));
-    assert!(error.to_string().contains("delete the file and run"), "{error}");
+    assert_eq!(error.fact(), Some(&Fact::DamagedRun), "{error}");
     std::fs::remove_file(path).unwrap();
     told(&shop.resumed("model")).unwrap();
     assert!(model(&job.output) == whole);
