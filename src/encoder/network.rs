@@ -92,8 +92,8 @@ impl LayerNames {
 impl Network {
     /// Channels of the last feature map.
     pub(crate) fn features(&self) -> usize {
-        let paths = self.layers.stages.iter().filter_map(|stage| stage.parts().0.last());
-        paths.last().map_or(0, |layer| layer.outputs)
+        let mut paths = self.layers.stages.iter().filter_map(|stage| stage.parts().0.last());
+        paths.next_back().map_or(0, |layer| layer.outputs)
     }
 
     /// The number of the resolution of every layer: 0 where the map is half as wide as the picture

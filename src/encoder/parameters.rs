@@ -367,6 +367,9 @@ impl Watched {
     }
 }
 
+/// A pass through a whole network, and the names of its layers.
+type Call = (Arc<NetworkCall>, Arc<[LayerNames]>);
+
 /// The parameters as tensors for one pass (training) or for as long as they do not change
 /// (inference).
 #[derive(Debug)]
@@ -377,7 +380,7 @@ pub(crate) struct Pass {
     leaves: RefCell<BTreeMap<String, Leaf>>,
     seen: RefCell<Vec<Seen>>,
     /// Passes through whole networks, with the names of their layers.
-    calls: RefCell<Vec<(Arc<NetworkCall>, Arc<[LayerNames]>)>>,
+    calls: RefCell<Vec<Call>>,
     /// The network that no longer learns.
     folded: OnceCell<Folded>,
     layer_by_layer: bool,

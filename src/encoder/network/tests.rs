@@ -33,7 +33,9 @@ fn network(stages: Vec<Stage>) -> Network {
         let number = description.names.len();
         description.named(&format!("conv{number}"), &format!("norm{number}"), *layer);
     }
-    stages.into_iter().for_each(|stage| description.push(stage));
+    for stage in stages {
+        description.push(stage);
+    }
     description.finish()
 }
 

@@ -85,7 +85,7 @@ mod tests {
         let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/render/map/page").join(folder);
         let names = std::fs::read_dir(page).unwrap();
         let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        names.filter(|name| name.ends_with(".js")).collect()
+        names.filter(|name| Path::new(name).extension().is_some_and(|it| it == "js")).collect()
     }
 
     #[test]
