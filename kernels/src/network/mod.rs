@@ -322,5 +322,21 @@ fn pad(input: MapShape, x: &[f32], zeros: [(usize, usize); 2], to: &mut [f32]) {
     }
 }
 
+/// What [`pad`] undoes: `to`, of the sizes `inside`, is `x` of this height and width without the zeros.
+fn crop(
+    [height, width]: [usize; 2],
+    x: &[f32],
+    [(top, _), (left, _)]: [(usize, usize); 2],
+    inside: MapShape,
+    to: &mut [f32],
+) {
+    let (row, wide) = (inside.width * inside.channels, width * inside.channels);
+    for (number, to) in to.chunks_exact_mut(row.max(1)).enumerate() {
+        let (picture, y) = (number / inside.height, number % inside.height);
+        let start = (picture * height + top + y) * wide + left * inside.channels;
+        to.copy_from_slice(&x[start..start + row]);
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    Block, Convolution, Layer, LayerSource, MapShape, Network, Shortcut, Stage, pad, pool_shape,
+    Block, Convolution, Layer, LayerSource, MapShape, Network, Shortcut, Stage, crop, pad, pool_shape,
     pooled,
 };
 use crate::cpu::buffers::{self, Buffer};
@@ -55,7 +55,10 @@ struct LayerTape {
     number: usize,
     layer: Layer,
     convolution: Convolution,
+    /// With the zeros around it that are not the same on all sides.
     input: Arc<Map>,
+    /// The sizes of the input without those zeros, if there are any.
+    without_zeros: Option<MapShape>,
     /// The convolution's result, before the batch norm.
     raw: Buffer,
     moments: Moments,
@@ -181,6 +184,7 @@ impl Walk<'_> {
         let number = self.next;
         self.next += 1;
         let numbers = self.source.layer(number);
+        let without_zeros = layer.uneven_zeros(input.shape).map(|_| input.shape);
         let (input, convolution) = prepared(layer, input);
         let output = convolution.output();
         let mut raw = Buffer::new(output.values());
@@ -206,7 +210,7 @@ impl Walk<'_> {
             }
             None => Moments { mean: numbers.mean.to_vec(), variance: numbers.variance.to_vec() },
         };
-        LayerTape { number, layer: *layer, convolution, input, raw, moments }
+        LayerTape { number, layer: *layer, convolution, input, without_zeros, raw, moments }
     }
 
     /// The batch norm of a convolution's result, with what is added to it.
@@ -384,10 +388,11 @@ impl Back<'_> {
         self.weights(&first, &gradient);
         if wanted {
             let weights = self.source.layer(first.number).weights;
-            if let Convolution::Full(shape) = first.convolution {
-                conv::add_backward_input(&shape, &gradient, weights, &mut sum);
-            } else {
-                add_assign(&mut sum, &self.input(&first, &gradient));
+            match (first.convolution, first.without_zeros) {
+                (Convolution::Full(shape), None) => {
+                    conv::add_backward_input(&shape, &gradient, weights, &mut sum);
+                }
+                _ => add_assign(&mut sum, &self.input(&first, &gradient)),
             }
         }
         sum
@@ -434,6 +439,14 @@ impl Back<'_> {
                 depthwise::backward_input(shape, dy, weights, &mut dx);
             }
         }
-        dx
+        match (&tape.convolution, tape.without_zeros) {
+            (Convolution::Full(shape), Some(inside)) => {
+                let zeros = [tape.layer.zeros(inside.height), tape.layer.zeros(inside.width)];
+                let mut cropped = Buffer::new(inside.values());
+                crop([shape.height, shape.width], &dx, zeros, inside, &mut cropped);
+                cropped
+            }
+            _ => dx,
+        }
     }
 }
