@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Block, Convolution, Layer, LayerSource, MapShape, Network, Shortcut, Stage, crop, pad, pool_shape,
-    pooled,
+    Block, Convolution, Layer, LayerSource, MapShape, Network, Shortcut, Stage, crop, pad,
+    pool_shape, pooled,
 };
 use crate::cpu::buffers::{self, Buffer};
 use crate::cpu::parallel::in_pool;
