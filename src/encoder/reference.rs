@@ -237,7 +237,8 @@ const GRAIN: f64 = 3e-7;
 /// How far a gradient may be off when one value fell to the other side of a `ReLU` or a maximum,
 /// which depends on the order of sums and so on the processor. A mistake does not hide behind it:
 /// one training case of each tower must be exact, and `network/tests.rs` compares all gradients of
-/// the towers without bends, where nothing can fall. Seen: up to 0.023.
+/// the towers without bends, where nothing can fall. Seen: up to 0.036,
+/// without the processor's wide instructions.
 const SWITCHED: f64 = 0.04;
 /// The case whose rounding errors grow a thousandfold, in PyTorch's f32 too, to a few percent: it
 /// says nothing of whether gradients are exact.
@@ -245,7 +246,7 @@ const WILD: &str = "resnet50-64x48-train";
 
 /// How far a gradient of this case may be off without being exact.
 fn switched(case: &Case) -> f64 {
-    if case.name == WILD { 0.2 } else { SWITCHED }
+    if case.name == WILD { 0.05 } else { SWITCHED }
 }
 
 /// Whether a case says something of gradients.
@@ -358,7 +359,7 @@ fn apart(a: &[f32], b: &[f32]) -> f64 {
 const WHOLE: f64 = 5e-4;
 /// [`SWITCHED`] for that comparison, in which two of our own ways may switch. Seen: up to 0.044, without
 /// the processor's wide instructions.
-const SWITCHED_LAYERS: f64 = 0.1;
+const SWITCHED_LAYERS: f64 = 0.05;
 
 /// Whether all gradients of a case are those of the layers one by one but for rounding.
 fn is_its_layers(case: &Case) -> bool {
@@ -375,7 +376,7 @@ fn is_its_layers(case: &Case) -> bool {
         let off = apart(gradient, expected);
         let nothing = length(gradient).max(length(expected)) < 1e-4 * longest;
         same &= nothing || off < WHOLE;
-        let explained = nothing || off < switched(case).max(SWITCHED_LAYERS);
+        let explained = nothing || off < SWITCHED_LAYERS;
         assert!(explained, "{name}: {parameter}: off by {off}");
     }
     let (whole, layers) = (whole.parameters.to_weights(), layers.parameters.to_weights());

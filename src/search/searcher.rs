@@ -116,11 +116,13 @@ impl Searcher {
             query.check(allowed)?;
             choice.check(&query.to_string(), query.is_words_only())?;
         }
-        let started = Instant::now();
         let snapshot = self.snapshot();
+        // First, because a field that no item has should not cost the embedding of a picture.
+        let total = snapshot.collection.count(choice.filter.as_ref())?;
+        let started = Instant::now();
         let vectors = self.sums(&snapshot, references).vectors(queries)?;
         let finder = Finder {
-            total: snapshot.collection.count(choice.filter.as_ref())?,
+            total,
             collection: &*snapshot.collection,
             encoder: &*snapshot.encoder,
             choice,
