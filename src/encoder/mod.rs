@@ -18,6 +18,7 @@ mod model;
 pub(crate) mod network;
 pub(crate) mod parameters;
 pub(crate) mod preprocessing;
+pub(crate) mod pretrained;
 #[cfg(test)]
 mod reference;
 mod resnet;
@@ -29,11 +30,12 @@ pub mod weights;
 pub use architecture::{Architecture, ImageArchitecture, Pool, TextArchitecture};
 pub use card::{Calibration, Card, Checksums, Files};
 pub(crate) use convolutional::MOMENTUM;
-pub use convolutional::{Convolutional, ConvolutionalNetwork};
+pub use convolutional::{Convention, Convolutional, ConvolutionalNetwork};
 pub use folder::clear;
 pub(crate) use folder::save;
 pub use gru::GruTower;
 pub use model::Model;
+pub use pretrained::Pretrained;
 pub use preprocessing::{PicturePreprocessing, PixelScale, Preprocessing, TextPreprocessing};
 pub(crate) use tower::Freeze;
 

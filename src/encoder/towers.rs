@@ -68,6 +68,11 @@ impl Towers {
         parameters.freeze(|name| freeze.holds(self.image.stage(name)));
     }
 
+    /// Whether `name` is of the image tower's network: a parameter that pretrained weights bring.
+    pub(crate) fn is_of_the_network(&self, name: &str) -> bool {
+        self.image.stage(name).is_some()
+    }
+
     /// Fresh parameters of the image tower alone.
     #[cfg(any(test, feature = "bench"))]
     pub(crate) fn image_parameters(&self, seed: Seed) -> Parameters {

