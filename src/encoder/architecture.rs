@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::convolutional::Convolutional;
 use super::gru::GruTower;
-use super::preprocessing::{Pixels, Preprocessing};
-use super::tower::Tower;
+use super::preprocessing::Preprocessing;
+use super::tower::{ImageTower, Tower};
 use crate::tokens::TokenBatch;
 
 /// Everything about a model but its numbers and its vocabulary.
@@ -54,13 +54,31 @@ pub enum Pool {
     Max,
     /// The mean of each feature.
     Average,
+    /// The means, and beside them the largest values.
+    Both,
+}
+
+impl Pool {
+    /// How many values it makes of each feature.
+    pub(super) fn parts(self) -> usize {
+        match self {
+            Self::Max | Self::Average => 1,
+            Self::Both => 2,
+        }
+    }
 }
 
 impl ImageArchitecture {
     /// The tower, ending in `dim` values.
-    pub(super) fn tower(&self, dim: usize) -> Arc<dyn Tower<Input = Pixels>> {
+    pub(super) fn tower(&self, dim: usize) -> Arc<dyn ImageTower> {
         match self {
             Self::Convolutional(convolutional) => Arc::new(convolutional.tower(dim)),
+        }
+    }
+
+    fn bounded(&self) -> Vec<Bounded> {
+        match self {
+            Self::Convolutional(convolutional) => convolutional.bounded(),
         }
     }
 }
@@ -88,6 +106,7 @@ impl Architecture {
     /// Every number that a file can choose, by its name below `architecture` in `model.toml`.
     pub(crate) fn bounded(&self) -> Vec<Bounded> {
         let mut bounds = vec![Bounded::size("dim", self.dim, 1.0, 65_536.0)];
+        bounds.extend(self.image.bounded());
         bounds.extend(self.text.bounded());
         bounds.extend(self.preprocessing.bounded());
         bounds

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::architecture::{Architecture, ImageArchitecture, Pool, TextArchitecture};
-use super::convolutional::{Convolutional, ConvolutionalNetwork};
+use super::convolutional::{Convolutional, ConvolutionalNetwork, Head};
 use super::gru::GruTower;
 use super::preprocessing::Preprocessing;
 use crate::images::{Filter, Fit, Frame};
@@ -49,7 +49,11 @@ impl From<FormerArchitecture> for Architecture {
         let frame = Frame { width_px, height_px, fit, filter: Filter::CatmullRom };
         Self {
             dim,
-            image: ImageArchitecture::Convolutional(Convolutional { network, pool: image_pool }),
+            image: ImageArchitecture::Convolutional(Convolutional {
+                network,
+                pool: image_pool,
+                head: Head::Linear,
+            }),
             text: TextArchitecture::Gru(GruTower {
                 embedding,
                 hidden,

@@ -73,7 +73,7 @@ impl Tower for Gru {
                 parameters.add(bias, &[3 * hidden], Layout::Plain, bound, seed);
             }
         }
-        let features = hidden * self.directions().len();
+        let features = hidden * self.directions().len() * self.tower.pool.parts();
         let bound = Init::Uniform(1.0 / (features as f32).sqrt());
         let weight = [features, self.dim];
         parameters.add("text.fc.weight", &weight, Layout::Transposed, bound, seed);
@@ -151,15 +151,22 @@ impl Gru {
 
     /// States `[n, len, hidden]` -> `[n, hidden]` over each text's real tokens.
     fn pooled(self, pass: &Pass, states: Tensor<3>, lengths: &Arc<[u32]>) -> Tensor<2> {
-        let [n, _, hidden] = states.dims();
         match self.tower.pool {
             Pool::Max => ops::max_over_steps(states, Arc::clone(lengths)),
-            Pool::Average => {
-                // States at padding are 0.
-                let shares = lengths.iter().map(|&length| 1.0 / length.max(1) as f32);
-                let shares: Tensor<2> = pass.tensor(shares.collect(), &[n, 1]);
-                states.sum_dim(1).reshape([n, hidden]) * shares
+            Pool::Average => average(pass, states, lengths),
+            Pool::Both => {
+                let means = average(pass, states.clone(), lengths);
+                Tensor::cat(vec![means, ops::max_over_steps(states, Arc::clone(lengths))], 1)
             }
         }
     }
+}
+
+/// The mean of the states `[n, len, hidden]` over each text's real tokens, `[n, hidden]`.
+fn average(pass: &Pass, states: Tensor<3>, lengths: &[u32]) -> Tensor<2> {
+    let [n, _, hidden] = states.dims();
+    // States at padding are 0.
+    let shares = lengths.iter().map(|&length| 1.0 / length.max(1) as f32);
+    let shares: Tensor<2> = pass.tensor(shares.collect(), &[n, 1]);
+    states.sum_dim(1).reshape([n, hidden]) * shares
 }

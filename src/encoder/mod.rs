@@ -28,8 +28,8 @@ pub mod weights;
 
 pub use architecture::{Architecture, ImageArchitecture, Pool, TextArchitecture};
 pub use card::{Calibration, Card, Checksums, Files};
-pub(crate) use convolutional::MOMENTUM;
-pub use convolutional::{Convolutional, ConvolutionalNetwork};
+pub use convolutional::{Convolutional, ConvolutionalNetwork, Head};
+pub(crate) use convolutional::{FEATURE_DEVIATION, FEATURE_MEAN, MOMENTUM};
 pub use folder::clear;
 pub(crate) use folder::save;
 pub use gru::GruTower;

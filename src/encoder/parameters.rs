@@ -184,6 +184,31 @@ impl Parameters {
         }
     }
 
+    /// XXH3-64 over names and values of the parameters that `wanted` names.
+    pub(crate) fn checksum_of(&self, wanted: impl Fn(&str) -> bool) -> u64 {
+        let parts = self
+            .map
+            .iter()
+            .filter(|(name, _)| wanted(name))
+            .flat_map(|(name, of)| [name.as_bytes().to_vec(), files::f32_bytes(&of.values)]);
+        files::checksum_of_parts(parts)
+    }
+
+    /// Sets the values of a statistic.
+    ///
+    /// # Panics
+    /// When there is none of this name.
+    pub(crate) fn set_statistic(&mut self, name: &str, values: Vec<f32>) {
+        let parameter = self.map.get_mut(name).unwrap_or_else(|| panic!("no parameter {name}"));
+        debug_assert_eq!(parameter.values.len(), values.len());
+        parameter.values = values;
+    }
+
+    /// Whether there is a parameter of this name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.map.contains_key(name)
+    }
+
     /// All values under file names and in file layout.
     pub(crate) fn to_weights(&self) -> Weights {
         self.map.iter().map(|(name, parameter)| (name.clone(), to_file(parameter))).collect()

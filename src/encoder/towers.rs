@@ -6,8 +6,8 @@ use burn::tensor::Tensor;
 
 use super::architecture::Architecture;
 use super::parameters::{Parameters, Pass};
-use super::preprocessing::{Pixels, Preprocessing};
-use super::tower::{Freeze, Tower};
+use super::preprocessing::Preprocessing;
+use super::tower::{Freeze, ImageTower, Tower};
 use crate::error::Result;
 use crate::images::ImageBatch;
 use crate::ops::values_of;
@@ -19,7 +19,7 @@ use crate::vectors::Vectors;
 #[derive(Clone, Debug)]
 pub(crate) struct Towers {
     dim: usize,
-    image: Arc<dyn Tower<Input = Pixels>>,
+    image: Arc<dyn ImageTower>,
     text: Arc<dyn Tower<Input = TokenBatch>>,
     preprocessing: Preprocessing,
 }
@@ -66,6 +66,44 @@ impl Towers {
     /// Stops the learning of what `freeze` holds of the image tower.
     pub(crate) fn freeze(&self, parameters: &mut Parameters, freeze: Freeze) {
         parameters.freeze(|name| freeze.holds(self.image.stage(name)));
+    }
+
+    /// Whether `name` is of the image tower's network: a parameter that pretrained weights bring.
+    pub(crate) fn is_of_the_network(&self, name: &str) -> bool {
+        self.image.stage(name).is_some()
+    }
+
+    /// What tells apart the features of two image towers of the same weights.
+    pub(crate) fn pool_name(&self) -> String {
+        self.image.pool_name()
+    }
+
+    /// Values of a picture's features, which the head of the image tower gets.
+    pub(crate) fn feature_count(&self) -> usize {
+        self.image.feature_count()
+    }
+
+    /// Pictures -> their features, `[n, feature_count]` row-major; `pass` does not learn.
+    pub(crate) fn features(&self, pass: &Pass, batch: &ImageBatch) -> Vec<f32> {
+        values_of(self.image.features(pass, self.preprocessing.pictures.pixels.of(batch)))
+    }
+
+    /// Features `[n, feature_count]` -> `[n, dim]`, rows of length 1.
+    pub(crate) fn images_of_features(
+        &self,
+        pass: &Pass,
+        features: Vec<f32>,
+        chance: &mut fastrand::Rng,
+    ) -> Tensor<2> {
+        let count = self.image.feature_count();
+        let n = features.len() / count;
+        unit_rows(self.image.head(pass, pass.tensor(features, &[n, count]), chance))
+    }
+
+    /// Features -> vectors; `pass` does not learn.
+    pub(crate) fn embed_features(&self, pass: &Pass, features: Vec<f32>) -> Result<Vectors> {
+        let images = self.images_of_features(pass, features, &mut no_chance());
+        Vectors::normalised(self.dim, values_of(images))
     }
 
     /// Fresh parameters of the image tower alone.

@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use super::batches::{self, Batch, Batches, Material};
+use burn::tensor::Tensor;
+
+use super::batches::{self, Batch, Batches, Material, Pictures};
 use super::budget::{self, Clock, Plan, Rate};
 use super::checkpoint::{self, Best, State};
 use super::log::{Log, StepLine};
 use super::loss::{LossKind, Measured, Pairs};
 use super::optimiser::{Diverged, Learner};
-use super::recipe::{Recipe, TextChoice};
+use super::recipe::Recipe;
 use super::schedule::Validations;
 use super::watch::Watch;
 use super::{Job, calibrate, diagnose};
@@ -18,7 +20,6 @@ use crate::encoder::parameters::{Mode, Pass};
 use crate::encoder::towers::Towers;
 use crate::encoder::{self, About, Calibration};
 use crate::error::{Error, ErrorKind, Fact, Result};
-use crate::images::ImageBatch;
 use crate::metrics::{self, Summary};
 use crate::ops::values_of;
 use crate::units::{Event, Listener, Stop};
@@ -264,12 +265,30 @@ impl Trainer<'_> {
         let mut chance = self.job.seed.stream("dropout", self.state.step);
         let negatives = batch.negatives.as_ref();
         let pairs = Pairs {
-            images: self.towers.images(pass, &batch.images, &mut chance),
+            images: self.images(pass, &batch.pictures, &mut chance),
             texts: self.towers.texts(pass, &batch.texts, &mut chance),
             negatives: negatives.map(|texts| self.towers.texts(pass, texts, &mut chance)),
-            groups: &batch.groups,
+            truth: &batch.truth,
         };
         self.recipe.loss.measure(pass, pairs)
+    }
+
+    /// Pictures -> unit rows.
+    fn images(&self, pass: &Pass, pictures: &Pictures, chance: &mut fastrand::Rng) -> Tensor<2> {
+        match pictures {
+            Pictures::Pixels(batch) => self.towers.images(pass, batch, chance),
+            Pictures::Features(values) => {
+                self.towers.images_of_features(pass, values.clone(), chance)
+            }
+        }
+    }
+
+    /// Pictures -> vectors.
+    fn embed_images(&self, pass: &Pass, pictures: &Pictures) -> Result<Vectors> {
+        match pictures {
+            Pictures::Pixels(batch) => self.towers.embed_images(pass, batch),
+            Pictures::Features(values) => self.towers.embed_features(pass, values.clone()),
+        }
     }
 
     /// The error of a step that left the finite numbers, with the layer where it began.
@@ -354,21 +373,15 @@ impl Trainer<'_> {
         let pass = self.learner.pass(Mode::Inference);
         let mut images = Vectors::empty(recipe.dim);
         let mut texts = Vectors::empty(recipe.dim);
-        // `any` has no one text to measure with; all of them together say most.
         let preprocessing = &self.towers.preprocessing().texts;
-        let choice = if recipe.text == TextChoice::Any { TextChoice::All } else { recipe.text };
         for chunk in members.chunks(VALIDATION_BATCH) {
-            let mut rng = self.job.seed.stream("validation", 0);
-            let mut batch = ImageBatch::new(recipe.frame());
-            let mut words = Vec::with_capacity(chunk.len());
-            for &member in chunk {
-                let pair = &material.pairs[member];
-                batch.push(material.cache.get(pair.picture).unwrap_or_default());
-                words.push(batches::chosen_text(pair, choice, preprocessing, &mut rng));
-            }
+            let pictures = material.pictures(chunk, recipe.frame());
+            // Titles, whatever is learned from: that is what people type at most.
+            let words: Vec<&str> =
+                chunk.iter().map(|&member| material.pairs[member].texts[0].as_str()).collect();
             let tokens = material.vocabulary.batch(&words, preprocessing.longest);
             let embedded = |pass: &Pass| {
-                let images = self.towers.embed_images(pass, &batch)?;
+                let images = self.embed_images(pass, &pictures)?;
                 Ok((images, self.towers.embed_texts(pass, &tokens)?))
             };
             let (of_images, of_texts) = embedded(&pass).map_err(|error: Error| {

@@ -31,6 +31,7 @@ mod budget;
 mod calibrate;
 mod checkpoint;
 mod diagnose;
+mod features;
 mod fit;
 mod folder;
 mod log;
@@ -41,15 +42,19 @@ mod optimiser;
 mod recipe;
 mod schedule;
 mod start;
+mod truth;
+mod typed;
 mod watch;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub use loss::{Loss, LossKind};
+pub use loss::{Loss, LossKind, Spared};
 pub use miner::Miner;
 pub use recipe::{Flip, ImageRecipe, Recipe, TextChoice, TextRecipe};
 pub use schedule::{Schedule, ScheduleKind};
+pub use typed::Typed;
 
 pub(crate) use optimiser::Learner;
 #[cfg(any(test, feature = "bench"))]
@@ -58,12 +63,14 @@ pub(crate) use optimiser::Optimiser;
 use crate::catalogue::{Catalogue, Ledger, Source};
 use crate::encoder::parameters::Parameters;
 use crate::encoder::towers::Towers;
-use crate::encoder::weights;
+use crate::encoder::{FEATURE_DEVIATION, FEATURE_MEAN, weights};
 use crate::error::Result;
 use crate::files::{FolderLock, Made};
+use crate::images::Augment;
 use crate::units::{Event, Listener, Seed, Stop};
 use batches::Material;
 use budget::Clock;
+use features::Features;
 use fit::Trainer;
 use folder::Found;
 
@@ -148,13 +155,17 @@ fn prepare_and_fit(
     }
     folder::tidy(&job.output);
     let task = start::task_of(job, &catalogue.fingerprint());
-    let (material, ledger) = material::prepare(job, catalogue, stop, listener)?;
+    let (mut material, ledger) = material::prepare(job, catalogue, stop, listener)?;
     let towers = Towers::new(&job.recipe.architecture(), material.vocabulary.len());
     let mut parameters = towers.parameters(job.seed);
     if let Some(pretrained) = pretrained {
-        let taken = start_from(&mut parameters, pretrained)
+        let taken = start_from(&towers, &mut parameters, pretrained)
             .map_err(|e| e.at_file(job.weights.as_deref().unwrap_or(&job.output)))?;
         listener(Event::Note(&format!("{taken} tensors taken from the pretrained weights")));
+    }
+    job.recipe.loss.add_parameters(&mut parameters, job.seed);
+    if job.recipe.keeps_features() {
+        take_features(job, &mut material, &towers, &mut parameters, stop, listener)?;
     }
     let (state, optimiser) = start::begin(job, found, task, &material, &mut parameters, listener)?;
     towers.freeze(&mut parameters, job.recipe.freeze());
@@ -175,18 +186,55 @@ fn prepare_and_fit(
 /// Reads pretrained weights and tries them on a tower, so that it fails where they would not fit.
 fn read_weights(path: &Path, job: &Job) -> Result<weights::Weights> {
     let pretrained = weights::read(path)?;
-    let mut trial = Towers::new(&job.recipe.architecture(), 1).parameters(job.seed);
-    start_from(&mut trial, &pretrained).map_err(|e| e.at_file(path))?;
+    let towers = Towers::new(&job.recipe.architecture(), 1);
+    start_from(&towers, &mut towers.parameters(job.seed), &pretrained)
+        .map_err(|e| e.at_file(path))?;
     Ok(pretrained)
+}
+
+/// Takes the features of all pictures that the run looks at, and tells the head how they lie.
+fn take_features(
+    job: &Job,
+    material: &mut Material,
+    towers: &Towers,
+    parameters: &mut Parameters,
+    stop: &Stop,
+    listener: Listener<'_>,
+) -> Result<()> {
+    let members = material.training.iter().chain(&material.validation);
+    let mut pictures: Vec<usize> = members.map(|&member| material.pairs[member].picture).collect();
+    pictures.sort_unstable();
+    let network = Arc::new(parameters.clone());
+    let order = features::Order {
+        cache: &material.cache,
+        pictures: &pictures,
+        towers,
+        parameters: &network,
+        views: job.recipe.image.views,
+        augment: Augment { flip: 0.5, crop: job.recipe.image.crop, light: job.recipe.image.light },
+    };
+    let kept = Features::open_or_take(&job.output, &order, stop, listener)?;
+    if parameters.has(FEATURE_MEAN) {
+        let training = material.training.iter().map(|&member| material.pairs[member].picture);
+        let (mean, deviation) = kept.moments(training);
+        parameters.set_statistic(FEATURE_MEAN, mean);
+        parameters.set_statistic(FEATURE_DEVIATION, deviation);
+    }
+    material.features = Some(kept);
+    Ok(())
 }
 
 /// Takes an image tower under the names of its PyTorch original, but not the linear layer at its
 /// end.
-fn start_from(parameters: &mut Parameters, pretrained: &weights::Weights) -> Result<usize> {
+fn start_from(
+    towers: &Towers,
+    parameters: &mut Parameters,
+    pretrained: &weights::Weights,
+) -> Result<usize> {
     // Weights of a looksee model carry the tower below "image.".
     let own = pretrained.keys().any(|name| name.starts_with("image."));
     let prefix = if own { "" } else { "image." };
-    let wanted = |name: &str| name.starts_with("image.") && !name.starts_with("image.fc.");
+    let wanted = |name: &str| towers.is_of_the_network(name);
     Ok(parameters.load(pretrained, prefix, wanted)?.len())
 }
 
@@ -199,10 +247,14 @@ mod tests {
     use crate::encoder::parameters::Parameters;
     use crate::error::ErrorKind;
 
-    fn small(seed: u64) -> Parameters {
+    fn small_towers() -> Towers {
         let mut recipe = Recipe::named("default").unwrap();
         recipe.set("dim", "8").unwrap();
-        Towers::new(&recipe.architecture(), 10).parameters(Seed(seed))
+        Towers::new(&recipe.architecture(), 10)
+    }
+
+    fn small(seed: u64) -> Parameters {
+        small_towers().parameters(Seed(seed))
     }
 
     #[test]
@@ -217,7 +269,7 @@ mod tests {
         for pretrained in [of_a_model, torchvision] {
             let mut parameters = small(2);
             let fresh = parameters.clone();
-            let taken = start_from(&mut parameters, &pretrained).unwrap();
+            let taken = start_from(&small_towers(), &mut parameters, &pretrained).unwrap();
             // ResNet18: 20 convolutions, and 20 batch norms of 4 tensors each.
             assert_eq!(taken, 100);
             let stem = "image.layer1.0.conv1.weight";
@@ -233,7 +285,7 @@ mod tests {
         let mut recipe = Recipe::named("article").unwrap();
         recipe.set("dim", "8").unwrap();
         let resnet50 = Towers::new(&recipe.architecture(), 10).parameters(Seed(0)).to_weights();
-        let error = start_from(&mut small(0), &resnet50).unwrap_err();
+        let error = start_from(&small_towers(), &mut small(0), &resnet50).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Mismatch);
     }
 }

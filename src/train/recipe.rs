@@ -6,17 +6,22 @@ use serde::{Deserialize, Serialize};
 
 use super::loss::{Loss, LossKind};
 use super::schedule::Schedule;
+use super::typed::Typed;
 use crate::encoder::architecture::Bounded;
 use crate::encoder::{
-    Architecture, Convolutional, ConvolutionalNetwork, Freeze, GruTower, ImageArchitecture, Pool,
-    Preprocessing, TextArchitecture,
+    Architecture, Convolutional, ConvolutionalNetwork, Freeze, GruTower, Head, ImageArchitecture,
+    Pool, Preprocessing, TextArchitecture,
 };
 use crate::error::{Error, ErrorKind, Fact, Result};
 use crate::images::{Augment, Filter, Fit, Frame};
 use crate::tokens::Rules;
 
-const ARTICLE: &str = include_str!("recipes/article.toml");
-const DEFAULT: &str = include_str!("recipes/default.toml");
+/// The recipes that come with looksee, by their names.
+const RECIPES: [(&str, &str); 3] = [
+    ("default", include_str!("recipes/default.toml")),
+    ("pretrained", include_str!("recipes/pretrained.toml")),
+    ("article", include_str!("recipes/article.toml")),
+];
 
 /// What a recipe calls a number of [`Architecture::bounded`].
 fn name_in_a_recipe(name: &str) -> Cow<'static, str> {
@@ -24,6 +29,8 @@ fn name_in_a_recipe(name: &str) -> Cow<'static, str> {
         "preprocessing.pictures.frame.width_px" => "image.width".into(),
         "preprocessing.pictures.frame.height_px" => "image.height".into(),
         "preprocessing.texts.longest" => "text_tower.longest".into(),
+        "image.head.hidden" => "image.head".into(),
+        "image.head.dropout" => "image.head_dropout".into(),
         _ => match name.strip_prefix("text.") {
             Some(rest) => format!("text_tower.{rest}").into(),
             None => name.to_owned().into(),
@@ -41,6 +48,8 @@ pub enum TextChoice {
     Title,
     /// One at random each time.
     Any,
+    /// What people type who look for the item, drawn anew each time ([`Typed`]).
+    Typed,
 }
 
 /// When pictures are mirrored.
@@ -63,6 +72,15 @@ pub struct ImageRecipe {
     pub tower: ConvolutionalNetwork,
     /// How its last feature map becomes one vector.
     pub pool: Pool,
+    /// Values between the two layers of the head that stand beside the linear one; 0 for the linear
+    /// one alone.
+    pub head: usize,
+    /// Chance that one of those is left out (dropout).
+    pub head_dropout: f32,
+    /// Views of a picture whose features are taken once when the whole network keeps its weights: 1
+    /// for the picture itself, 2 with its mirror image, then random crops. 0: the network runs in
+    /// every step.
+    pub views: usize,
     /// Width of the frame in pixels.
     pub width: usize,
     /// Height of the frame in pixels.
@@ -113,6 +131,8 @@ pub struct Recipe {
     pub name: String,
     /// Which text is learned from.
     pub text: TextChoice,
+    /// What is drawn when texts are learned from as people type them.
+    pub typed: Typed,
     /// Values of an embedding.
     pub dim: usize,
     /// Pictures a step, at least 2.
@@ -132,26 +152,19 @@ pub struct Recipe {
 }
 
 impl Recipe {
-    /// `article` or `default`; the error lists the names.
+    /// `default`, `pretrained` or `article`; the error lists the names.
     pub fn named(name: &str) -> Result<Self> {
-        match name {
-            "article" => Self::parse(ARTICLE),
-            "default" => Self::parse(DEFAULT),
-            _ => Err(Error::new(
-                ErrorKind::NotFound,
-                format!("no recipe \"{name}\"; there are article and default"),
-            )
-            .with_fact(Fact::NoSuchRecipe)),
-        }
+        let source = Self::source(name).ok_or_else(|| {
+            let names = RECIPES.map(|(name, _)| name).join(", ");
+            Error::new(ErrorKind::NotFound, format!("no recipe \"{name}\"; there are {names}"))
+                .with_fact(Fact::NoSuchRecipe)
+        })?;
+        Self::parse(source)
     }
 
     /// The text of a recipe that comes with looksee, comments included.
     pub fn source(name: &str) -> Option<&'static str> {
-        match name {
-            "article" => Some(ARTICLE),
-            "default" => Some(DEFAULT),
-            _ => None,
-        }
+        RECIPES.iter().find(|(known, _)| *known == name).map(|(_, source)| *source)
     }
 
     /// Reads a recipe's TOML; unknown keys are errors that list the known ones.
@@ -212,10 +225,12 @@ impl Recipe {
 
     /// The networks and what comes before them.
     pub fn architecture(&self) -> Architecture {
-        let &ImageRecipe { tower: network, pool, .. } = &self.image;
+        let &ImageRecipe { tower: network, pool, head: hidden, head_dropout: dropout, .. } =
+            &self.image;
+        let head = if hidden > 0 { Head::Residual { hidden, dropout } } else { Head::Linear };
         Architecture {
             dim: self.dim,
-            image: ImageArchitecture::Convolutional(Convolutional { network, pool }),
+            image: ImageArchitecture::Convolutional(Convolutional { network, pool, head }),
             text: TextArchitecture::Gru(self.text_tower.gru()),
             preprocessing: self.preprocessing(),
         }
@@ -224,6 +239,11 @@ impl Recipe {
     pub(super) fn freeze(&self) -> Freeze {
         // Checked when the recipe was read.
         Freeze::named(&self.image.freeze).unwrap_or_default()
+    }
+
+    /// Whether the features of the image tower are taken once.
+    pub(super) fn keeps_features(&self) -> bool {
+        self.image.views > 0 && self.freeze() == Freeze::All
     }
 
     /// Random changes of the pictures of one batch.
@@ -243,6 +263,8 @@ impl Recipe {
         ranges.extend([
             Bounded::size("batch_size", self.batch_size, 2.0, 65_536.0),
             Bounded::new("validation", self.validation, 0.0, 0.5),
+            Bounded::size("image.head", self.image.head, 0.0, 65_536.0),
+            Bounded::size("image.views", self.image.views, 0.0, 64.0),
             Bounded::new("image.crop", self.image.crop, 0.01, 1.0),
             Bounded::new("image.light", self.image.light, 0.0, 0.99),
             Bounded::new("loss.margin", self.loss.margin, 0.0, 4.0),
@@ -256,6 +278,10 @@ impl Recipe {
             Bounded::new("schedule.weight_decay", self.schedule.weight_decay, 0.0, 10.0),
             Bounded::new("schedule.clip", self.schedule.clip, 0.0, 1e9),
         ]);
+        let shares = self.typed.shares();
+        ranges.extend(
+            shares.map(|(name, share)| Bounded::new(format!("typed.{name}"), share, 0.0, 1e6)),
+        );
         if let Some(sentence) = Bounded::first_outside(&ranges) {
             return Err(Error::invalid(format!("the recipe cannot be used: {sentence}")));
         }
@@ -316,7 +342,7 @@ mod tests {
 
     #[test]
     fn the_recipes_that_come_with_looksee_can_be_read_and_written() {
-        for name in ["article", "default"] {
+        for (name, _) in RECIPES {
             let recipe = Recipe::named(name).unwrap();
             assert_eq!(recipe.name, name);
             assert_eq!(Recipe::parse(&recipe.to_toml()).unwrap(), recipe);
@@ -398,7 +424,7 @@ mod tests {
 
     #[test]
     fn an_unknown_key_in_a_file_is_an_error_with_its_line() {
-        let text = DEFAULT.replace("clip =", "clap =");
+        let text = Recipe::source("default").unwrap().replace("clip =", "clap =");
         let error = Recipe::parse(&text).unwrap_err();
         assert!(error.to_string().contains("clap"), "{error}");
         assert!(error.line().is_some());
