@@ -217,10 +217,17 @@ fn one_usable_row_is_a_catalogue() {
 }
 
 #[test]
-fn load_keeps_everything_but_the_fields() {
+fn load_keeps_what_open_streams() {
     let shop = Shop::new(&[("hats.jsonl", HATS)]);
-    let catalogue = shop.source("hats.jsonl").load().unwrap();
-    assert!(catalogue.items.iter().all(|item| item.fields.is_empty() && !item.texts.is_empty()));
+    let source = shop.source("hats.jsonl");
+    let streamed: Vec<Item> = source.open().unwrap().map(Result::unwrap).collect();
+    let loaded = source.load().unwrap().items;
+    let parts = |item: &Item| (item.id.clone(), item.texts.clone(), item.fields.clone());
+    assert!(loaded.iter().all(|item| !item.fields.is_empty() && !item.texts.is_empty()));
+    assert_eq!(
+        loaded.iter().map(parts).collect::<Vec<_>>(),
+        streamed.iter().map(parts).collect::<Vec<_>>()
+    );
 }
 
 #[test]
