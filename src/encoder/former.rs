@@ -56,6 +56,7 @@ impl From<FormerArchitecture> for Architecture {
                 bidirectional,
                 pool,
                 dropout,
+                mean: false,
             }),
             preprocessing: Preprocessing::new(frame, network.pixels(), longest),
         }

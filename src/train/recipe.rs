@@ -95,13 +95,16 @@ pub struct TextRecipe {
     pub longest: usize,
     /// Chance that a feature of the embedding is left out for a whole text (spatial dropout).
     pub dropout: f32,
+    /// Whether the mean of the token embeddings stands beside the pooled states.
+    #[serde(default)]
+    pub mean: bool,
 }
 
 impl TextRecipe {
     /// The network alone.
     pub(crate) fn gru(&self) -> GruTower {
-        let &Self { embedding, hidden, bidirectional, pool, dropout, .. } = self;
-        GruTower { embedding, hidden, bidirectional, pool, dropout }
+        let &Self { embedding, hidden, bidirectional, pool, dropout, mean, .. } = self;
+        GruTower { embedding, hidden, bidirectional, pool, dropout, mean }
     }
 }
 

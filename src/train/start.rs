@@ -106,9 +106,13 @@ pub(super) fn model_to_begin_beside(job: &Job) -> Result<Card> {
     .at_file(&job.output))
 }
 
-/// A recipe without its length, which may differ between two sittings.
+/// A recipe without its length, which may differ between two sittings, and without a mean of the
+/// tokens that is not taken: older recipes do not speak of it.
 fn without_length(recipe: &toml::Table) -> toml::Table {
     let mut recipe = recipe.clone();
+    if let Some(toml::Value::Table(tower)) = recipe.get_mut("text_tower") {
+        tower.retain(|key, value| key != "mean" || value.as_bool() != Some(false));
+    }
     if let Some(toml::Value::Table(schedule)) = recipe.get_mut("schedule") {
         schedule.remove("epochs");
         schedule.remove("steps");
@@ -137,11 +141,12 @@ fn best_of(card: &Card, material: &Material) -> Option<Best> {
 
 /// What must be the same for a run to be resumed: catalogue, and all of the recipe but its length.
 ///
-/// The text is that of recipes before they had a number of steps, so that their runs go on.
+/// The text is that of recipes before they had a number of steps and a mean of the tokens, so that
+/// their runs go on.
 pub(super) fn task_of(job: &Job, catalogue: &str) -> String {
     let mut recipe = job.recipe.clone();
     recipe.schedule.epochs = 0;
     recipe.schedule.steps = 0;
-    let recipe = recipe.to_toml().replace("\nsteps = 0\n", "\n");
+    let recipe = recipe.to_toml().replace("\nsteps = 0\n", "\n").replace("\nmean = false\n", "\n");
     files::fingerprint([recipe.as_bytes(), catalogue.as_bytes()])
 }
