@@ -60,6 +60,7 @@ impl From<FormerArchitecture> for Architecture {
                 bidirectional,
                 pool,
                 dropout,
+                mean: false,
             }),
             preprocessing: Preprocessing::new(frame, network.pixels(), longest),
         }

@@ -45,7 +45,9 @@ pub(crate) struct Parameter {
     /// Row-major.
     pub(crate) values: Vec<f32>,
     pub(crate) layout: Layout,
-    /// Learned by gradient; running statistics are not, nor is what is frozen.
+    /// Kept and saved, never learned by gradient: a running statistic.
+    pub(crate) statistic: bool,
+    /// Learned by gradient; statistics are not, nor is what is frozen.
     pub(crate) trainable: bool,
 }
 
@@ -92,7 +94,8 @@ impl Parameters {
             Init::Normal(deviation) => (0..count).map(|_| deviation * normal(&mut rng)).collect(),
             Init::Uniform(bound) => (0..count).map(|_| bound * (2.0 * rng.f32() - 1.0)).collect(),
         };
-        let parameter = Parameter { shape: shape.to_vec(), values, layout, trainable: true };
+        let parameter =
+            Parameter { shape: shape.to_vec(), values, layout, statistic: false, trainable: true };
         self.map.insert(name, parameter);
     }
 
@@ -102,6 +105,7 @@ impl Parameters {
             shape: vec![size],
             values: vec![value; if self.waits { 0 } else { size }],
             layout: Layout::Plain,
+            statistic: true,
             trainable: false,
         };
         self.map.insert(name.into(), parameter);
@@ -161,10 +165,10 @@ impl Parameters {
         filled.into_iter().collect()
     }
 
-    /// Stops the learning of every parameter that `frozen` names.
+    /// Stops the learning of every parameter that `frozen` names; all others are learned again.
     pub(crate) fn freeze(&mut self, frozen: impl Fn(&str) -> bool) {
         for (name, parameter) in &mut self.map {
-            parameter.trainable &= !frozen(name);
+            parameter.trainable = !parameter.statistic && !frozen(name);
         }
     }
 
@@ -571,7 +575,7 @@ mod tests {
     fn counting(shape: &[usize], layout: Layout) -> Parameter {
         let count: usize = shape.iter().product();
         let values = (0..count).map(|i| i as f32).collect();
-        Parameter { shape: shape.to_vec(), values, layout, trainable: true }
+        Parameter { shape: shape.to_vec(), values, layout, statistic: false, trainable: true }
     }
 
     #[test]

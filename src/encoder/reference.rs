@@ -201,6 +201,7 @@ fn text_tower(tokens: &Tokens) -> Gru {
         bidirectional: true,
         pool: Pool::Max,
         dropout: 0.0,
+        mean: false,
     };
     tower.tower(tokens.vocabulary, DIM)
 }

@@ -63,6 +63,13 @@ impl Towers {
         parameters
     }
 
+    /// How far below its last stage a parameter of the image tower's network lies, in stages; `None`
+    /// for a parameter of its head or of the text tower.
+    pub(crate) fn below_the_top(&self, name: &str) -> Option<usize> {
+        const TOP: usize = 4;
+        self.image.stage(name).map(|stage| TOP.saturating_sub(stage))
+    }
+
     /// Stops the learning of what `freeze` holds of the image tower.
     pub(crate) fn freeze(&self, parameters: &mut Parameters, freeze: Freeze) {
         parameters.freeze(|name| freeze.holds(self.image.stage(name)));

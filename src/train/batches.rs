@@ -8,10 +8,12 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use super::Recipe;
 use super::features::Features;
 use super::loss::Spared;
+use super::phase::Phase;
 use super::recipe::TextChoice;
 use super::truth::{self, WordSet};
 use crate::encoder::TextPreprocessing;
 use crate::images::{Frame, ImageBatch, PixelCache};
+use crate::questions::Question;
 use crate::tokens::{TokenBatch, Vocabulary};
 use crate::units::{Seed, Stop};
 
@@ -41,6 +43,8 @@ pub(super) struct Material {
     pub(super) training: Vec<usize>,
     /// Pairs to measure on, one a group.
     pub(super) validation: Vec<usize>,
+    /// What people ask of the pairs to measure on, with the numbers of those that are right.
+    pub(super) questions: Vec<Question>,
     pub(super) vocabulary: Vocabulary,
 }
 
@@ -65,9 +69,14 @@ pub(super) enum Pictures {
 
 impl Material {
     /// The pictures of these pairs as they are.
-    pub(super) fn pictures(&self, members: &[usize], frame: Frame) -> Pictures {
+    pub(super) fn pictures(
+        &self,
+        members: &[usize],
+        frame: Frame,
+        from_features: bool,
+    ) -> Pictures {
         let pictures = members.iter().map(|&member| self.pairs[member].picture);
-        if let Some(features) = &self.features {
+        if let Some(features) = self.features.as_ref().filter(|_| from_features) {
             let mut values = Vec::new();
             pictures.for_each(|picture| features.push(picture, 0, &mut values));
             return Pictures::Features(values);
@@ -86,16 +95,37 @@ pub(super) struct Batches<'a> {
     preprocessing: TextPreprocessing,
     seed: Seed,
     size: usize,
+    /// Whether pictures come as features that were taken once.
+    from_features: bool,
+    /// Steps of the run before these.
+    first: u64,
     // The order of the epoch that was asked for last.
     epoch: Option<u64>,
     order: Vec<usize>,
 }
 
 impl<'a> Batches<'a> {
-    pub(super) fn new(material: &'a Material, recipe: &'a Recipe, seed: Seed) -> Self {
-        let size = recipe.batch_size.min(material.training.len());
-        let preprocessing = recipe.preprocessing().texts;
-        Self { material, recipe, preprocessing, seed, size, epoch: None, order: Vec::new() }
+    pub(super) fn new(
+        material: &'a Material,
+        recipe: &'a Recipe,
+        phase: &Phase,
+        seed: Seed,
+    ) -> Self {
+        Self {
+            material,
+            recipe,
+            preprocessing: recipe.preprocessing().texts,
+            seed,
+            size: phase.batch_size.min(material.training.len()),
+            from_features: phase.from_features,
+            first: phase.first,
+            epoch: None,
+            order: Vec::new(),
+        }
+    }
+
+    fn features(&self) -> Option<&'a Features> {
+        self.material.features.as_ref().filter(|_| self.from_features)
     }
 
     /// Pictures a step.
@@ -110,8 +140,9 @@ impl<'a> Batches<'a> {
 
     /// The batch of `step` (from 0).
     pub(super) fn get(&mut self, step: u64) -> Batch {
-        self.turn_to(step / self.per_epoch());
-        let start = (step % self.per_epoch()) as usize * self.size;
+        let own = step - self.first;
+        self.turn_to(own / self.per_epoch());
+        let start = (own % self.per_epoch()) as usize * self.size;
         let members = self.order[start..start + self.size].to_vec();
         let mut rng = self.seed.stream("batch", step);
         let augment = self.recipe.augment(&mut rng);
@@ -120,7 +151,7 @@ impl<'a> Batches<'a> {
         let mut texts = Vec::with_capacity(self.size);
         for &member in &members {
             let pair = &self.material.pairs[member];
-            match &self.material.features {
+            match self.features() {
                 Some(kept) => kept.push(pair.picture, rng.usize(..kept.views()), &mut features),
                 None => {
                     // Pairs whose picture failed never became material.
@@ -130,7 +161,7 @@ impl<'a> Batches<'a> {
             }
             texts.push(self.chosen_text(pair, &mut rng));
         }
-        let pictures = match &self.material.features {
+        let pictures = match self.features() {
             Some(_) => Pictures::Features(features),
             None => Pictures::Pixels(images),
         };

@@ -17,7 +17,7 @@ use crate::encoder::parameters::Parameters;
 use crate::encoder::weights::{self, NamedTensor, Weights};
 use crate::error::{Error, ErrorKind, Fact, Result};
 use crate::files;
-use crate::metrics::Summary;
+use crate::metrics::{Answers, Summary};
 use crate::units::Seed;
 
 /// Where a run stands.
@@ -38,6 +38,9 @@ pub(super) struct State {
     /// What a budget of time came to, once that is known; earlier builds never knew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) plan: Option<Plan>,
+    /// The same for the part in which the network is tuned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) tune_plan: Option<Plan>,
 }
 
 /// The best model so far, which is the one in the folder.
@@ -47,6 +50,9 @@ pub(super) struct Best {
     pub(super) score: f64,
     pub(super) text_to_image: Summary,
     pub(super) image_to_text: Summary,
+    /// How well what people type is answered, by kind of question.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) short: BTreeMap<String, Answers>,
 }
 
 const STATE: &str = "state";
@@ -172,7 +178,10 @@ impl State {
             within("best step", best.step as f64, 0.0, STEPS_MOST as f64)?;
             within("best score", best.score, 0.0, 1.0)?;
         }
-        self.plan.map_or(Ok(()), |plan| plan.check(ELAPSED_MOST_S))
+        [self.plan, self.tune_plan]
+            .into_iter()
+            .flatten()
+            .try_for_each(|plan| plan.check(ELAPSED_MOST_S))
     }
 }
 

@@ -11,12 +11,16 @@ use super::truth::WordSet;
 use crate::catalogue::{Catalogue, Item, Ledger, Reason, Skip, Split, Telling};
 use crate::error::{Error, Result};
 use crate::images::{self, Cached, Limits, PixelCache};
+use crate::questions::{self, Described};
 use crate::tokens::Vocabulary;
 use crate::units::{Event, Listener, Stop};
 
 /// Most pairs that a validation measures: enough for ±3 % at a recall of one half. Of a large
 /// catalogue about so many are put aside; the rest is learned from.
 const VALIDATION_MOST: usize = 1000;
+
+/// Most questions of a kind that a validation asks.
+const QUESTIONS_MOST: usize = 200;
 
 /// Decodes the pictures (or finds them in the cache of an earlier run) and learns the vocabulary
 /// from the training side of the split.
@@ -51,6 +55,8 @@ pub(super) fn prepare(
     )));
     let Catalogue { items, ledger } = kept;
     let telling = Telling::of(&items);
+    let asked: Vec<Described<'_>> = validation.iter().map(|&n| (&items[n]).into()).collect();
+    let questions = questions::of(&asked, &telling, QUESTIONS_MOST);
     let pairs: Vec<Pair> = items
         .into_iter()
         .zip(pictures)
@@ -68,7 +74,10 @@ pub(super) fn prepare(
     };
     let vocabulary = learn_words(job, &pairs, &training);
     let features = None;
-    Ok((Material { cache, features, pairs, words, training, validation, vocabulary }, ledger))
+    Ok((
+        Material { cache, features, pairs, words, training, validation, questions, vocabulary },
+        ledger,
+    ))
 }
 
 fn true_words(pair: &Pair) -> WordSet {

@@ -39,6 +39,7 @@ mod loss;
 mod material;
 mod miner;
 mod optimiser;
+mod phase;
 mod recipe;
 mod schedule;
 mod start;
@@ -52,6 +53,7 @@ use std::time::{Duration, Instant};
 
 pub use loss::{Loss, LossKind, Spared};
 pub use miner::Miner;
+pub use phase::Tune;
 pub use recipe::{Flip, ImageRecipe, Recipe, TextChoice, TextRecipe};
 pub use schedule::{Schedule, ScheduleKind};
 pub use typed::Typed;
@@ -73,6 +75,7 @@ use budget::Clock;
 use features::Features;
 use fit::Trainer;
 use folder::Found;
+use phase::Phase;
 
 /// One training run.
 #[derive(Clone, Debug)]
@@ -102,9 +105,11 @@ pub struct Outcome {
     pub summary: String,
     /// What was used and what was not.
     pub ledger: Ledger,
-    /// Steps of the whole run. As `schedule.steps` in the recipe they make the same model again,
+    /// Steps of the run but for those in which the network was tuned. As `schedule.steps` in the recipe they make the same model again,
     /// unless the run was interrupted and went on with another length.
     pub steps: u64,
+    /// Steps behind those in which the network was tuned: `tune.steps` in the recipe.
+    pub tuned: u64,
 }
 
 /// Trains until the recipe or the budget ends. A stop that was asked for saves a checkpoint and
@@ -168,19 +173,19 @@ fn prepare_and_fit(
         take_features(job, &mut material, &towers, &mut parameters, stop, listener)?;
     }
     let (state, optimiser) = start::begin(job, found, task, &material, &mut parameters, listener)?;
-    towers.freeze(&mut parameters, job.recipe.freeze());
     clock.before = Duration::from_secs_f64(state.elapsed_s);
     let mut trainer = Trainer {
         job,
         recipe: job.recipe.clone(),
+        phase: Phase::learning(&job.recipe, job.minutes),
         towers,
         material: &material,
         learner: Learner::new(parameters, optimiser),
         state,
         clock,
     };
-    let (summary, steps) = trainer.fit(stop, listener)?;
-    Ok(Outcome { summary, ledger, steps })
+    let (summary, steps, tuned) = trainer.run(stop, listener)?;
+    Ok(Outcome { summary, ledger, steps, tuned })
 }
 
 /// Reads pretrained weights and tries them on a tower, so that it fails where they would not fit.

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::loss::{Loss, LossKind};
+use super::phase::Tune;
 use super::schedule::Schedule;
 use super::typed::Typed;
 use crate::encoder::architecture::Bounded;
@@ -113,13 +114,16 @@ pub struct TextRecipe {
     pub longest: usize,
     /// Chance that a feature of the embedding is left out for a whole text (spatial dropout).
     pub dropout: f32,
+    /// Whether the mean of the token embeddings stands beside the pooled states.
+    #[serde(default)]
+    pub mean: bool,
 }
 
 impl TextRecipe {
     /// The network alone.
     pub(crate) fn gru(&self) -> GruTower {
-        let &Self { embedding, hidden, bidirectional, pool, dropout, .. } = self;
-        GruTower { embedding, hidden, bidirectional, pool, dropout }
+        let &Self { embedding, hidden, bidirectional, pool, dropout, mean, .. } = self;
+        GruTower { embedding, hidden, bidirectional, pool, dropout, mean }
     }
 }
 
@@ -149,6 +153,8 @@ pub struct Recipe {
     pub loss: Loss,
     /// Learning rate over time.
     pub schedule: Schedule,
+    /// How the network is tuned behind that.
+    pub tune: Tune,
 }
 
 impl Recipe {
@@ -241,6 +247,14 @@ impl Recipe {
         Freeze::named(&self.image.freeze).unwrap_or_default()
     }
 
+    /// Whether the network is tuned when its head has learned.
+    pub(super) fn tunes(&self, minutes: Option<f64>) -> bool {
+        match minutes {
+            Some(minutes) => self.tune.share > 0.0 && minutes >= self.tune.from_minutes,
+            None => self.tune.epochs > 0 || self.tune.steps > 0,
+        }
+    }
+
     /// Whether the features of the image tower are taken once.
     pub(super) fn keeps_features(&self) -> bool {
         self.image.views > 0 && self.freeze() == Freeze::All
@@ -258,6 +272,7 @@ impl Recipe {
 
     fn checked(self) -> Result<Self> {
         Freeze::named(&self.image.freeze)?;
+        Freeze::named(&self.tune.freeze)?;
         let sizes = self.architecture().bounded().into_iter();
         let mut ranges: Vec<Bounded> = sizes.map(|size| size.renamed(name_in_a_recipe)).collect();
         ranges.extend([
@@ -277,6 +292,14 @@ impl Recipe {
             Bounded::size("schedule.patience", self.schedule.patience, 0.0, 1e9),
             Bounded::new("schedule.weight_decay", self.schedule.weight_decay, 0.0, 10.0),
             Bounded::new("schedule.clip", self.schedule.clip, 0.0, 1e9),
+            Bounded::size("tune.epochs", self.tune.epochs, 0.0, 1e9),
+            Bounded::size("tune.steps", self.tune.steps as usize, 0.0, 1e12),
+            Bounded::new("tune.share", self.tune.share, 0.0, 0.99),
+            Bounded::new("tune.from_minutes", self.tune.from_minutes, 0.0, 1e9),
+            Bounded::size("tune.batch_size", self.tune.batch_size, 2.0, 65_536.0),
+            Bounded::new("tune.learning_rate", self.tune.learning_rate, 0.0, 100.0),
+            Bounded::new("tune.network", self.tune.network, 0.0, 1.0),
+            Bounded::new("tune.decay", self.tune.decay, 0.0, 1.0),
         ]);
         let shares = self.typed.shares();
         ranges.extend(
