@@ -5,6 +5,7 @@ use burn::tensor::{Tensor, activation};
 use serde::{Deserialize, Serialize};
 
 use super::architecture::{Bounded, Pool};
+use super::colours;
 use super::efficientnet::{self, EfficientNet};
 use super::network::{Network, PREFIX};
 use super::parameters::{Init, Layout, Mode, Parameters, Pass};
@@ -72,6 +73,9 @@ pub struct Convolutional {
     pub network: ConvolutionalNetwork,
     /// How its last feature map becomes one vector.
     pub pool: Pool,
+    /// Whether the colours of the picture stand beside that vector.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub colours: bool,
     /// How that vector comes into the common space.
     #[serde(default, skip_serializing_if = "Head::is_linear")]
     pub head: Head,
@@ -105,8 +109,8 @@ impl Head {
 impl Convolutional {
     /// The tower that ends in `dim` values.
     pub(super) fn tower(self, dim: usize) -> ConvolutionalTower {
-        let Self { network, pool, head } = self;
-        ConvolutionalTower { network: network.layers(), pool, head, dim }
+        let Self { network, pool, colours, head } = self;
+        ConvolutionalTower { network: network.layers(), pool, colours, head, dim }
     }
 
     pub(super) fn bounded(self) -> Vec<Bounded> {
@@ -125,6 +129,7 @@ impl Convolutional {
 pub(super) struct ConvolutionalTower {
     network: Network,
     pool: Pool,
+    colours: bool,
     head: Head,
     /// Values of an embedding.
     dim: usize,
@@ -170,20 +175,24 @@ impl Tower for ConvolutionalTower {
 
 impl ImageTower for ConvolutionalTower {
     fn feature_count(&self) -> usize {
-        self.network.features() * self.pool.parts()
+        let colours = if self.colours { colours::COUNT } else { 0 };
+        self.network.features() * self.pool.parts() + colours
     }
 
     fn pool_name(&self) -> String {
-        format!("{:?}", self.pool)
+        format!("{:?} {}", self.pool, self.colours)
     }
 
     fn features(&self, pass: &Pass, pixels: Pixels) -> Tensor<2> {
+        let colours = self.colours.then(|| colours::of(pass, &pixels));
         let x = self.network.forward(pass, pixels);
-        match self.pool {
-            Pool::Max => ops::global_max_pool(x),
-            Pool::Average => average(x),
-            Pool::Both => Tensor::cat(vec![average(x.clone()), ops::global_max_pool(x)], 1),
-        }
+        let mut features = match self.pool {
+            Pool::Max => vec![ops::global_max_pool(x)],
+            Pool::Average => vec![average(x)],
+            Pool::Both => vec![average(x.clone()), ops::global_max_pool(x)],
+        };
+        features.extend(colours);
+        if features.len() == 1 { features.remove(0) } else { Tensor::cat(features, 1) }
     }
 
     fn head(&self, pass: &Pass, features: Tensor<2>, chance: &mut fastrand::Rng) -> Tensor<2> {
@@ -233,7 +242,8 @@ mod tests {
     use crate::encoder::tower::Freeze;
 
     fn parameters(network: ConvolutionalNetwork, dim: usize) -> (ConvolutionalTower, Parameters) {
-        let tower = Convolutional { network, pool: Pool::Max, head: Head::Linear }.tower(dim);
+        let tower = Convolutional { network, pool: Pool::Max, colours: false, head: Head::Linear }
+            .tower(dim);
         let mut parameters = Parameters::default();
         tower.add_parameters(&mut parameters, Seed(0));
         (tower, parameters)

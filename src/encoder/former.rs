@@ -52,6 +52,7 @@ impl From<FormerArchitecture> for Architecture {
             image: ImageArchitecture::Convolutional(Convolutional {
                 network,
                 pool: image_pool,
+                colours: false,
                 head: Head::Linear,
             }),
             text: TextArchitecture::Gru(GruTower {

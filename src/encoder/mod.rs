@@ -9,6 +9,7 @@
 
 pub(crate) mod architecture;
 mod card;
+mod colours;
 mod convolutional;
 mod efficientnet;
 pub(crate) mod folder;

@@ -122,7 +122,7 @@ fn tower(case: &Case, parameters: &mut Parameters) -> (&'static str, Forward) {
             "efficientnet-lite0" => (ConvolutionalNetwork::EfficientNetLite0, Pool::Average),
             tower => panic!("no tower {tower}"),
         };
-        let tower = Convolutional { network, pool, head: Head::Linear }.tower(DIM);
+        let tower = Convolutional { network, pool, colours: false, head: Head::Linear }.tower(DIM);
         tower.add_parameters(parameters, Seed(0));
         let pixels = network.pixels().of(&pictures(size));
         return (

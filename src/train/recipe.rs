@@ -73,6 +73,8 @@ pub struct ImageRecipe {
     pub tower: ConvolutionalNetwork,
     /// How its last feature map becomes one vector.
     pub pool: Pool,
+    /// Whether the colours of a picture stand beside what the network sees.
+    pub colours: bool,
     /// Values between the two layers of the head that stand beside the linear one; 0 for the linear
     /// one alone.
     pub head: usize,
@@ -231,12 +233,13 @@ impl Recipe {
 
     /// The networks and what comes before them.
     pub fn architecture(&self) -> Architecture {
-        let &ImageRecipe { tower: network, pool, head: hidden, head_dropout: dropout, .. } =
-            &self.image;
+        let &ImageRecipe {
+            tower: network, pool, colours, head: hidden, head_dropout: dropout, ..
+        } = &self.image;
         let head = if hidden > 0 { Head::Residual { hidden, dropout } } else { Head::Linear };
         Architecture {
             dim: self.dim,
-            image: ImageArchitecture::Convolutional(Convolutional { network, pool, head }),
+            image: ImageArchitecture::Convolutional(Convolutional { network, pool, colours, head }),
             text: TextArchitecture::Gru(self.text_tower.gru()),
             preprocessing: self.preprocessing(),
         }
