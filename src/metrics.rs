@@ -133,6 +133,29 @@ pub fn answers<R: AsRef<[usize]> + Sync>(
     numbers.par_chunks(QUERIES_A_BLOCK).flat_map_iter(block).collect()
 }
 
+/// How well each picture is answered by all others of `pictures` `[n, dim]`, itself left out; `None`
+/// for one without a right row. `right` is as for [`answers`].
+///
+/// # Panics
+/// When there are not as many lists as pictures.
+pub fn answers_among_others<R: AsRef<[usize]> + Sync>(
+    pictures: &Vectors,
+    right: &[R],
+) -> Vec<Option<Answered>> {
+    assert_eq!(pictures.len(), right.len(), "a list of right rows for each picture");
+    let numbers: Vec<usize> = (0..pictures.len()).collect();
+    let without = |(&picture, mut scores): (&usize, Vec<f32>)| {
+        scores.remove(picture);
+        let right = right[picture].as_ref().iter().filter(|&&row| row != picture);
+        let right: Vec<usize> = right.map(|&row| row - usize::from(row > picture)).collect();
+        answered(&scores, &right)
+    };
+    let block = |block: &[usize]| -> Vec<Option<Answered>> {
+        block.iter().zip(cosines(pictures, block, pictures)).map(without).collect()
+    };
+    numbers.par_chunks(QUERIES_A_BLOCK).flat_map_iter(block).collect()
+}
+
 /// One question: the places of its right rows, and what they come to.
 fn answered(scores: &[f32], right: &[usize]) -> Option<Answered> {
     let places = places(scores, right);
@@ -666,6 +689,18 @@ mod tests {
             let shares: Vec<f64> = (1..=70).filter(|&n| hits[n - 1]).map(share).collect();
             close(found.unwrap().ap, shares.iter().sum::<f64>() / shares.len() as f64);
         }
+    }
+
+    #[test]
+    fn a_picture_that_asks_for_others_does_not_answer_itself() {
+        let pictures = vectors(&[[1.0, 0.0], [0.0, 1.0], [0.6, 0.8], [0.8, 0.6]]);
+        // To the first, 3 is nearer than 2; to 2, 3 (0.96) is nearer than 1 (0.8) and 0 (0.6).
+        let found = answers_among_others(&pictures, &[vec![2], vec![], vec![0, 2], vec![2]]);
+        close(found[0].unwrap().ap, 0.5);
+        assert_eq!(found[1], None);
+        close(found[2].unwrap().ap, 1.0 / 3.0);
+        close(found[3].unwrap().ap, 1.0);
+        close(found[3].unwrap().p9, 1.0 / 3.0);
     }
 
     #[test]

@@ -34,8 +34,10 @@ mod folder;
 mod format;
 mod json;
 mod layout;
+mod learnt;
 mod ledger;
 mod lines;
+mod parts;
 mod pictures;
 mod python;
 mod rows;
@@ -50,7 +52,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use format::Format;
+pub use learnt::{Learnt, Overlap};
 pub use ledger::{Ledger, Place, Reason, Skip};
+pub use parts::Parts;
 pub use split::{Catalogue, Split};
 pub use telling::{Telling, as_typed};
 
@@ -104,6 +108,9 @@ pub struct Source {
     pub filter: Option<Filter>,
     /// Chance for `sample`.
     pub seed: Seed,
+    /// Keep in [`Item::fields`] also what an item's other parts were made of, as a row that gives the
+    /// same item wherever it is written.
+    pub whole_rows: bool,
 }
 
 /// A picture that is not here yet: `urls` lists these for a downloader.

@@ -38,6 +38,7 @@ pub use model::Model;
 pub use preprocessing::{PicturePreprocessing, PixelScale, Preprocessing, TextPreprocessing};
 pub(crate) use tower::Freeze;
 
+use crate::catalogue::Learnt;
 use crate::error::Result;
 use crate::images::{Frame, ImageBatch};
 use crate::vectors::Vectors;
@@ -63,6 +64,10 @@ pub trait Encoder: Send + Sync {
     fn unknown_words(&self, text: &str) -> Vec<String>;
     /// The chance that a picture at this cosine from a text matches it.
     fn probability(&self, cosine: f32) -> f32;
+    /// What it has learnt from, where that is known.
+    fn learnt(&self) -> Option<Learnt> {
+        None
+    }
 }
 
 /// What [`save`] writes besides the numbers.

@@ -180,6 +180,8 @@ const NUMBERS: [&str; 30] = [
     "audit index -k N",
     "audit index --seed N",
     "eval model shop.jsonl --gallery N",
+    "split shop.jsonl -o parts --held-out N",
+    "split shop.jsonl -o parts --seed N",
     "map index -o m.json --iterations 1 --sample N",
     "map index -o m.json --iterations 1 --perplexity N",
     "map index -o m.json --iterations 1 --neighbours N",
