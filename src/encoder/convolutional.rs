@@ -179,6 +179,10 @@ impl ImageTower for ConvolutionalTower {
         self.network.features() * self.pool.parts() + colours
     }
 
+    fn network_features(&self) -> usize {
+        self.network.features()
+    }
+
     fn pool_name(&self) -> String {
         format!("{:?} {}", self.pool, self.colours)
     }

@@ -64,6 +64,7 @@ impl From<FormerArchitecture> for Architecture {
                 mean: false,
             }),
             preprocessing: Preprocessing::new(frame, network.pixels(), longest),
+            kept: None,
         }
     }
 }

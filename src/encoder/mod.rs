@@ -27,7 +27,7 @@ pub(crate) mod towers;
 mod weight_file;
 pub mod weights;
 
-pub use architecture::{Architecture, ImageArchitecture, Pool, TextArchitecture};
+pub use architecture::{Architecture, ImageArchitecture, Kept, Pool, TextArchitecture};
 pub use card::{Calibration, Card, Checksums, Files};
 pub use convolutional::{Convolutional, ConvolutionalNetwork, Head};
 pub(crate) use convolutional::{FEATURE_DEVIATION, FEATURE_MEAN, MOMENTUM};

@@ -250,7 +250,7 @@ impl Encoder for Model {
     }
 
     fn dim(&self) -> usize {
-        self.card.architecture.dim
+        self.card.architecture.vector_dim()
     }
 
     fn frame(&self) -> Frame {

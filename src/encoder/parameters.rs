@@ -111,6 +111,18 @@ impl Parameters {
         self.map.insert(name.into(), parameter);
     }
 
+    /// Adds a matrix of zeros that is kept and saved but not learned.
+    pub(crate) fn add_fixed(&mut self, name: &str, shape: [usize; 2], layout: Layout) {
+        let parameter = Parameter {
+            shape: shape.to_vec(),
+            values: vec![0.0; if self.waits { 0 } else { shape[0] * shape[1] }],
+            layout,
+            statistic: true,
+            trainable: false,
+        };
+        self.map.insert(name.to_owned(), parameter);
+    }
+
     /// The parameter of this name.
     ///
     /// # Panics

@@ -11,6 +11,7 @@ use super::loss::Spared;
 use super::phase::Phase;
 use super::recipe::TextChoice;
 use super::truth::{self, WordSet};
+use crate::catalogue::Learnt;
 use crate::encoder::TextPreprocessing;
 use crate::images::{Frame, ImageBatch, PixelCache};
 use crate::questions::Question;
@@ -46,6 +47,8 @@ pub(super) struct Material {
     /// What people ask of the pairs to measure on, with the numbers of those that are right.
     pub(super) questions: Vec<Question>,
     pub(super) vocabulary: Vocabulary,
+    /// What was learned from, for whoever measures the model.
+    pub(super) learnt: Learnt,
 }
 
 /// What one step learns from.

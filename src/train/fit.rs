@@ -17,6 +17,7 @@ use super::recipe::Recipe;
 use super::schedule::Validations;
 use super::watch::Watch;
 use super::{Job, calibrate, diagnose};
+use crate::catalogue::Learnt;
 use crate::encoder::parameters::{Mode, Parameters, Pass};
 use crate::encoder::towers::Towers;
 use crate::encoder::{self, About, Calibration};
@@ -425,10 +426,10 @@ impl Trainer<'_> {
 
     /// How well the pictures of the validation answer what people type, by kind of question.
     fn ask(&self, images: &Vectors) -> Result<BTreeMap<String, Answers>> {
-        let (questions, dim) = (&self.material.questions, self.recipe.dim);
+        let questions = &self.material.questions;
         let pass = self.learner.pass(Mode::Inference);
         let longest = self.towers.preprocessing().texts.longest;
-        let mut vectors = Vectors::empty(dim);
+        let mut vectors = Vectors::empty(self.towers.vector_dim());
         for chunk in questions.chunks(VALIDATION_BATCH) {
             let texts: Vec<&str> = chunk.iter().map(|question| question.text.as_str()).collect();
             let tokens = self.material.vocabulary.batch(&texts, longest);
@@ -453,8 +454,8 @@ impl Trainer<'_> {
     fn embed(&self, members: &[usize]) -> Result<(Vectors, Vectors)> {
         let (recipe, material) = (&self.recipe, self.material);
         let pass = self.learner.pass(Mode::Inference);
-        let mut images = Vectors::empty(recipe.dim);
-        let mut texts = Vectors::empty(recipe.dim);
+        let mut images = Vectors::empty(self.towers.vector_dim());
+        let mut texts = Vectors::empty(self.towers.vector_dim());
         let preprocessing = &self.towers.preprocessing().texts;
         for chunk in members.chunks(VALIDATION_BATCH) {
             let from_features = self.phase.from_features;
@@ -494,13 +495,17 @@ impl Trainer<'_> {
 
     fn data_table(&self) -> toml::Table {
         let count = |n: usize| toml::Value::Integer(n as i64);
-        toml::Table::from_iter([
+        let mut table = toml::Table::from_iter([
             ("training_pairs".to_owned(), count(self.material.training.len())),
             ("validation_pairs".to_owned(), count(self.material.validation.len())),
             ("tokens".to_owned(), count(self.material.vocabulary.len())),
             ("seed".to_owned(), toml::Value::String(self.job.seed.0.to_string())),
             ("steps".to_owned(), toml::Value::Integer(self.state.step as i64)),
-        ])
+        ]);
+        if let Ok(learnt) = toml::Value::try_from(&self.material.learnt) {
+            table.insert(Learnt::ENTRY.to_owned(), learnt);
+        }
+        table
     }
 
     fn metrics_table(&self) -> toml::Table {

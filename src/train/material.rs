@@ -8,7 +8,7 @@ use super::batches::{Material, Pair};
 use super::loss::Spared;
 use super::recipe::TextChoice;
 use super::truth::WordSet;
-use crate::catalogue::{Catalogue, Item, Ledger, Reason, Skip, Split, Telling};
+use crate::catalogue::{Catalogue, Item, Learnt, Ledger, Reason, Skip, Split, Telling};
 use crate::error::{Error, Result};
 use crate::images::{self, Cached, Limits, PixelCache};
 use crate::questions::{self, Described};
@@ -57,6 +57,7 @@ pub(super) fn prepare(
     let telling = Telling::of(&items);
     let asked: Vec<Described<'_>> = validation.iter().map(|&n| (&items[n]).into()).collect();
     let questions = questions::of(&asked, &telling, QUESTIONS_MOST);
+    let learnt = Learnt::of(training.iter().map(|&n| &items[n]));
     let pairs: Vec<Pair> = items
         .into_iter()
         .zip(pictures)
@@ -75,7 +76,17 @@ pub(super) fn prepare(
     let vocabulary = learn_words(job, &pairs, &training);
     let features = None;
     Ok((
-        Material { cache, features, pairs, words, training, validation, questions, vocabulary },
+        Material {
+            cache,
+            features,
+            pairs,
+            words,
+            training,
+            validation,
+            questions,
+            vocabulary,
+            learnt,
+        },
         ledger,
     ))
 }

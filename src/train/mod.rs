@@ -43,6 +43,7 @@ mod phase;
 mod recipe;
 mod schedule;
 mod start;
+mod subspace;
 mod truth;
 mod typed;
 mod watch;
@@ -64,7 +65,7 @@ pub(crate) use optimiser::Optimiser;
 
 use crate::catalogue::{Catalogue, Ledger, Source};
 use crate::encoder::parameters::Parameters;
-use crate::encoder::towers::Towers;
+use crate::encoder::towers::{KEPT, Towers};
 use crate::encoder::{FEATURE_DEVIATION, FEATURE_MEAN, weights};
 use crate::error::Result;
 use crate::files::{FolderLock, Made};
@@ -76,6 +77,9 @@ use features::Features;
 use fit::Trainer;
 use folder::Found;
 use phase::Phase;
+
+/// Pictures whose features decide which of them are kept; more say the same.
+const SUBSPACE_ROWS: usize = 8192;
 
 /// One training run.
 #[derive(Clone, Debug)]
@@ -224,6 +228,18 @@ fn take_features(
         let (mean, deviation) = kept.moments(training);
         parameters.set_statistic(FEATURE_MEAN, mean);
         parameters.set_statistic(FEATURE_DEVIATION, deviation);
+    }
+    if parameters.has(KEPT) {
+        let width = towers.network_features();
+        let every = material.training.len().div_ceil(SUBSPACE_ROWS).max(1);
+        let mut rows = Vec::new();
+        for &member in material.training.iter().step_by(every) {
+            let first = rows.len();
+            kept.push(material.pairs[member].picture, 0, &mut rows);
+            rows.truncate(first + width);
+        }
+        let span = subspace::principal(rows, width, job.recipe.image.kept, job.seed);
+        parameters.set_statistic(KEPT, span);
     }
     material.features = Some(kept);
     Ok(())

@@ -11,7 +11,7 @@ use super::typed::Typed;
 use crate::encoder::architecture::Bounded;
 use crate::encoder::{
     Architecture, Convolutional, ConvolutionalNetwork, Freeze, GruTower, Head, ImageArchitecture,
-    Pool, Preprocessing, TextArchitecture,
+    Kept, Pool, Preprocessing, TextArchitecture,
 };
 use crate::error::{Error, ErrorKind, Fact, Result};
 use crate::images::{Augment, Filter, Fit, Frame};
@@ -30,6 +30,8 @@ fn name_in_a_recipe(name: &str) -> Cow<'static, str> {
         "preprocessing.pictures.frame.width_px" => "image.width".into(),
         "preprocessing.pictures.frame.height_px" => "image.height".into(),
         "preprocessing.texts.longest" => "text_tower.longest".into(),
+        "kept.dim" => "image.kept".into(),
+        "kept.share" => "image.kept_share".into(),
         "image.head.hidden" => "image.head".into(),
         "image.head.dropout" => "image.head_dropout".into(),
         _ => match name.strip_prefix("text.") {
@@ -80,6 +82,12 @@ pub struct ImageRecipe {
     pub head: usize,
     /// Chance that one of those is left out (dropout).
     pub head_dropout: f32,
+    /// Values that the vector of a picture keeps of the network's own features behind the common
+    /// space, so that pictures find pictures by more than texts speak of; 0 for none. With features
+    /// that are taken once only.
+    pub kept: usize,
+    /// Their share of that vector, 0 to below 1.
+    pub kept_share: f32,
     /// Views of a picture whose features are taken once when the whole network keeps its weights: 1
     /// for the picture itself, 2 with its mirror image, then random crops. 0: the network runs in
     /// every step.
@@ -242,6 +250,8 @@ impl Recipe {
             image: ImageArchitecture::Convolutional(Convolutional { network, pool, colours, head }),
             text: TextArchitecture::Gru(self.text_tower.gru()),
             preprocessing: self.preprocessing(),
+            kept: (self.image.kept > 0 && self.keeps_features())
+                .then_some(Kept { dim: self.image.kept, share: self.image.kept_share }),
         }
     }
 
@@ -282,6 +292,8 @@ impl Recipe {
             Bounded::size("batch_size", self.batch_size, 2.0, 65_536.0),
             Bounded::new("validation", self.validation, 0.0, 0.5),
             Bounded::size("image.head", self.image.head, 0.0, 65_536.0),
+            Bounded::size("image.kept", self.image.kept, 0.0, 65_536.0),
+            Bounded::new("image.kept_share", self.image.kept_share, 0.0, 0.99),
             Bounded::size("image.views", self.image.views, 0.0, 64.0),
             Bounded::new("image.crop", self.image.crop, 0.01, 1.0),
             Bounded::new("image.light", self.image.light, 0.0, 0.99),
