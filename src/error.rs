@@ -103,6 +103,9 @@ pub enum Fact {
     /// All vectors of a model have become alike: semi-hard negatives, another loss or a lower
     /// learning rate may help.
     Collapsed,
+    /// A model was measured on what it has learnt from; measure it on items that were put aside before
+    /// ([`Catalogue::split`](crate::catalogue::Catalogue::split)).
+    MeasuredOnLearnt,
 }
 
 /// What a field of a catalogue is to an item.

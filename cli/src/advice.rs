@@ -45,6 +45,9 @@ fn advice(fact: &Fact) -> Option<&'static str> {
         Fact::Stopped { .. } => "run the same command with --resume to go on",
         Fact::NotFinite => "try a lower --lr, or --set schedule.clip=1",
         Fact::Collapsed => "try --miner semi-hard, --loss infonce or a lower --lr",
+        Fact::MeasuredOnLearnt => {
+            "`looksee split CATALOGUE -o DIR` puts a part aside before training"
+        }
         _ => return None,
     })
 }

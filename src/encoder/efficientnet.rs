@@ -65,9 +65,8 @@ impl EfficientNet {
 
     pub(super) fn network(self, convention: Convention) -> Network {
         let mut description = Description::default();
-        let layer = |channels, [kernel, stride]: [usize; 2]| {
-            layer(channels, [kernel, stride], convention)
-        };
+        let layer =
+            |channels, [kernel, stride]: [usize; 2]| layer(channels, [kernel, stride], convention);
         let stem = description.named("_conv_stem", "_bn0", layer([3, STEM], [3, 2]));
         description.push(Stage::Layer(stem));
         let (mut inputs, mut number) = (STEM, 0);

@@ -141,7 +141,9 @@ pub(crate) fn save(
     files::make_folder(folder)?;
     let former = former_files(folder);
     let words = vocabulary.to_bytes()?;
-    let tensors = parameters.to_weights();
+    let mut tensors = parameters.to_weights();
+    // What a loss learns beside the towers is of no use behind them.
+    tensors.retain(|name, _| name.starts_with("image.") || name.starts_with("text."));
     let mut card = describe(&tensors, &words, about);
     let text = card.seal()?;
     weights::write(&folder.join(&card.files.weights), &tensors, &BTreeMap::new())?;

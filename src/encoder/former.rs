@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::architecture::{Architecture, ImageArchitecture, Pool, TextArchitecture};
-use super::convolutional::{Convention, Convolutional, ConvolutionalNetwork};
+use super::convolutional::{Convention, Convolutional, ConvolutionalNetwork, Head};
 use super::gru::GruTower;
 use super::preprocessing::Preprocessing;
 use crate::images::{Filter, Fit, Frame};
@@ -53,6 +53,8 @@ impl From<FormerArchitecture> for Architecture {
                 network,
                 convention: Convention::Original,
                 pool: image_pool,
+                colours: false,
+                head: Head::Linear,
             }),
             text: TextArchitecture::Gru(GruTower {
                 embedding,
@@ -60,8 +62,10 @@ impl From<FormerArchitecture> for Architecture {
                 bidirectional,
                 pool,
                 dropout,
+                mean: false,
             }),
             preprocessing: Preprocessing::new(frame, network.pixels(), longest),
+            kept: None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The text tower: word embedding, bidirectional GRU (Cho et al., 2014), pool over the tokens,
-//! linear layer.
+//! linear layer. The mean of the token embeddings may stand beside the pooled states: it keeps what
+//! each word says by itself, which short queries need more than the order of words.
 //!
 //! Names are PyTorch's for `nn.Embedding`, `nn.GRU` and `nn.Linear`, below `text.`. Padding takes
 //! no part: each sequence ends at its own length, backward states start there, and the pool sees
@@ -31,6 +32,16 @@ pub struct GruTower {
     pub pool: Pool,
     /// Chance that a feature of the embedding is left out for a whole text (spatial dropout).
     pub dropout: f32,
+    /// Whether the mean of the token embeddings stands beside the pooled states before the linear
+    /// layer, which then has `hidden·directions + embedding` inputs.
+    #[serde(default, skip_serializing_if = "is_off")]
+    pub mean: bool,
+}
+
+/// Models before there was a mean have no word of it, and their fingerprint is made of that text.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_off(on: &bool) -> bool {
+    !on
 }
 
 impl GruTower {
@@ -61,7 +72,7 @@ impl Tower for Gru {
 
     /// With PyTorch's initialisation; embeddings start small.
     fn add_parameters(&self, parameters: &mut Parameters, seed: Seed) {
-        let GruTower { embedding, hidden, .. } = self.tower;
+        let GruTower { embedding, hidden, mean, .. } = self.tower;
         let table = [self.vocabulary, embedding];
         parameters.add("text.embedding.weight", &table, Layout::Plain, Init::Normal(0.1), seed);
         let bound = Init::Uniform(1.0 / (hidden as f32).sqrt());
@@ -73,7 +84,8 @@ impl Tower for Gru {
                 parameters.add(bias, &[3 * hidden], Layout::Plain, bound, seed);
             }
         }
-        let features = hidden * self.directions().len();
+        let states = hidden * self.directions().len() * self.tower.pool.parts();
+        let features = states + if mean { embedding } else { 0 };
         let bound = Init::Uniform(1.0 / (features as f32).sqrt());
         let weight = [features, self.dim];
         parameters.add("text.fc.weight", &weight, Layout::Transposed, bound, seed);
@@ -88,7 +100,7 @@ impl Tower for Gru {
 
     fn forward(&self, pass: &Pass, input: TokenBatch, chance: &mut fastrand::Rng) -> Tensor<2> {
         let embedded = self.embedded(pass, &input, chance); // [n·len, embedding]
-        let features = self.features(pass, &embedded, &input); // [n, hidden·directions]
+        let features = self.features(pass, &embedded, &input); // [n, features]
         let (weight, bias) = (pass.matrix("text.fc.weight"), pass.vector("text.fc.bias"));
         let out = features.matmul(weight) + bias.unsqueeze();
         pass.watch("text.fc", &out);
@@ -104,7 +116,7 @@ impl Gru {
     }
 
     /// Embedded tokens `[n·len, embedding]` -> the pooled states of both directions side by side,
-    /// `[n, hidden·directions]`.
+    /// `[n, hidden·directions]`, and the mean of the tokens behind them if the tower has it.
     pub(crate) fn features(
         self,
         pass: &Pass,
@@ -128,7 +140,11 @@ impl Gru {
             pass.watch("text.gru", &states);
             self.pooled(pass, states, &lengths) // [n, hidden]
         });
-        Tensor::cat(states.collect(), 1)
+        let mut features: Vec<Tensor<2>> = states.collect();
+        if self.tower.mean {
+            features.push(mean_of_tokens(pass, embedded, &lengths));
+        }
+        Tensor::cat(features, 1)
     }
 
     fn embedded(self, pass: &Pass, batch: &TokenBatch, chance: &mut fastrand::Rng) -> Tensor<2> {
@@ -151,15 +167,120 @@ impl Gru {
 
     /// States `[n, len, hidden]` -> `[n, hidden]` over each text's real tokens.
     fn pooled(self, pass: &Pass, states: Tensor<3>, lengths: &Arc<[u32]>) -> Tensor<2> {
-        let [n, _, hidden] = states.dims();
         match self.tower.pool {
             Pool::Max => ops::max_over_steps(states, Arc::clone(lengths)),
-            Pool::Average => {
-                // States at padding are 0.
-                let shares = lengths.iter().map(|&length| 1.0 / length.max(1) as f32);
-                let shares: Tensor<2> = pass.tensor(shares.collect(), &[n, 1]);
-                states.sum_dim(1).reshape([n, hidden]) * shares
+            Pool::Average => average(pass, states, lengths),
+            Pool::Both => {
+                let means = average(pass, states.clone(), lengths);
+                Tensor::cat(vec![means, ops::max_over_steps(states, Arc::clone(lengths))], 1)
             }
+        }
+    }
+}
+
+/// The mean of the states `[n, len, hidden]` over each text's real tokens, `[n, hidden]`.
+fn average(pass: &Pass, states: Tensor<3>, lengths: &[u32]) -> Tensor<2> {
+    let [n, _, hidden] = states.dims();
+    // States at padding are 0.
+    let shares = lengths.iter().map(|&length| 1.0 / length.max(1) as f32);
+    let shares: Tensor<2> = pass.tensor(shares.collect(), &[n, 1]);
+    states.sum_dim(1).reshape([n, hidden]) * shares
+}
+
+/// Embedded tokens `[n, len, embedding]` -> `[n, embedding]`, the mean over each text's real ones.
+fn mean_of_tokens(pass: &Pass, embedded: Tensor<3>, lengths: &[u32]) -> Tensor<2> {
+    let [n, len, width] = embedded.dims();
+    let share = |length: u32, step: usize| {
+        if step < length as usize { 1.0 / length as f32 } else { 0.0 }
+    };
+    let shares = lengths.iter().flat_map(|&length| (0..len).map(move |step| share(length, step)));
+    let shares: Tensor<3> = pass.tensor(shares.collect(), &[n, len, 1]);
+    (embedded * shares).sum_dim(1).reshape([n, width])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::encoder::architecture::{Architecture, TextArchitecture};
+    use crate::ops::values_of;
+    use crate::train::Recipe;
+
+    const EMBEDDING: usize = 3;
+    const HIDDEN: usize = 2;
+
+    fn tower(mean: bool) -> GruTower {
+        let (embedding, hidden) = (EMBEDDING, HIDDEN);
+        GruTower { embedding, hidden, bidirectional: true, pool: Pool::Max, dropout: 0.0, mean }
+    }
+
+    fn parameters(tower: GruTower) -> Parameters {
+        let mut parameters = Parameters::default();
+        tower.tower(6, 4).add_parameters(&mut parameters, Seed(3));
+        parameters
+    }
+
+    fn two_texts() -> TokenBatch {
+        TokenBatch { len: 3, ids: vec![2, 3, 4, 5, 0, 0], lengths: vec![3, 1] }
+    }
+
+    fn forward(tower: GruTower, mode: Mode) -> (Pass, Tensor<2>) {
+        let pass = Pass::new(Arc::new(parameters(tower)), mode);
+        let tower = tower.tower(6, 4);
+        let batch = two_texts();
+        let embedded = tower.embedded(&pass, &batch, &mut Seed(0).stream("chance", 0));
+        let features = tower.features(&pass, &embedded, &batch);
+        (pass, features)
+    }
+
+    #[test]
+    fn the_mean_of_the_real_tokens_stands_behind_the_states() {
+        let table = &parameters(tower(true)).get("text.embedding.weight").values.clone();
+        let row = |id: usize| &table[id * EMBEDDING..][..EMBEDDING];
+        let (_, without) = forward(tower(false), Mode::Inference);
+        let (_, with) = forward(tower(true), Mode::Inference);
+        let [states, width] = [2 * HIDDEN, 2 * HIDDEN + EMBEDDING];
+        assert_eq!((without.dims(), with.dims()), ([2, states], [2, width]));
+        let (without, with) = (values_of(without), values_of(with));
+        for (text, tokens) in [(0, vec![2, 3, 4]), (1, vec![5])] {
+            let found = &with[text * width..][..width];
+            assert_eq!(found[..states], without[text * states..][..states]);
+            for feature in 0..EMBEDDING {
+                let sum: f32 = tokens.iter().map(|&id| row(id)[feature]).sum();
+                let expected = sum / tokens.len() as f32;
+                assert!((found[states + feature] - expected).abs() < 1e-6);
+            }
+        }
+    }
+
+    #[test]
+    fn the_gradient_of_a_mean_is_shared_by_the_tokens_of_the_text() {
+        let (pass, features) = forward(tower(true), Mode::Training);
+        let mean = features.narrow(1, 2 * HIDDEN, EMBEDDING).sum();
+        let gradients = pass.gradients(mean.backward());
+        let table = &gradients["text.embedding.weight"];
+        for (id, expected) in [(0, 0.0), (1, 0.0), (2, 1.0 / 3.0), (4, 1.0 / 3.0), (5, 1.0)] {
+            let row = &table[id * EMBEDDING..][..EMBEDDING];
+            assert!(row.iter().all(|value| (value - expected).abs() < 1e-6), "{id}: {row:?}");
+        }
+    }
+
+    #[test]
+    fn the_layer_at_the_end_takes_the_mean_in() {
+        for (mean, inputs) in [(false, 4), (true, 7)] {
+            assert_eq!(parameters(tower(mean)).get("text.fc.weight").shape, [inputs, 4]);
+        }
+    }
+
+    #[test]
+    fn a_description_without_a_mean_is_written_as_it_was_before_there_was_one() {
+        let mut recipe = Recipe::named("default").unwrap();
+        for (mean, said) in [(false, false), (true, true)] {
+            recipe.text_tower.mean = mean;
+            let text = toml::to_string(&recipe.architecture()).unwrap();
+            assert_eq!(text.contains("mean"), said);
+            let read: Architecture = toml::from_str(&text).unwrap();
+            let TextArchitecture::Gru(gru) = read.text;
+            assert_eq!(gru.mean, mean);
         }
     }
 }

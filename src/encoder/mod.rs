@@ -9,6 +9,7 @@
 
 pub(crate) mod architecture;
 mod card;
+mod colours;
 mod convolutional;
 mod efficientnet;
 pub(crate) mod folder;
@@ -27,18 +28,19 @@ pub(crate) mod towers;
 mod weight_file;
 pub mod weights;
 
-pub use architecture::{Architecture, ImageArchitecture, Pool, TextArchitecture};
+pub use architecture::{Architecture, ImageArchitecture, Kept, Pool, TextArchitecture};
 pub use card::{Calibration, Card, Checksums, Files};
-pub(crate) use convolutional::MOMENTUM;
-pub use convolutional::{Convention, Convolutional, ConvolutionalNetwork};
+pub use convolutional::{Convention, Convolutional, ConvolutionalNetwork, Head};
+pub(crate) use convolutional::{FEATURE_DEVIATION, FEATURE_MEAN, MOMENTUM};
 pub use folder::clear;
 pub(crate) use folder::save;
 pub use gru::GruTower;
 pub use model::Model;
-pub use pretrained::Pretrained;
 pub use preprocessing::{PicturePreprocessing, PixelScale, Preprocessing, TextPreprocessing};
+pub use pretrained::Pretrained;
 pub(crate) use tower::Freeze;
 
+use crate::catalogue::Learnt;
 use crate::error::Result;
 use crate::images::{Frame, ImageBatch};
 use crate::vectors::Vectors;
@@ -64,6 +66,10 @@ pub trait Encoder: Send + Sync {
     fn unknown_words(&self, text: &str) -> Vec<String>;
     /// The chance that a picture at this cosine from a text matches it.
     fn probability(&self, cosine: f32) -> f32;
+    /// What it has learnt from, where that is known.
+    fn learnt(&self) -> Option<Learnt> {
+        None
+    }
 }
 
 /// What [`save`] writes besides the numbers.

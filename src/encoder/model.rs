@@ -10,6 +10,7 @@ use super::parameters::{Mode, Parameters, Pass};
 use super::towers::Towers;
 use super::weight_file::{Guard, Side, WeightFile};
 use super::weights;
+use crate::catalogue::Learnt;
 use crate::error::{Error, ErrorKind, Fact, Result};
 use crate::files::{self, FileKind};
 use crate::images::{Frame, ImageBatch};
@@ -249,7 +250,7 @@ impl Encoder for Model {
     }
 
     fn dim(&self) -> usize {
-        self.card.architecture.dim
+        self.card.architecture.vector_dim()
     }
 
     fn frame(&self) -> Frame {
@@ -290,6 +291,10 @@ impl Encoder for Model {
 
     fn probability(&self, cosine: f32) -> f32 {
         self.card.calibration.probability(cosine)
+    }
+
+    fn learnt(&self) -> Option<Learnt> {
+        self.card.data.get(Learnt::ENTRY)?.clone().try_into().ok()
     }
 }
 

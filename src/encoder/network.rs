@@ -117,7 +117,7 @@ impl Network {
 
     /// Pictures -> the last feature map `[n, h, w, features]`.
     pub(crate) fn forward(&self, pass: &Pass, pixels: Pixels) -> Tensor<4> {
-        let Pixels { shape: input, values: pixels } = pixels;
+        let Pixels { shape: input, values: pixels, .. } = pixels;
         if pass.goes_layer_by_layer() {
             let x = pass.tensor(pixels, &[input.n, input.height, input.width, input.channels]);
             return self.walk(pass, x);

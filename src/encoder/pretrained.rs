@@ -322,9 +322,8 @@ fn largest_fit(weights: &Weights) -> Option<ConvolutionalNetwork> {
         let mut parameters = Parameters::waiting();
         network.layers(Convention::Original).add_parameters(&mut parameters, Seed(0));
         let mut shapes = parameters.file_shapes();
-        let fits = shapes.all(|(name, shape)| {
-            weights.get(name).is_some_and(|tensor| tensor.shape == shape)
-        });
+        let fits = shapes
+            .all(|(name, shape)| weights.get(name).is_some_and(|tensor| tensor.shape == shape));
         fits.then(|| (parameters.file_shapes().count(), network))
     });
     fitting.max_by_key(|(tensors, _)| *tensors).map(|(_, network)| network)

@@ -8,7 +8,7 @@ use burn::tensor::Tensor;
 use serde::Deserialize;
 
 use super::architecture::Pool;
-use super::convolutional::{Convention, Convolutional, ConvolutionalNetwork, MOMENTUM};
+use super::convolutional::{Convention, Convolutional, ConvolutionalNetwork, Head, MOMENTUM};
 use super::gru::{Gru, GruTower};
 use super::parameters::{Mode, Parameters, Pass};
 use super::tower::Tower;
@@ -122,7 +122,9 @@ fn tower(case: &Case, parameters: &mut Parameters) -> (&'static str, Forward) {
             "efficientnet-lite0" => (ConvolutionalNetwork::EfficientNetLite0, Pool::Average),
             tower => panic!("no tower {tower}"),
         };
-        let tower = Convolutional { network, convention: Convention::Original, pool }.tower(DIM);
+        let convention = Convention::Original;
+        let head = Head::Linear;
+        let tower = Convolutional { network, convention, pool, colours: false, head }.tower(DIM);
         tower.add_parameters(parameters, Seed(0));
         let pixels = network.pixels().of(&pictures(size));
         return (
@@ -201,6 +203,7 @@ fn text_tower(tokens: &Tokens) -> Gru {
         bidirectional: true,
         pool: Pool::Max,
         dropout: 0.0,
+        mean: false,
     };
     tower.tower(tokens.vocabulary, DIM)
 }

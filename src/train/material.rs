@@ -5,15 +5,22 @@ use std::sync::Arc;
 
 use super::Job;
 use super::batches::{Material, Pair};
+use super::loss::Spared;
 use super::recipe::TextChoice;
-use crate::catalogue::{Catalogue, Item, Ledger, Reason, Skip, Split};
+use super::truth::WordSet;
+use crate::catalogue::{Catalogue, Item, Learnt, Ledger, Reason, Skip, Split, Telling};
 use crate::error::{Error, Result};
 use crate::images::{self, Cached, Limits, PixelCache};
+use crate::questions::{self, Described};
 use crate::tokens::Vocabulary;
 use crate::units::{Event, Listener, Stop};
 
-/// Most pairs that a validation measures: enough for ±3 % at a recall of one half.
+/// Most pairs that a validation measures: enough for ±3 % at a recall of one half. Of a large
+/// catalogue about so many are put aside; the rest is learned from.
 const VALIDATION_MOST: usize = 1000;
+
+/// Most questions of a kind that a validation asks.
+const QUESTIONS_MOST: usize = 200;
 
 /// Decodes the pictures (or finds them in the cache of an earlier run) and learns the vocabulary
 /// from the training side of the split.
@@ -47,14 +54,45 @@ pub(super) fn prepare(
         validation.len()
     )));
     let Catalogue { items, ledger } = kept;
+    let telling = Telling::of(&items);
+    let asked: Vec<Described<'_>> = validation.iter().map(|&n| (&items[n]).into()).collect();
+    let questions = questions::of(&asked, &telling, QUESTIONS_MOST);
+    let learnt = Learnt::of(training.iter().map(|&n| &items[n]));
     let pairs: Vec<Pair> = items
         .into_iter()
         .zip(pictures)
         .zip(groups)
-        .map(|((item, picture), group)| Pair { picture, texts: item.texts, group })
+        .map(|((item, picture), group)| Pair {
+            picture,
+            values: telling.values(&item.fields).into_iter().flatten().collect(),
+            texts: item.texts,
+            group,
+        })
         .collect();
+    let words = match job.recipe.loss.spared {
+        Spared::Group => Vec::new(),
+        Spared::True => pairs.iter().map(true_words).collect(),
+    };
     let vocabulary = learn_words(job, &pairs, &training);
-    Ok((Material { cache, pairs, training, validation, vocabulary }, ledger))
+    let features = None;
+    Ok((
+        Material {
+            cache,
+            features,
+            pairs,
+            words,
+            training,
+            validation,
+            questions,
+            vocabulary,
+            learnt,
+        },
+        ledger,
+    ))
+}
+
+fn true_words(pair: &Pair) -> WordSet {
+    WordSet::of(pair.texts.iter().chain(&pair.values).map(String::as_str))
 }
 
 fn drop_items_without_text(catalogue: &mut Catalogue) {
@@ -104,7 +142,10 @@ fn group_numbers(items: &[Item]) -> Vec<u32> {
 
 /// Item numbers to learn from and to measure on (one a group).
 fn split(job: &Job, kept: &Catalogue, groups: &[u32]) -> Result<(Vec<usize>, Vec<usize>)> {
-    let Split { training, mut validation } = kept.split(job.recipe.validation, job.seed);
+    let strangers = groups.iter().collect::<HashSet<_>>().len().max(1);
+    let enough = 1.1 * VALIDATION_MOST as f64 / strangers as f64;
+    let Split { training, mut validation } =
+        kept.split(job.recipe.validation.min(enough), job.seed);
     if training.len() < 2 {
         return Err(Error::invalid(format!(
             "there are {} pairs of a picture and a text to learn from ({}); training needs at \
@@ -123,7 +164,9 @@ fn learn_words(job: &Job, pairs: &[Pair], training: &[usize]) -> Vocabulary {
     let texts = training.iter().flat_map(|&n| {
         let texts = &pairs[n].texts;
         let used = if job.recipe.text == TextChoice::Title { 1 } else { texts.len() };
-        texts[..used].iter().map(String::as_str)
+        let typed = job.recipe.text == TextChoice::Typed;
+        let values = if typed { pairs[n].values.as_slice() } else { &[] };
+        texts[..used].iter().chain(values).map(String::as_str)
     });
     Vocabulary::learn(texts, &job.recipe.tokens)
 }

@@ -31,6 +31,7 @@ mod budget;
 mod calibrate;
 mod checkpoint;
 mod diagnose;
+mod features;
 mod fit;
 mod folder;
 mod log;
@@ -38,34 +39,48 @@ mod loss;
 mod material;
 mod miner;
 mod optimiser;
+mod phase;
 mod pretrained;
 mod recipe;
 mod schedule;
 mod start;
+mod subspace;
+mod truth;
+mod typed;
 mod watch;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub use loss::{Loss, LossKind};
+pub use loss::{Loss, LossKind, Spared};
 pub use miner::Miner;
+pub use phase::Tune;
 pub use recipe::{Flip, ImageRecipe, Recipe, TextChoice, TextRecipe};
 pub use schedule::{Schedule, ScheduleKind};
+pub use typed::Typed;
 
 pub(crate) use optimiser::Learner;
 #[cfg(any(test, feature = "bench"))]
 pub(crate) use optimiser::Optimiser;
 
 use crate::catalogue::{Catalogue, Ledger, Source};
-use crate::encoder::Pretrained;
-use crate::encoder::towers::Towers;
+use crate::encoder::parameters::Parameters;
+use crate::encoder::towers::{KEPT, Towers};
+use crate::encoder::{FEATURE_DEVIATION, FEATURE_MEAN, Pretrained};
 use crate::error::Result;
 use crate::files::{FolderLock, Made};
+use crate::images::Augment;
 use crate::units::{Listener, Seed, Stop};
 use batches::Material;
 use budget::Clock;
+use features::Features;
 use fit::Trainer;
 use folder::Found;
+use phase::Phase;
+
+/// Pictures whose features decide which of them are kept; more say the same.
+const SUBSPACE_ROWS: usize = 8192;
 
 /// One training run.
 #[derive(Clone, Debug)]
@@ -95,9 +110,11 @@ pub struct Outcome {
     pub summary: String,
     /// What was used and what was not.
     pub ledger: Ledger,
-    /// Steps of the whole run. As `schedule.steps` in the recipe they make the same model again,
+    /// Steps of the run but for those in which the network was tuned. As `schedule.steps` in the recipe they make the same model again,
     /// unless the run was interrupted and went on with another length.
     pub steps: u64,
+    /// Steps behind those in which the network was tuned: `tune.steps` in the recipe.
+    pub tuned: u64,
 }
 
 /// Trains until the recipe or the budget ends. A stop that was asked for saves a checkpoint and
@@ -148,32 +165,81 @@ fn prepare_and_fit(
     }
     folder::tidy(&job.output);
     let task = start::task_of(job, &catalogue.fingerprint());
-    let (material, ledger) = material::prepare(job, catalogue, stop, listener)?;
+    let (mut material, ledger) = material::prepare(job, catalogue, stop, listener)?;
     let towers = Towers::new(&job.recipe.architecture(), material.vocabulary.len());
     let mut parameters = towers.parameters(job.seed);
     if let Some(pretrained) = pretrained.filter(|_| found != Found::Checkpoint) {
         pretrained::start_from(pretrained, &towers, &mut parameters, listener)
             .map_err(|e| e.at_file(job.weights.as_deref().unwrap_or(&job.output)))?;
     }
+    job.recipe.loss.add_parameters(&mut parameters, job.seed);
     let (mut state, optimiser) =
         start::begin(job, found, task, &material, &mut parameters, listener)?;
     let demands = pretrained::demands(pretrained, found, &mut state);
     let architecture = pretrained::architecture(job, demands);
     let towers = Towers::new(&architecture, material.vocabulary.len());
-    towers.freeze(&mut parameters, job.recipe.freeze());
+    // A network that is tuned already says other things, and is not asked for features again.
+    if job.recipe.keeps_features() && !state.tunes {
+        take_features(job, &mut material, &towers, &mut parameters, stop, listener)?;
+    }
     clock.before = Duration::from_secs_f64(state.elapsed_s);
     let mut trainer = Trainer {
         job,
         recipe: job.recipe.clone(),
         architecture,
+        phase: Phase::learning(&job.recipe, job.minutes),
         towers,
         material: &material,
         learner: Learner::new(parameters, optimiser),
         state,
         clock,
     };
-    let (summary, steps) = trainer.fit(stop, listener)?;
-    Ok(Outcome { summary, ledger, steps })
+    let (summary, steps, tuned) = trainer.run(stop, listener)?;
+    Ok(Outcome { summary, ledger, steps, tuned })
+}
+
+/// Takes the features of all pictures that the run looks at, and tells the head how they lie.
+fn take_features(
+    job: &Job,
+    material: &mut Material,
+    towers: &Towers,
+    parameters: &mut Parameters,
+    stop: &Stop,
+    listener: Listener<'_>,
+) -> Result<()> {
+    let members = material.training.iter().chain(&material.validation);
+    let mut pictures: Vec<usize> = members.map(|&member| material.pairs[member].picture).collect();
+    pictures.sort_unstable();
+    let network = Arc::new(parameters.clone());
+    let order = features::Order {
+        cache: &material.cache,
+        pictures: &pictures,
+        towers,
+        parameters: &network,
+        views: job.recipe.image.views,
+        augment: Augment { flip: 0.5, crop: job.recipe.image.crop, light: job.recipe.image.light },
+    };
+    let kept = Features::open_or_take(&job.output, &order, stop, listener)?;
+    if parameters.has(FEATURE_MEAN) {
+        let training = material.training.iter().map(|&member| material.pairs[member].picture);
+        let (mean, deviation) = kept.moments(training);
+        parameters.set_statistic(FEATURE_MEAN, mean);
+        parameters.set_statistic(FEATURE_DEVIATION, deviation);
+    }
+    if parameters.has(KEPT) {
+        let width = towers.network_features();
+        let every = material.training.len().div_ceil(SUBSPACE_ROWS).max(1);
+        let mut rows = Vec::new();
+        for &member in material.training.iter().step_by(every) {
+            let first = rows.len();
+            kept.push(material.pairs[member].picture, 0, &mut rows);
+            rows.truncate(first + width);
+        }
+        let span = subspace::principal(rows, width, job.recipe.image.kept, job.seed);
+        parameters.set_statistic(KEPT, span);
+    }
+    material.features = Some(kept);
+    Ok(())
 }
 
 #[cfg(test)]

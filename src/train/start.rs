@@ -51,6 +51,8 @@ fn fresh(job: &Job, task: String) -> State {
         best: None,
         plan: None,
         pretrained: None,
+        tune_plan: None,
+        tunes: false,
     }
 }
 
@@ -107,12 +109,18 @@ pub(super) fn model_to_begin_beside(job: &Job) -> Result<Card> {
     .at_file(&job.output))
 }
 
-/// A recipe without its length, which may differ between two sittings.
+/// A recipe without its length, which may differ between two sittings, and without a mean of the
+/// tokens that is not taken: older recipes do not speak of it.
 fn without_length(recipe: &toml::Table) -> toml::Table {
     let mut recipe = recipe.clone();
-    if let Some(toml::Value::Table(schedule)) = recipe.get_mut("schedule") {
-        schedule.remove("epochs");
-        schedule.remove("steps");
+    if let Some(toml::Value::Table(tower)) = recipe.get_mut("text_tower") {
+        tower.retain(|key, value| key != "mean" || value.as_bool() != Some(false));
+    }
+    for part in ["schedule", "tune"] {
+        if let Some(toml::Value::Table(part)) = recipe.get_mut(part) {
+            part.remove("epochs");
+            part.remove("steps");
+        }
     }
     recipe
 }
@@ -130,19 +138,24 @@ fn best_of(card: &Card, material: &Material) -> Option<Best> {
     .all(|(name, own)| count(name) == i64::try_from(own).ok());
     let summary = |name: &str| card.metrics.get(name)?.clone().try_into::<Summary>().ok();
     let (text_to_image, image_to_text) = (summary("text_to_image")?, summary("image_to_text")?);
-    let score = f64::midpoint(text_to_image.mrr, image_to_text.mrr);
+    let short = card.metrics.get("short").and_then(|short| short.clone().try_into().ok());
+    let short = short.unwrap_or_default();
+    let score = super::fit::score(&text_to_image, &image_to_text, &short);
     let step = u64::try_from(count("steps")?).ok()?;
     // Steps that are yet to be done count from 0: the best is the one of an earlier sitting.
-    (same && score.is_finite()).then_some(Best { step, score, text_to_image, image_to_text })
+    (same && score.is_finite()).then_some(Best { step, score, text_to_image, image_to_text, short })
 }
 
 /// What must be the same for a run to be resumed: catalogue, and all of the recipe but its length.
 ///
-/// The text is that of recipes before they had a number of steps, so that their runs go on.
+/// The text is that of recipes before they had a number of steps and a mean of the tokens, so that
+/// their runs go on.
 pub(super) fn task_of(job: &Job, catalogue: &str) -> String {
     let mut recipe = job.recipe.clone();
     recipe.schedule.epochs = 0;
     recipe.schedule.steps = 0;
-    let recipe = recipe.to_toml().replace("\nsteps = 0\n", "\n");
+    recipe.tune.epochs = 0;
+    recipe.tune.steps = 0;
+    let recipe = recipe.to_toml().replace("\nsteps = 0\n", "\n").replace("\nmean = false\n", "\n");
     files::fingerprint([recipe.as_bytes(), catalogue.as_bytes()])
 }

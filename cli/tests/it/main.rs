@@ -10,6 +10,7 @@ mod hostile_output;
 mod index;
 mod index_damage;
 mod map;
+mod measure;
 mod moved;
 mod shop;
 mod train_again;

@@ -7,6 +7,7 @@ use looksee_kernels::layers::norm::Activation;
 use looksee_kernels::network::Padding;
 
 use super::*;
+use crate::encoder::preprocessing::PixelScale;
 use crate::encoder::{Convention, ConvolutionalNetwork};
 use crate::ops::{values_of, with_winograd};
 
@@ -58,7 +59,8 @@ fn parameters(network: &Network) -> Parameters {
 
 fn pixels([n, height, width, channels]: [usize; 4]) -> Pixels {
     let shape = network::MapShape { n, height, width, channels };
-    Pixels { shape, values: random(shape.values(), 1) }
+    let scale = PixelScale { mean: [0.0; 3], deviation: [1.0; 3] };
+    Pixels { shape, values: random(shape.values(), 1), scale }
 }
 
 /// What a pass comes to.

@@ -83,10 +83,7 @@ fn weights_of_another_network_are_named_even_when_the_smaller_one_would_fit() {
     let found =
         Pretrained::of(original(ConvolutionalNetwork::ResNet34), &Surroundings::default()).unwrap();
     let error = found.expect(ConvolutionalNetwork::ResNet18).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "these are weights of resnet34, and the image tower is resnet18"
-    );
+    assert_eq!(error.to_string(), "these are weights of resnet34, and the image tower is resnet18");
     assert_eq!(error.fact(), Some(&Fact::OtherNetwork));
 }
 
@@ -127,7 +124,12 @@ fn the_name_tells_which_of_timms_two_trainings_a_file_is() {
         (&["tf_efficientnet_lite0-0aa007d2.pth", "Downloads"][..], Convention::Original, HALF),
         (&["efficientnet_lite0_ra-37913777.pth"], Convention::Timm, resnet::PIXELS),
         (
-            &["model.safetensors", "3882593", "snapshots", "models--timm--tf_efficientnet_lite0.in1k"],
+            &[
+                "model.safetensors",
+                "3882593",
+                "snapshots",
+                "models--timm--tf_efficientnet_lite0.in1k",
+            ],
             Convention::Original,
             HALF,
         ),
