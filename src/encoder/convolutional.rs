@@ -12,6 +12,7 @@ use super::parameters::{Init, Layout, Mode, Parameters, Pass};
 use super::preprocessing::{PixelScale, Pixels};
 use super::resnet::{self, ResNet};
 use super::tower::{ImageTower, Tower};
+use crate::error::{Error, Result};
 use crate::ops;
 use crate::units::Seed;
 
@@ -91,6 +92,17 @@ impl ConvolutionalNetwork {
         }
     }
 
+    /// The network of a name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`](crate::error::ErrorKind::Invalid) for a name that none has.
+    pub fn named(name: &str) -> Result<Self> {
+        Self::ALL.into_iter().find(|network| network.name() == name).ok_or_else(|| {
+            let known = Self::ALL.map(Self::name).join(", ");
+            Error::invalid(format!("there is no network {name:?}; expected one of {known}"))
+        })
+    }
+
     /// How the network wants its pixels.
     pub(crate) fn pixels(self) -> PixelScale {
         match self {
@@ -166,13 +178,22 @@ impl Convolutional {
         ConvolutionalTower { network: network.layers(convention), pool, colours, head, dim }
     }
 
-    pub(super) fn bounded(self) -> Vec<Bounded> {
+    /// Values of a picture's features.
+    pub(super) fn feature_count(self) -> usize {
+        self.tower(1).feature_count()
+    }
+
+    pub(super) fn bounded(self, dim: usize) -> Vec<Bounded> {
         match self.head {
             Head::Residual { hidden, dropout } => vec![
                 Bounded::size("image.head.hidden", hidden, 1.0, 65_536.0),
                 Bounded::new("image.head.dropout", dropout, 0.0, 0.99),
             ],
-            Head::Linear | Head::None => Vec::new(),
+            Head::Linear => Vec::new(),
+            Head::None => {
+                let features = self.feature_count() as f64;
+                vec![Bounded::size("dim", dim, features, features)]
+            }
         }
     }
 }

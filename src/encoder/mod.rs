@@ -23,6 +23,7 @@ pub(crate) mod pretrained;
 #[cfg(test)]
 mod reference;
 mod resnet;
+mod silent;
 pub(crate) mod tower;
 pub(crate) mod towers;
 mod weight_file;
@@ -60,6 +61,11 @@ pub trait Encoder: Send + Sync {
     }
     /// `[n, height, width, 3]` -> `[n, dim]`.
     fn images(&self, batch: &ImageBatch) -> Result<Vectors>;
+    /// Whether it reads texts; if not, [`Encoder::texts`] is an error and [`Encoder::join`] never
+    /// gives any.
+    fn reads_texts(&self) -> bool {
+        true
+    }
     /// n texts -> `[n, dim]`.
     fn texts(&self, texts: &[&str]) -> Result<Vectors>;
     /// Words of a query that the encoder has never seen.

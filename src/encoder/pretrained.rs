@@ -103,7 +103,10 @@ impl Pretrained {
     }
 
     /// Refuses weights of another network than `expected`.
-    pub(crate) fn expect(&self, expected: ConvolutionalNetwork) -> Result<()> {
+    ///
+    /// # Errors
+    /// [`ErrorKind::Mismatch`] with [`Fact::OtherNetwork`].
+    pub fn expect(&self, expected: ConvolutionalNetwork) -> Result<()> {
         if self.network == expected {
             return Ok(());
         }

@@ -80,6 +80,13 @@ pub fn write(path: &Path, weights: &Weights, metadata: &BTreeMap<String, String>
     files::replace(path, |out| safetensors::write(out, &header, weights))
 }
 
+/// The bytes of the file that [`write`] makes, without metadata.
+pub(super) fn to_bytes(weights: &Weights) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    safetensors::write(&mut bytes, &header(shapes(weights), &BTreeMap::new()), weights)?;
+    Ok(bytes)
+}
+
 /// The bytes before the values in the file that [`write`] makes of tensors of these names and
 /// shapes.
 pub(crate) fn header<'a>(
