@@ -24,6 +24,7 @@ pub(crate) mod pretrained;
 mod reference;
 mod resnet;
 mod silent;
+pub(crate) mod statistics;
 pub(crate) mod tower;
 pub(crate) mod towers;
 mod weight_file;

@@ -425,6 +425,7 @@ pub(crate) struct Pass {
     /// The network that no longer learns.
     folded: OnceCell<Folded>,
     layer_by_layer: bool,
+    measures: bool,
     watched: Option<RefCell<Watched>>,
 }
 
@@ -442,6 +443,7 @@ impl Pass {
             calls: RefCell::default(),
             folded: OnceCell::new(),
             layer_by_layer: false,
+            measures: false,
             watched: None,
         }
     }
@@ -450,6 +452,17 @@ impl Pass {
     pub(crate) fn watching(parameters: Arc<Parameters>, mode: Mode) -> Self {
         let watched = Some(RefCell::default());
         Self { watched, layer_by_layer: true, ..Self::new(parameters, mode) }
+    }
+
+    /// Starts a pass that does not learn and notes the moments before every batch norm, see
+    /// [`Pass::seen`]; slower.
+    pub(crate) fn measuring(parameters: Arc<Parameters>) -> Self {
+        Self { measures: true, layer_by_layer: true, ..Self::new(parameters, Mode::Inference) }
+    }
+
+    /// Whether it is to be told the moments before batch norms that do not learn.
+    pub(crate) fn measures(&self) -> bool {
+        self.measures
     }
 
     /// Tells a watching pass what came out of a layer, whose parameters begin with its name.

@@ -178,6 +178,10 @@ fn prepare_and_fit(
     let demands = pretrained::demands(pretrained, found, &mut state);
     let architecture = pretrained::architecture(job, demands);
     let towers = Towers::new(&architecture, material.vocabulary.len());
+    let fresh = pretrained.filter(|_| found != Found::Checkpoint);
+    if let (Some(pretrained), false) = (fresh, stop.asked()) {
+        pretrained::look_at_statistics(pretrained, &towers, &parameters, &material, listener);
+    }
     // A network that is tuned already says other things, and is not asked for features again.
     if job.recipe.keeps_features() && !state.tunes {
         take_features(job, &mut material, &towers, &mut parameters, stop, listener)?;

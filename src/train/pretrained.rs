@@ -6,15 +6,22 @@
 //! network's usual one in the model's architecture. It is kept in the checkpoint too, so that a run
 //! which goes on without the file goes on with the same pictures.
 
+use std::sync::Arc;
+
 use super::Job;
+use super::batches::{Material, Pictures};
 use super::checkpoint::State;
 use super::folder::Found;
 use crate::encoder::parameters::Parameters;
 use crate::encoder::pretrained::Demands;
+use crate::encoder::statistics::statistics_fit;
 use crate::encoder::towers::Towers;
 use crate::encoder::{Architecture, ImageArchitecture, Pretrained};
 use crate::error::Result;
 use crate::units::{Event, Listener};
+
+/// So many pictures say how all lie.
+const LOOKED_AT: usize = 64;
 
 /// Reads the weights that the job names, if it names any; they must be of the recipe's network.
 pub(super) fn read(job: &Job) -> Result<Option<Pretrained>> {
@@ -46,6 +53,28 @@ pub(super) fn architecture(job: &Job, demands: Option<Demands>) -> Architecture 
         architecture.preprocessing.pictures.pixels = pixels;
     }
     architecture
+}
+
+/// Warns when the pictures do not come to the moments that the network's batch norms were made for.
+pub(super) fn look_at_statistics(
+    pretrained: &Pretrained,
+    towers: &Towers,
+    parameters: &Parameters,
+    material: &Material,
+    listener: Listener<'_>,
+) {
+    let every = material.training.len().div_ceil(LOOKED_AT).max(1);
+    let members: Vec<usize> = material.training.iter().copied().step_by(every).collect();
+    let frame = towers.preprocessing().pictures.frame;
+    let Pictures::Pixels(pictures) = material.pictures(&members, frame, false) else { return };
+    let fit = statistics_fit(towers, &Arc::new(parameters.clone()), &pictures);
+    if let Some(fit) = fit.filter(|fit| !fit.is_right()) {
+        listener(Event::Warning(&format!(
+            "these pictures are not such as the pretrained network was trained on: {fit}; it was taken \
+             for {}, and if it is another one or its pixels were scaled in another way, it sees little",
+            pretrained.origin()
+        )));
+    }
 }
 
 /// What the weights that the run begins with demand. A run that goes on from a checkpoint has those

