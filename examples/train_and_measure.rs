@@ -25,6 +25,7 @@ pub(crate) fn run(
         source: Source::new([catalogue]),
         output: model.to_path_buf(),
         weights: None,
+        word_vectors: None,
         resume: false,
         minutes: None,
         seed: Seed(1),

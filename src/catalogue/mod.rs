@@ -36,6 +36,7 @@ mod json;
 mod layout;
 mod ledger;
 mod lines;
+mod markup;
 mod pictures;
 mod python;
 mod rows;

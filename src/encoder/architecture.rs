@@ -77,6 +77,13 @@ impl TextArchitecture {
         }
     }
 
+    /// Buckets of n-grams that the vocabulary must have.
+    pub(super) fn buckets(&self) -> usize {
+        match self {
+            Self::Gru(gru) => gru.grams,
+        }
+    }
+
     fn bounded(&self) -> Vec<Bounded> {
         match self {
             Self::Gru(gru) => gru.bounded(),

@@ -202,6 +202,7 @@ fn text_tower(tokens: &Tokens) -> Gru {
         pool: Pool::Max,
         dropout: 0.0,
         mean: false,
+        grams: 0,
     };
     tower.tower(tokens.vocabulary, DIM)
 }
@@ -213,7 +214,8 @@ fn texts(tokens: &Tokens) -> TokenBatch {
         if padded { 0 } else { 2 + (uniform("input.tokens", at) * choices) as u32 }
     };
     let ids = (0..tokens.lengths.len() * tokens.longest).map(id).collect();
-    TokenBatch { len: tokens.longest, ids, lengths: tokens.lengths.clone() }
+    let lengths = tokens.lengths.clone();
+    TokenBatch { len: tokens.longest, ids, lengths, ..TokenBatch::default() }
 }
 
 /// The distance of `ours` from `expected` as a share of its length, by three measures.

@@ -233,6 +233,7 @@ fn job(shop: &Shop, resume: bool) -> Job {
         source,
         output: shop.path("model"),
         weights: None,
+        word_vectors: None,
         resume,
         minutes: None,
         seed: Seed(1),

@@ -78,6 +78,9 @@ pub struct Job {
     pub output: PathBuf,
     /// Pretrained weights for the image tower.
     pub weights: Option<PathBuf>,
+    /// Word vectors that the embedding of the text tower begins with: the text form of word2vec,
+    /// `GloVe` or fastText, packed or not, as wide as the embedding.
+    pub word_vectors: Option<PathBuf>,
     /// Go on where an interrupted run stopped.
     pub resume: bool,
     /// About how many minutes the run may take, preparation of the pictures included; a year at
@@ -122,6 +125,7 @@ fn run_by(
     folder::refuse_weights_inside(job)?;
     // Weights are read first: a wrong file should not cost the decoding of a catalogue.
     let pretrained = job.weights.as_deref().map(|path| read_weights(path, job)).transpose()?;
+    start::word_vectors(job)?;
     let catalogue = job.source.load()?;
     let made = Made::folder(&job.output)?;
     let outcome = prepare_and_fit(job, catalogue, pretrained.as_ref(), clock, stop, listener);
@@ -156,6 +160,7 @@ fn prepare_and_fit(
             .map_err(|e| e.at_file(job.weights.as_deref().unwrap_or(&job.output)))?;
         listener(Event::Note(&format!("{taken} tensors taken from the pretrained weights")));
     }
+    start::with_word_vectors(job, &material.vocabulary, &mut parameters, listener)?;
     let (state, optimiser) = start::begin(job, found, task, &material, &mut parameters, listener)?;
     towers.freeze(&mut parameters, job.recipe.freeze());
     clock.before = Duration::from_secs_f64(state.elapsed_s);

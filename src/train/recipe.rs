@@ -24,6 +24,7 @@ fn name_in_a_recipe(name: &str) -> Cow<'static, str> {
         "preprocessing.pictures.frame.width_px" => "image.width".into(),
         "preprocessing.pictures.frame.height_px" => "image.height".into(),
         "preprocessing.texts.longest" => "text_tower.longest".into(),
+        "text.grams" => "tokens.buckets".into(),
         _ => match name.strip_prefix("text.") {
             Some(rest) => format!("text_tower.{rest}").into(),
             None => name.to_owned().into(),
@@ -101,10 +102,10 @@ pub struct TextRecipe {
 }
 
 impl TextRecipe {
-    /// The network alone.
-    pub(crate) fn gru(&self) -> GruTower {
+    /// The network alone, for a vocabulary with so many buckets of n-grams.
+    pub(crate) fn gru(&self, grams: usize) -> GruTower {
         let &Self { embedding, hidden, bidirectional, pool, dropout, mean, .. } = self;
-        GruTower { embedding, hidden, bidirectional, pool, dropout, mean }
+        GruTower { embedding, hidden, bidirectional, pool, dropout, mean, grams }
     }
 }
 
@@ -219,7 +220,7 @@ impl Recipe {
         Architecture {
             dim: self.dim,
             image: ImageArchitecture::Convolutional(Convolutional { network, pool }),
-            text: TextArchitecture::Gru(self.text_tower.gru()),
+            text: TextArchitecture::Gru(self.text_tower.gru(self.tokens.buckets())),
             preprocessing: self.preprocessing(),
         }
     }
@@ -259,6 +260,9 @@ impl Recipe {
             Bounded::new("schedule.weight_decay", self.schedule.weight_decay, 0.0, 10.0),
             Bounded::new("schedule.clip", self.schedule.clip, 0.0, 1e9),
         ]);
+        if let Rules::WordsAndGrams { buckets, .. } = self.tokens {
+            ranges.push(Bounded::size("tokens.buckets", buckets, 1.0, 1e7));
+        }
         if let Some(sentence) = Bounded::first_outside(&ranges) {
             return Err(Error::invalid(format!("the recipe cannot be used: {sentence}")));
         }
@@ -366,6 +370,20 @@ mod tests {
             recipe.set("image.tower", name).unwrap();
             assert_eq!(recipe.image.tower, tower);
             assert!(recipe.to_toml().contains(&format!("tower = \"{name}\"")));
+        }
+    }
+
+    #[test]
+    fn words_and_grams_are_chosen_by_their_kind_alone() {
+        for name in ["article", "default"] {
+            let mut recipe = Recipe::named(name).unwrap();
+            recipe.set("tokens.kind", "words-and-grams").unwrap();
+            let TextArchitecture::Gru(gru) = recipe.architecture().text;
+            assert_eq!(gru.grams, 20_000);
+            recipe.set("tokens.buckets", "500").unwrap();
+            assert_eq!(recipe.tokens.buckets(), 500);
+            let error = recipe.set("tokens.buckets", "0").unwrap_err().to_string();
+            assert!(error.contains("tokens.buckets is 0"), "{error}");
         }
     }
 

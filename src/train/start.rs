@@ -5,11 +5,14 @@ use super::folder::Found;
 use super::optimiser::Optimiser;
 use super::{Job, Material, schedule};
 use crate::encoder::folder::card_of;
+use crate::encoder::gru;
 use crate::encoder::parameters::Parameters;
 use crate::encoder::{Card, Model};
 use crate::error::{Error, ErrorKind, Fact, Result};
 use crate::files;
 use crate::metrics::Summary;
+use crate::tokens::Vocabulary;
+use crate::tokens::vectors::WordVectors;
 use crate::units::{Event, Listener};
 
 /// The state in which the run begins; of a checkpoint, its weights too.
@@ -137,6 +140,35 @@ fn best_of(card: &Card, material: &Material) -> Option<Best> {
     let step = u64::try_from(count("steps")?).ok()?;
     // Steps that are yet to be done count from 0: the best is the one of an earlier sitting.
     (same && score.is_finite()).then_some(Best { step, score, text_to_image, image_to_text })
+}
+
+/// The file of the word vectors to begin with, looked at before any work is done.
+pub(super) fn word_vectors(job: &Job) -> Result<Option<WordVectors>> {
+    let width = job.recipe.text_tower.embedding;
+    job.word_vectors.as_deref().map(|path| WordVectors::open(path, width)).transpose()
+}
+
+/// Puts the given word vectors, if there are any, in the place of the embedding that was drawn.
+pub(super) fn with_word_vectors(
+    job: &Job,
+    vocabulary: &Vocabulary,
+    parameters: &mut Parameters,
+    listener: Listener<'_>,
+) -> Result<()> {
+    let Some(vectors) = word_vectors(job)? else { return Ok(()) };
+    let found = vectors.of(vocabulary)?;
+    let embedding = parameters.iter_mut().find(|(name, _)| *name == gru::EMBEDDING);
+    if let Some((_, embedding)) = embedding {
+        let width = job.recipe.text_tower.embedding;
+        found.put(&mut embedding.values, width, gru::EMBEDDING_DEVIATION);
+    }
+    listener(Event::Note(&format!(
+        "{} of {} tokens begin with one of the {} word vectors given",
+        found.count(),
+        vocabulary.len(),
+        found.words
+    )));
+    Ok(())
 }
 
 /// What must be the same for a run to be resumed: catalogue, and all of the recipe but its length.

@@ -55,6 +55,7 @@ impl Shop {
             source: Source { paths: vec![self.path("shop.jsonl")], ..Source::default() },
             output: self.path(output),
             weights: None,
+            word_vectors: None,
             resume: false,
             minutes: None,
             seed: Seed(1),

@@ -74,6 +74,7 @@ pub(crate) fn job(catalogue: &Path, output: &Path) -> Job {
         source: source(catalogue),
         output: output.to_path_buf(),
         weights: None,
+        word_vectors: None,
         resume: false,
         minutes: None,
         seed: Seed(1),

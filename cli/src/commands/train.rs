@@ -52,6 +52,7 @@ fn job(args: &TrainArgs, console: &Console) -> Result<Job> {
         recipe: recipe(args)?,
         output,
         weights: weights(args)?,
+        word_vectors: args.recipe.word_vectors.clone(),
         resume: args.resume,
         minutes: args.recipe.minutes,
         seed: console.seed,

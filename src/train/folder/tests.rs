@@ -28,6 +28,7 @@ fn job(output: &Path, resume: bool) -> Job {
         source: Source::default(),
         output: output.to_path_buf(),
         weights: None,
+        word_vectors: None,
         resume,
         minutes: None,
         seed: Seed(0),
