@@ -390,10 +390,11 @@ fn is_its_layers(case: &Case) -> bool {
 
 #[test]
 fn a_network_as_a_whole_is_its_layers_one_by_one() {
-    // In the one case of EfficientNet a value falls to the other side on some processors, so that it is
-    // asked for no more than that: `network/tests.rs` compares that tower without bends.
+    // In each case of ResNet50 a value falls to the other side on AVX-512, in the one of EfficientNet on
+    // AVX2, so that both are asked for no more than that: `network/tests.rs` compares these towers
+    // without bends.
     for (text, tower, least) in
-        [(TOWERS, "resnet18", 1), (TOWERS, "resnet50", 1), (EFFICIENTNET, "efficientnet-lite0", 0)]
+        [(TOWERS, "resnet18", 1), (TOWERS, "resnet50", 0), (EFFICIENTNET, "efficientnet-lite0", 0)]
     {
         let reference: Reference = serde_json::from_str(text).unwrap();
         let of_tower = reference.cases.iter().filter(|case| case.tower == tower);

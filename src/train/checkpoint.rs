@@ -251,6 +251,7 @@ mod tests {
             untrained: None,
             best: None,
             plan: Some(plan(41)),
+            tune_plan: None,
         }
     }
 

@@ -48,6 +48,7 @@ mod truth;
 mod typed;
 mod watch;
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -80,6 +81,9 @@ use phase::Phase;
 
 /// Pictures whose features decide which of them are kept; more say the same.
 const SUBSPACE_ROWS: usize = 8192;
+
+/// Length of a picture's colours beside what the network sees, where features are kept.
+const COLOURS: f32 = 0.5;
 
 /// One training run.
 #[derive(Clone, Debug)]
@@ -230,19 +234,39 @@ fn take_features(
         parameters.set_statistic(FEATURE_DEVIATION, deviation);
     }
     if parameters.has(KEPT) {
-        let width = towers.network_features();
-        let every = material.training.len().div_ceil(SUBSPACE_ROWS).max(1);
-        let mut rows = Vec::new();
-        for &member in material.training.iter().step_by(every) {
-            let first = rows.len();
-            kept.push(material.pairs[member].picture, 0, &mut rows);
-            rows.truncate(first + width);
-        }
-        let span = subspace::principal(rows, width, job.recipe.image.kept, job.seed);
-        parameters.set_statistic(KEPT, span);
+        parameters.set_statistic(KEPT, projection(job, material, towers, &kept));
     }
     material.features = Some(kept);
     Ok(())
+}
+
+/// `[plain features, kept]`: what the vector of a picture keeps of its features. What the network
+/// sees and the colours are brought to one length first, the colours to [`COLOURS`] of it.
+fn projection(job: &Job, material: &Material, towers: &Towers, features: &Features) -> Vec<f32> {
+    let (width, seen) = (towers.plain_features(), towers.network_features());
+    let every = material.training.len().div_ceil(SUBSPACE_ROWS).max(1);
+    let mut rows = Vec::new();
+    for &member in material.training.iter().step_by(every) {
+        let first = rows.len();
+        features.push(material.pairs[member].picture, 0, &mut rows);
+        rows.truncate(first + width);
+    }
+    let length = |columns: Range<usize>| {
+        let squares = |row: &[f32]| row[columns.clone()].iter().map(|v| v * v).sum::<f32>();
+        let mean = rows.chunks(width).map(squares).sum::<f32>() / (rows.len() / width) as f32;
+        mean.sqrt().max(1e-6)
+    };
+    let (network, colours) = (1.0 / length(0..seen), COLOURS / length(seen..width));
+    let scale = |column: usize| if column < seen { network } else { colours };
+    for row in rows.chunks_mut(width) {
+        row.iter_mut().enumerate().for_each(|(column, value)| *value *= scale(column));
+    }
+    let kept = job.recipe.image.kept;
+    let mut span = subspace::principal(rows, width, kept, job.seed);
+    for (column, row) in span.chunks_mut(kept).enumerate() {
+        row.iter_mut().for_each(|value| *value *= scale(column));
+    }
+    span
 }
 
 /// Takes an image tower under the names of its PyTorch original, but not the linear layer at its

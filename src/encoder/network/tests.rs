@@ -8,6 +8,7 @@ use looksee_kernels::network::Padding;
 
 use super::*;
 use crate::encoder::ConvolutionalNetwork;
+use crate::encoder::PixelScale;
 use crate::ops::{values_of, with_winograd};
 
 const PLAIN: Layer = Layer {
@@ -203,10 +204,10 @@ fn blocks_of_every_kind_agree_whatever_is_frozen() {
     let x = pixels([3, 23, 26, 3]);
     for learning_from in [0, 1, 3, 6] {
         let mut parameters = parameters(&network);
-        for names in &network.names[..learning_from] {
-            let own = [&names.weights, &names.gamma, &names.beta];
-            parameters.freeze(|name| own.iter().any(|own| name == *own));
-        }
+        let frozen = &network.names[..learning_from];
+        parameters.freeze(|name| {
+            frozen.iter().any(|of| [&of.weights, &of.gamma, &of.beta].contains(&&name.to_owned()))
+        });
         check_with(&network, &parameters, &x, &format!("from {learning_from} on"));
     }
 }
