@@ -24,6 +24,7 @@ pub(crate) fn run(
         recipe,
         source: Source::new([catalogue]),
         output: model.to_path_buf(),
+        label_field: None,
         weights: None,
         resume: false,
         minutes: None,

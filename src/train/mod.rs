@@ -94,6 +94,9 @@ pub struct Job {
     pub source: Source,
     /// The model folder.
     pub output: PathBuf,
+    /// The field that says which pictures are alike, to learn from in place of texts: the value is an
+    /// item's only text, and pictures with the same value are brought together.
+    pub label_field: Option<String>,
     /// Pretrained weights for the image tower.
     pub weights: Option<PathBuf>,
     /// Go on where an interrupted run stopped.

@@ -138,10 +138,21 @@ fn best_of(card: &Card, material: &Material) -> Option<Best> {
     let (text_to_image, image_to_text) = (summary("text_to_image")?, summary("image_to_text")?);
     let short = card.metrics.get("short").and_then(|short| short.clone().try_into().ok());
     let short = short.unwrap_or_default();
-    let score = super::fit::score(&text_to_image, &image_to_text, &short);
+    let image_to_image = summary("image_to_image");
+    let score = match &image_to_image {
+        Some(alike) => alike.mrr,
+        None => super::fit::score(&text_to_image, &image_to_text, &short),
+    };
     let step = u64::try_from(count("steps")?).ok()?;
     // Steps that are yet to be done count from 0: the best is the one of an earlier sitting.
-    (same && score.is_finite()).then_some(Best { step, score, text_to_image, image_to_text, short })
+    (same && score.is_finite()).then_some(Best {
+        step,
+        score,
+        text_to_image,
+        image_to_text,
+        image_to_image,
+        short,
+    })
 }
 
 /// What must be the same for a run to be resumed: catalogue, and all of the recipe but its length.
@@ -155,5 +166,6 @@ pub(super) fn task_of(job: &Job, catalogue: &str) -> String {
     recipe.tune.epochs = 0;
     recipe.tune.steps = 0;
     let recipe = recipe.to_toml().replace("\nsteps = 0\n", "\n").replace("\nmean = false\n", "\n");
-    files::fingerprint([recipe.as_bytes(), catalogue.as_bytes()])
+    let label = job.label_field.as_deref().unwrap_or_default();
+    files::fingerprint([recipe.as_bytes(), catalogue.as_bytes(), label.as_bytes()])
 }

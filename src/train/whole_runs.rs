@@ -54,6 +54,7 @@ impl Shop {
             recipe,
             source: Source { paths: vec![self.path("shop.jsonl")], ..Source::default() },
             output: self.path(output),
+            label_field: None,
             weights: None,
             resume: false,
             minutes: None,
@@ -181,6 +182,28 @@ fn dies_at_any_moment(job_to: fn(&Shop, &str) -> Job) {
         again.unwrap_or_else(|error| panic!("{name} cannot be run again: {error}"));
         assert!(model(&shop.path(&name)) == whole, "{name} differs");
     }
+}
+
+#[test]
+fn labels_alone_teach_which_pictures_are_alike() {
+    let shop = Shop::new();
+    let mut rows = std::fs::read_to_string(shop.path("shop.jsonl")).unwrap();
+    rows = rows.replace("\"title\":\"red", "\"kind\":\"A\",\"title\":\"x");
+    rows = rows.replace("\"title\":\"blue", "\"kind\":\"B\",\"title\":\"x");
+    std::fs::write(shop.path("shop.jsonl"), rows).unwrap();
+    let mut job = Job { label_field: Some("kind".to_owned()), ..shop.job_in_two_parts("labels") };
+    (job.recipe.schedule.steps, job.recipe.tune.steps) = (60, 0);
+    let outcome = run(&job, &Stop::default(), &mut |_| {}).unwrap();
+    assert!(outcome.summary.contains("a picture finds others of its label"), "{}", outcome.summary);
+    let card = Model::load(&job.output).unwrap().card().clone();
+    let alike: crate::metrics::Summary = card.metrics["image_to_image"].clone().try_into().unwrap();
+    assert!(alike.r1 > 0.99, "{alike:?}");
+    // Labels are all that is read of the texts.
+    let vocabulary = crate::files::read_text(&job.output.join(&card.files.vocabulary)).unwrap();
+    assert!(!vocabulary.contains("\"x\""), "{vocabulary}");
+    job.label_field = Some("sort".to_owned());
+    job.output = shop.path("none");
+    assert!(refusal(&job).to_string().contains("(found: kind)"));
 }
 
 #[test]

@@ -26,6 +26,11 @@ pub(crate) struct TrainArgs {
     #[arg(long)]
     pub(crate) resume: bool,
 
+    /// Learn from this field in place of texts: pictures with the same value are alike ("folder" for
+    /// the folders of a folder)
+    #[arg(long, value_name = "FIELD", help_heading = "Catalogue", conflicts_with = "text_fields")]
+    pub(crate) label_field: Option<String>,
+
     #[command(flatten)]
     pub(crate) recipe: RecipeArgs,
     #[command(flatten)]

@@ -51,6 +51,7 @@ fn job(args: &TrainArgs, console: &Console) -> Result<Job> {
         source: args.catalogue.source(&args.paths, args.format.format.as_deref(), console.seed)?,
         recipe: recipe(args)?,
         output,
+        label_field: args.label_field.clone(),
         weights: weights(args)?,
         resume: args.resume,
         minutes: args.recipe.minutes,
