@@ -277,7 +277,8 @@ impl Trainer<'_> {
     /// One step: forward, backward, update.
     fn learn(&mut self, batch: &Batch, rate: f32) -> Result<Learned> {
         let step = self.state.step;
-        let pass = self.learner.pass(Mode::Training);
+        // A network that is tuned goes on from the moments that its weights belong to.
+        let pass = self.learner.pass(Mode::Training).with_fixed_moments(self.phase.tunes);
         let measured = self.measure(&pass, batch);
         let loss = values_of(measured.loss.clone())[0];
         if !loss.is_finite() {
