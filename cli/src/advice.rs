@@ -34,6 +34,12 @@ fn advice(fact: &Fact) -> Option<&'static str> {
         Fact::UnknownFormat => "name it with --format",
         Fact::NotFetched => NOT_FETCHED,
         Fact::NoSuchRecipe => "a file is named with --recipe FILE.toml",
+        Fact::OtherNetwork => "name the network of the file with --image-tower",
+        Fact::PicturesOnly => {
+            "`looksee search INDEX ./picture.jpg` asks with a picture; `looksee train CATALOGUE -o \
+             MODEL --weights FILE` makes a model that reads, and `looksee index CATALOGUE -m MODEL \
+             -o NEW` an index with it"
+        }
         Fact::RunIsThere => "go on with --resume, or choose another folder",
         Fact::NoRun => "leave out --resume to start one",
         Fact::OtherRun => "give the same catalogue and flags, or train into another folder",

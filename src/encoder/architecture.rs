@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::convolutional::Convolutional;
 use super::gru::GruTower;
 use super::preprocessing::Preprocessing;
+use super::silent::Silent;
 use super::tower::{ImageTower, Tower};
 use crate::tokens::TokenBatch;
 
@@ -62,6 +63,8 @@ pub enum ImageArchitecture {
 pub enum TextArchitecture {
     /// Recurrent layers with a pool and a linear layer behind them.
     Gru(GruTower),
+    /// Nothing: pictures find pictures, and texts have no place.
+    None,
 }
 
 /// How the positions of a map, or the states of a text, become one vector.
@@ -95,9 +98,9 @@ impl ImageArchitecture {
         }
     }
 
-    fn bounded(&self) -> Vec<Bounded> {
+    fn bounded(&self, dim: usize) -> Vec<Bounded> {
         match self {
-            Self::Convolutional(convolutional) => convolutional.bounded(),
+            Self::Convolutional(convolutional) => convolutional.bounded(dim),
         }
     }
 }
@@ -111,12 +114,14 @@ impl TextArchitecture {
     ) -> Arc<dyn Tower<Input = TokenBatch>> {
         match self {
             Self::Gru(gru) => Arc::new(gru.tower(vocabulary, dim)),
+            Self::None => Arc::new(Silent { dim }),
         }
     }
 
     fn bounded(&self) -> Vec<Bounded> {
         match self {
             Self::Gru(gru) => gru.bounded(),
+            Self::None => Vec::new(),
         }
     }
 }
@@ -127,6 +132,11 @@ impl Architecture {
         self.dim + self.kept.map_or(0, |kept| kept.dim)
     }
 
+    /// Whether it has a text tower.
+    pub fn reads_texts(&self) -> bool {
+        self.text != TextArchitecture::None
+    }
+
     /// Every number that a file can choose, by its name below `architecture` in `model.toml`.
     pub(crate) fn bounded(&self) -> Vec<Bounded> {
         let mut bounds = vec![Bounded::size("dim", self.dim, 1.0, 65_536.0)];
@@ -134,7 +144,7 @@ impl Architecture {
             bounds.push(Bounded::size("kept.dim", dim, 1.0, 65_536.0));
             bounds.push(Bounded::new("kept.share", share, 0.0, 0.99));
         }
-        bounds.extend(self.image.bounded());
+        bounds.extend(self.image.bounded(self.dim));
         bounds.extend(self.text.bounded());
         bounds.extend(self.preprocessing.bounded());
         bounds

@@ -410,7 +410,7 @@ mod tests {
         for (from, to, named) in [
             ("kind = \"convolutional\"", "kind = \"transformer\"", "`transformer`"),
             ("kind = \"gru\"", "kind = \"lstm\"", "`lstm`"),
-            ("network = \"resnet18\"", "network = \"resnet34\"", "`resnet34`"),
+            ("network = \"resnet18\"", "network = \"resnet152\"", "`resnet152`"),
             ("filter = \"catmull-rom\"", "filter = \"lanczos\"", "`lanczos`"),
             ("separator = ", "glue = ", "`glue`"),
         ] {

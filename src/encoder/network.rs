@@ -239,6 +239,10 @@ fn running_moments(pass: &Pass, names: &LayerNames, x: &Tensor<4>) -> Option<Mom
         pass.note(&names.norm, &composed::moments(x), n * height * width);
         return None;
     }
+    if pass.measures() {
+        let [n, height, width, _] = x.dims();
+        pass.note(&names.norm, &composed::moments(x), n * height * width);
+    }
     let running = |name: &str| pass.parameter(name).values.clone();
     Some(Moments { mean: running(&names.mean), variance: running(&names.variance) })
 }

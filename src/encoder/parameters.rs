@@ -427,6 +427,7 @@ pub(crate) struct Pass {
     layer_by_layer: bool,
     /// Whether batch norms that learn keep their running moments.
     fixed_moments: bool,
+    measures: bool,
     watched: Option<RefCell<Watched>>,
 }
 
@@ -445,6 +446,7 @@ impl Pass {
             folded: OnceCell::new(),
             layer_by_layer: false,
             fixed_moments: false,
+            measures: false,
             watched: None,
         }
     }
@@ -464,6 +466,17 @@ impl Pass {
     /// Whether batch norms that learn keep their running moments.
     pub(crate) fn has_fixed_moments(&self) -> bool {
         self.fixed_moments
+    }
+
+    /// Starts a pass that does not learn and notes the moments before every batch norm, see
+    /// [`Pass::seen`]; slower.
+    pub(crate) fn measuring(parameters: Arc<Parameters>) -> Self {
+        Self { measures: true, layer_by_layer: true, ..Self::new(parameters, Mode::Inference) }
+    }
+
+    /// Whether it is to be told the moments before batch norms that do not learn.
+    pub(crate) fn measures(&self) -> bool {
+        self.measures
     }
 
     /// Tells a watching pass what came out of a layer, whose parameters begin with its name.

@@ -119,6 +119,12 @@ pub(crate) struct Pixels {
 }
 
 impl PixelScale {
+    /// Whether mean and deviation lie in the ranges that a model may have.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.mean.iter().all(|mean| mean.abs() <= 1e3)
+            && self.deviation.iter().all(|deviation| (1e-6..=1e3).contains(deviation))
+    }
+
     /// 8-bit pictures -> values.
     pub(crate) fn of(&self, batch: &ImageBatch) -> Pixels {
         let Self { mean, deviation } = self;

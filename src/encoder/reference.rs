@@ -8,7 +8,7 @@ use burn::tensor::Tensor;
 use serde::Deserialize;
 
 use super::architecture::Pool;
-use super::convolutional::{Convolutional, ConvolutionalNetwork, Head, MOMENTUM};
+use super::convolutional::{Convention, Convolutional, ConvolutionalNetwork, Head, MOMENTUM};
 use super::gru::{Gru, GruTower};
 use super::parameters::{Mode, Parameters, Pass};
 use super::tower::Tower;
@@ -122,7 +122,9 @@ fn tower(case: &Case, parameters: &mut Parameters) -> (&'static str, Forward) {
             "efficientnet-lite0" => (ConvolutionalNetwork::EfficientNetLite0, Pool::Average),
             tower => panic!("no tower {tower}"),
         };
-        let tower = Convolutional { network, pool, colours: false, head: Head::Linear }.tower(DIM);
+        let convention = Convention::Original;
+        let head = Head::Linear;
+        let tower = Convolutional { network, convention, pool, colours: false, head }.tower(DIM);
         tower.add_parameters(parameters, Seed(0));
         let pixels = network.pixels().of(&pictures(size));
         return (

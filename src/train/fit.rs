@@ -20,7 +20,7 @@ use super::{Job, calibrate, diagnose};
 use crate::catalogue::{Learnt, as_typed};
 use crate::encoder::parameters::{Mode, Parameters, Pass};
 use crate::encoder::towers::Towers;
-use crate::encoder::{self, About, Calibration};
+use crate::encoder::{self, About, Architecture, Calibration};
 use crate::error::{Error, ErrorKind, Fact, Result};
 use crate::metrics::{self, Answered, Answers, Summary};
 use crate::ops::values_of;
@@ -38,6 +38,8 @@ pub(super) struct Trainer<'a> {
     pub(super) job: &'a Job,
     /// The job's recipe; a budget of time becomes its number of steps.
     pub(super) recipe: Recipe,
+    /// The recipe's, with what pretrained weights demand of pictures.
+    pub(super) architecture: Architecture,
     /// The part of the run that is under way.
     pub(super) phase: Phase,
     pub(super) towers: Towers,
@@ -82,6 +84,7 @@ impl Trainer<'_> {
         let optimiser =
             if begins { Optimiser::default() } else { self.learner.optimiser().clone() };
         self.learner = Learner::new(parameters, optimiser);
+        self.state.tunes |= phase.tunes;
         self.phase = phase;
     }
 
@@ -500,7 +503,7 @@ impl Trainer<'_> {
     fn save_model(&self, calibration: Calibration) -> Result<()> {
         let recipe = &self.recipe;
         let about = About {
-            architecture: recipe.architecture(),
+            architecture: self.architecture.clone(),
             calibration,
             data: self.data_table(),
             metrics: self.metrics_table(),

@@ -40,6 +40,7 @@ mod material;
 mod miner;
 mod optimiser;
 mod phase;
+mod pretrained;
 mod recipe;
 mod schedule;
 mod start;
@@ -49,7 +50,7 @@ mod typed;
 mod watch;
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -67,11 +68,11 @@ pub(crate) use optimiser::Optimiser;
 use crate::catalogue::{Catalogue, Ledger, Source};
 use crate::encoder::parameters::Parameters;
 use crate::encoder::towers::{KEPT, Towers};
-use crate::encoder::{FEATURE_DEVIATION, FEATURE_MEAN, weights};
+use crate::encoder::{FEATURE_DEVIATION, FEATURE_MEAN, Pretrained};
 use crate::error::Result;
 use crate::files::{FolderLock, Made};
 use crate::images::Augment;
-use crate::units::{Event, Listener, Seed, Stop};
+use crate::units::{Listener, Seed, Stop};
 use batches::Material;
 use budget::Clock;
 use features::Features;
@@ -144,7 +145,7 @@ fn run_by(
     let found = folder::admit(job)?;
     folder::refuse_weights_inside(job)?;
     // Weights are read first: a wrong file should not cost the decoding of a catalogue.
-    let pretrained = job.weights.as_deref().map(|path| read_weights(path, job)).transpose()?;
+    let pretrained = pretrained::read(job)?;
     let catalogue = job.source.load()?;
     let made = Made::folder(&job.output)?;
     let outcome = prepare_and_fit(job, catalogue, pretrained.as_ref(), clock, stop, listener);
@@ -158,7 +159,7 @@ fn run_by(
 fn prepare_and_fit(
     job: &Job,
     catalogue: Catalogue,
-    pretrained: Option<&weights::Weights>,
+    pretrained: Option<&Pretrained>,
     mut clock: Clock<'_>,
     stop: &Stop,
     listener: Listener<'_>,
@@ -174,20 +175,29 @@ fn prepare_and_fit(
     let (mut material, ledger) = material::prepare(job, catalogue, stop, listener)?;
     let towers = Towers::new(&job.recipe.architecture(), material.vocabulary.len());
     let mut parameters = towers.parameters(job.seed);
-    if let Some(pretrained) = pretrained {
-        let taken = start_from(&towers, &mut parameters, pretrained)
+    if let Some(pretrained) = pretrained.filter(|_| found != Found::Checkpoint) {
+        pretrained::start_from(pretrained, &towers, &mut parameters, listener)
             .map_err(|e| e.at_file(job.weights.as_deref().unwrap_or(&job.output)))?;
-        listener(Event::Note(&format!("{taken} tensors taken from the pretrained weights")));
     }
     job.recipe.loss.add_parameters(&mut parameters, job.seed);
-    if job.recipe.keeps_features() {
+    let (mut state, optimiser) =
+        start::begin(job, found, task, &material, &mut parameters, listener)?;
+    let demands = pretrained::demands(pretrained, found, &mut state);
+    let architecture = pretrained::architecture(job, demands);
+    let towers = Towers::new(&architecture, material.vocabulary.len());
+    let fresh = pretrained.filter(|_| found != Found::Checkpoint);
+    if let (Some(pretrained), false) = (fresh, stop.asked()) {
+        pretrained::look_at_statistics(pretrained, &towers, &parameters, &material, listener);
+    }
+    // A network that is tuned already says other things, and is not asked for features again.
+    if job.recipe.keeps_features() && !state.tunes {
         take_features(job, &mut material, &towers, &mut parameters, stop, listener)?;
     }
-    let (state, optimiser) = start::begin(job, found, task, &material, &mut parameters, listener)?;
     clock.before = Duration::from_secs_f64(state.elapsed_s);
     let mut trainer = Trainer {
         job,
         recipe: job.recipe.clone(),
+        architecture,
         phase: Phase::learning(&job.recipe, job.minutes),
         towers,
         material: &material,
@@ -197,15 +207,6 @@ fn prepare_and_fit(
     };
     let (summary, steps, tuned) = trainer.run(stop, listener)?;
     Ok(Outcome { summary, ledger, steps, tuned })
-}
-
-/// Reads pretrained weights and tries them on a tower, so that it fails where they would not fit.
-fn read_weights(path: &Path, job: &Job) -> Result<weights::Weights> {
-    let pretrained = weights::read(path)?;
-    let towers = Towers::new(&job.recipe.architecture(), 1);
-    start_from(&towers, &mut towers.parameters(job.seed), &pretrained)
-        .map_err(|e| e.at_file(path))?;
-    Ok(pretrained)
 }
 
 /// Takes the features of all pictures that the run looks at, and tells the head how they lie.
@@ -272,68 +273,5 @@ fn projection(job: &Job, material: &Material, towers: &Towers, features: &Featur
     span
 }
 
-/// Takes an image tower under the names of its PyTorch original, but not the linear layer at its
-/// end.
-fn start_from(
-    towers: &Towers,
-    parameters: &mut Parameters,
-    pretrained: &weights::Weights,
-) -> Result<usize> {
-    // Weights of a looksee model carry the tower below "image.".
-    let own = pretrained.keys().any(|name| name.starts_with("image."));
-    let prefix = if own { "" } else { "image." };
-    let wanted = |name: &str| towers.is_of_the_network(name);
-    Ok(parameters.load(pretrained, prefix, wanted)?.len())
-}
-
 #[cfg(test)]
 mod whole_runs;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::encoder::parameters::Parameters;
-    use crate::error::ErrorKind;
-
-    fn small_towers() -> Towers {
-        let mut recipe = Recipe::named("default").unwrap();
-        recipe.set("dim", "8").unwrap();
-        Towers::new(&recipe.architecture(), 10)
-    }
-
-    fn small(seed: u64) -> Parameters {
-        small_towers().parameters(Seed(seed))
-    }
-
-    #[test]
-    fn a_tower_starts_from_torchvisions_names_or_from_a_model_of_ours() {
-        let of_a_model = small(1).to_weights();
-        let torchvision: weights::Weights = of_a_model
-            .iter()
-            .filter_map(|(name, tensor)| {
-                Some((name.strip_prefix("image.")?.to_owned(), tensor.clone()))
-            })
-            .collect();
-        for pretrained in [of_a_model, torchvision] {
-            let mut parameters = small(2);
-            let fresh = parameters.clone();
-            let taken = start_from(&small_towers(), &mut parameters, &pretrained).unwrap();
-            // ResNet18: 20 convolutions, and 20 batch norms of 4 tensors each.
-            assert_eq!(taken, 100);
-            let stem = "image.layer1.0.conv1.weight";
-            assert_eq!(parameters.get(stem), small(1).get(stem));
-            for kept in ["image.fc.weight", "text.fc.weight"] {
-                assert_eq!(parameters.get(kept), fresh.get(kept));
-            }
-        }
-    }
-
-    #[test]
-    fn weights_of_another_architecture_are_refused() {
-        let mut recipe = Recipe::named("article").unwrap();
-        recipe.set("dim", "8").unwrap();
-        let resnet50 = Towers::new(&recipe.architecture(), 10).parameters(Seed(0)).to_weights();
-        let error = start_from(&small_towers(), &mut small(0), &resnet50).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Mismatch);
-    }
-}

@@ -10,8 +10,8 @@ use super::schedule::Schedule;
 use super::typed::Typed;
 use crate::encoder::architecture::Bounded;
 use crate::encoder::{
-    Architecture, Convolutional, ConvolutionalNetwork, Freeze, GruTower, Head, ImageArchitecture,
-    Kept, Pool, Preprocessing, TextArchitecture,
+    Architecture, Convention, Convolutional, ConvolutionalNetwork, Freeze, GruTower, Head,
+    ImageArchitecture, Kept, Pool, Preprocessing, TextArchitecture,
 };
 use crate::error::{Error, ErrorKind, Fact, Result};
 use crate::images::{Augment, Filter, Fit, Frame};
@@ -247,7 +247,13 @@ impl Recipe {
         let head = if hidden > 0 { Head::Residual { hidden, dropout } } else { Head::Linear };
         Architecture {
             dim: self.dim,
-            image: ImageArchitecture::Convolutional(Convolutional { network, pool, colours, head }),
+            image: ImageArchitecture::Convolutional(Convolutional {
+                network,
+                convention: Convention::Original,
+                pool,
+                colours,
+                head,
+            }),
             text: TextArchitecture::Gru(self.text_tower.gru()),
             preprocessing: self.preprocessing(),
             kept: (self.image.kept > 0 && self.keeps_features())
@@ -419,11 +425,14 @@ mod tests {
         let mut recipe = Recipe::named("default").unwrap();
         for (name, tower) in [
             ("resnet18", ConvolutionalNetwork::ResNet18),
+            ("resnet34", ConvolutionalNetwork::ResNet34),
             ("resnet50", ConvolutionalNetwork::ResNet50),
+            ("resnet101", ConvolutionalNetwork::ResNet101),
             ("efficientnet-lite0", ConvolutionalNetwork::EfficientNetLite0),
             ("efficientnet-lite1", ConvolutionalNetwork::EfficientNetLite1),
             ("efficientnet-lite2", ConvolutionalNetwork::EfficientNetLite2),
         ] {
+            assert_eq!(tower.name(), name);
             recipe.set("image.tower", name).unwrap();
             assert_eq!(recipe.image.tower, tower);
             assert!(recipe.to_toml().contains(&format!("tower = \"{name}\"")));

@@ -50,7 +50,9 @@ fn fresh(job: &Job, task: String) -> State {
         untrained: None,
         best: None,
         plan: None,
+        pretrained: None,
         tune_plan: None,
+        tunes: false,
     }
 }
 

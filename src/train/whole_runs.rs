@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::*;
-use crate::encoder::Model;
+use crate::encoder::parameters::Parameters;
+use crate::encoder::{Convention, ConvolutionalNetwork, Model, PixelScale, weights};
 use crate::error::{Error, ErrorKind, Fact};
+use crate::units::Event;
 
 /// Ten plain pictures in two colours, and their titles.
 struct Shop(tempfile::TempDir);
@@ -531,4 +533,43 @@ fn a_run_that_had_no_budget_so_far_goes_on_under_one() {
     assert!(more > steps + 3, "{more} after {steps}");
     let log = std::fs::read_to_string(longer.output.join("log.jsonl")).unwrap();
     assert_eq!(log.lines().filter(|line| line.contains("\"loss\"")).count() as u64, more);
+}
+
+/// A weight file of a ResNet18 with the configuration of the hub beside it, whose scaling is its own.
+fn weights_with_a_scaling(shop: &Shop) -> PathBuf {
+    let folder = shop.path("hub");
+    std::fs::create_dir(&folder).unwrap();
+    let mut parameters = Parameters::default();
+    let network = ConvolutionalNetwork::ResNet18.layers(Convention::Original);
+    network.add_parameters(&mut parameters, Seed(5));
+    let path = folder.join("model.safetensors");
+    let of_network = parameters.to_weights().into_iter();
+    let torchvision = of_network.map(|(name, tensor)| (name.replace("image.", ""), tensor));
+    weights::write(&path, &torchvision.collect(), &BTreeMap::new()).unwrap();
+    let config = r#"{"pretrained_cfg": {"mean": [0.5, 0.25, 0.5], "std": [0.5, 0.5, 0.25]}}"#;
+    std::fs::write(folder.join("config.json"), config).unwrap();
+    path
+}
+
+#[test]
+fn a_run_that_goes_on_without_its_weight_file_keeps_the_scaling_of_the_file() {
+    let shop = Shop::new();
+    let weights_path = weights_with_a_scaling(&shop);
+    let with_weights = |output: &str| {
+        let mut job = shop.job(output);
+        job.recipe.set("image.tower", "resnet18").unwrap();
+        Job { weights: Some(weights_path.clone()), ..job }
+    };
+    let whole = with_weights("whole");
+    run(&whole, &Stop::default(), &mut |_| {}).unwrap();
+    let scaled = PixelScale { mean: [0.5, 0.25, 0.5], deviation: [0.5, 0.5, 0.25] };
+    let card = |output: &Path| Model::load(output).unwrap().card().clone();
+    assert_eq!(card(&whole.output).architecture.preprocessing.pictures.pixels, scaled);
+
+    let job = with_weights("stopped");
+    let error = stopped(&job, 1, is_step(1)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Interrupted);
+    let job = Job { weights: None, resume: true, ..job };
+    run(&job, &Stop::default(), &mut |_| {}).unwrap();
+    assert_eq!(model(&job.output), model(&whole.output));
 }

@@ -7,8 +7,8 @@ use looksee_kernels::layers::norm::Activation;
 use looksee_kernels::network::Padding;
 
 use super::*;
-use crate::encoder::ConvolutionalNetwork;
-use crate::encoder::PixelScale;
+use crate::encoder::preprocessing::PixelScale;
+use crate::encoder::{Convention, ConvolutionalNetwork};
 use crate::ops::{values_of, with_winograd};
 
 const PLAIN: Layer = Layer {
@@ -328,7 +328,7 @@ fn with_one_value_off(found: &Found, name: &str) -> Found {
 }
 
 fn without_bends_agree(tower: ConvolutionalNetwork, last: &str) {
-    let network = without_bends(&tower.layers());
+    let network = without_bends(&tower.layers(Convention::Original));
     let parameters = parameters(&network);
     let x = pixels([3, 48, 40, 3]);
     let layers = run(&network, &parameters, &x, Mode::Training, false);
