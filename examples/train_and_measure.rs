@@ -24,6 +24,7 @@ pub(crate) fn run(
         recipe,
         source: Source::new([catalogue]),
         output: model.to_path_buf(),
+        label_field: None,
         weights: None,
         word_vectors: None,
         resume: false,
@@ -48,11 +49,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let recipe = Recipe::named("default")?;
     let report = run(recipe, catalogue.as_ref(), held_out.as_ref(), model.as_ref())?;
-    println!(
-        "among {} pictures, texts find theirs first: {:.1} % (by chance {:.1} %)",
-        report.gallery,
-        100.0 * report.text_to_image.r1,
-        100.0 * report.chance.r1
-    );
+    for note in &report.notes {
+        println!("{note}");
+    }
+    if let Some(texts) = &report.texts {
+        println!(
+            "among {} pictures, texts find theirs first: {:.1} % (by chance {:.1} %)",
+            report.gallery,
+            100.0 * texts.text_to_image.r1,
+            100.0 * texts.chance.r1
+        );
+    }
     Ok(())
 }

@@ -81,6 +81,12 @@ pub enum Fact {
     /// No recipe of this name comes with the library;
     /// [`Recipe::parse`](crate::train::Recipe::parse) reads others.
     NoSuchRecipe,
+    /// Pretrained weights are those of another network than the recipe's: name theirs
+    /// ([`ImageRecipe::tower`](crate::train::ImageRecipe::tower)).
+    OtherNetwork,
+    /// A model without a text tower was asked for words; one that was trained on pictures with texts
+    /// ([`train::run`](crate::train::run)) reads them.
+    PicturesOnly,
     /// A model or an interrupted run is in the folder already: go on with it
     /// ([`Job::resume`](crate::train::Job::resume)) or choose another folder.
     RunIsThere,
@@ -106,6 +112,9 @@ pub enum Fact {
     /// All vectors of a model have become alike: semi-hard negatives, another loss or a lower
     /// learning rate may help.
     Collapsed,
+    /// A model was measured on what it has learnt from; measure it on items that were put aside before
+    /// ([`Catalogue::split`](crate::catalogue::Catalogue::split)).
+    MeasuredOnLearnt,
 }
 
 /// What a field of a catalogue is to an item.

@@ -49,6 +49,7 @@ pub mod filter;
 pub mod catalogue;
 
 pub mod images;
+pub mod questions;
 pub mod tokens;
 
 pub mod vectors;

@@ -1,7 +1,10 @@
 //! Retrieval metrics as pure functions over ranks.
 //!
-//! A rank says how many gallery rows a user must look at to meet the first right one. All other
-//! figures are computed from ranks alone, so that two models can be compared query by query.
+//! A rank says how many gallery rows a user must look at to meet the first right one. [`Summary`] is
+//! computed from ranks alone, so that two models can be compared query by query.
+//!
+//! A question that many rows answer is judged by all of them ([`answers`]): the share of right ones
+//! in the nine places that a grid shows, average precision, and discounted gain.
 
 use std::collections::BTreeMap;
 
@@ -65,6 +68,218 @@ fn cosines(queries: &Vectors, block: &[usize], gallery: &Vectors) -> Vec<Vec<f32
         }
     }
     scores
+}
+
+/// Places of the grid that a search shows.
+pub const GRID: usize = 9;
+/// Places whose discounted gain counts.
+const GAIN_PLACES: usize = 10;
+
+/// How well one question with several right rows was answered; each figure from 0 to 1, greater is
+/// better.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Answered {
+    /// Share of right rows among the nine nearest (P@9); among all of a smaller gallery.
+    pub p9: f64,
+    /// Average precision: the mean, over the right rows, of the share of right ones up to there.
+    pub ap: f64,
+    /// Normalised discounted cumulative gain of the ten nearest: right rows count `1 / log2(1 +
+    /// place)`, divided by what the best order gives (Järvelin and Kekäläinen, 2002).
+    pub ndcg10: f64,
+}
+
+/// What rows in random order would give, on average, with `right` right ones among `gallery`.
+///
+/// A place is right with probability `r / g`. Average precision sums, over the places i, the chance
+/// that i is right times the share expected up to there, `(1 + (i-1)(r-1)/(g-1)) / i`, which is
+/// `(H_g + (g - H_g)(r-1)/(g-1)) / g` with the harmonic number `H_g` (Bestgen, 2015).
+pub fn answered_by_chance(right: usize, gallery: usize) -> Answered {
+    if right == 0 || gallery == 0 {
+        return Answered::default();
+    }
+    let right = right.min(gallery);
+    let (r, g) = (right as f64, gallery as f64);
+    let harmonic: f64 = (1..=gallery).map(|place| 1.0 / place as f64).sum();
+    let others = if gallery > 1 { (r - 1.0) / (g - 1.0) } else { 0.0 };
+    let gain: f64 = (1..=GAIN_PLACES.min(gallery)).map(discount).sum();
+    Answered {
+        p9: r / g,
+        ap: (harmonic + (g - harmonic) * others) / g,
+        ndcg10: r / g * gain / best_gain(right),
+    }
+}
+
+/// How well each question is answered by the gallery in the order of its cosines, ties counted
+/// against us; `None` for a question without a right row.
+///
+/// `questions` is `[n, dim]`, `gallery` is `[rows, dim]`; `right` has, for each question, the numbers
+/// of the gallery rows that answer it, ascending.
+///
+/// # Panics
+/// When questions and gallery have rows of different sizes, or there are not as many lists as
+/// questions.
+pub fn answers<R: AsRef<[usize]> + Sync>(
+    questions: &Vectors,
+    gallery: &Vectors,
+    right: &[R],
+) -> Vec<Option<Answered>> {
+    assert_eq!(questions.dim(), gallery.dim(), "questions and gallery of different sizes");
+    assert_eq!(questions.len(), right.len(), "a list of right rows for each question");
+    let numbers: Vec<usize> = (0..questions.len()).collect();
+    let block = |block: &[usize]| -> Vec<Option<Answered>> {
+        let scores = block.iter().zip(cosines(questions, block, gallery));
+        scores.map(|(&question, scores)| answered(&scores, right[question].as_ref())).collect()
+    };
+    numbers.par_chunks(QUERIES_A_BLOCK).flat_map_iter(block).collect()
+}
+
+/// How well each picture is answered by all others of `pictures` `[n, dim]`, itself left out; `None`
+/// for one without a right row. `right` is as for [`answers`].
+///
+/// # Panics
+/// When there are not as many lists as pictures.
+pub fn answers_among_others<R: AsRef<[usize]> + Sync>(
+    pictures: &Vectors,
+    right: &[R],
+) -> Vec<Option<Answered>> {
+    assert_eq!(pictures.len(), right.len(), "a list of right rows for each picture");
+    let numbers: Vec<usize> = (0..pictures.len()).collect();
+    let without = |(&picture, mut scores): (&usize, Vec<f32>)| {
+        scores.remove(picture);
+        let right = right[picture].as_ref().iter().filter(|&&row| row != picture);
+        let right: Vec<usize> = right.map(|&row| row - usize::from(row > picture)).collect();
+        answered(&scores, &right)
+    };
+    let block = |block: &[usize]| -> Vec<Option<Answered>> {
+        block.iter().zip(cosines(pictures, block, pictures)).map(without).collect()
+    };
+    numbers.par_chunks(QUERIES_A_BLOCK).flat_map_iter(block).collect()
+}
+
+/// One question: the places of its right rows, and what they come to.
+fn answered(scores: &[f32], right: &[usize]) -> Option<Answered> {
+    let places = places(scores, right);
+    if places.is_empty() {
+        return None;
+    }
+    let within = |most: usize| places.iter().take_while(move |&&place| place <= most);
+    let shares = (1..).zip(&places).map(|(found, &place)| f64::from(found) / place as f64);
+    let gain: f64 = within(GAIN_PLACES).map(|&place| discount(place)).sum();
+    Some(Answered {
+        p9: within(GRID).count() as f64 / GRID.min(scores.len()) as f64,
+        ap: shares.sum::<f64>() / places.len() as f64,
+        ndcg10: gain / best_gain(places.len()),
+    })
+}
+
+/// The places (from 1) of the right rows among all, ascending: each stands behind the wrong rows
+/// that are at least as close.
+fn places(scores: &[f32], right: &[usize]) -> Vec<usize> {
+    let descending = |a: &f32, b: &f32| b.total_cmp(a);
+    let mut of_right: Vec<f32> = right.iter().map(|&row| scores[row]).collect();
+    of_right.sort_unstable_by(descending);
+    let Some(&least) = of_right.last() else { return Vec::new() };
+    // Wrong rows behind the last right one change no place.
+    let mut of_wrong = Vec::new();
+    let mut rights = right.iter().peekable();
+    for (row, &score) in scores.iter().enumerate() {
+        if rights.next_if(|&&right| right == row).is_none() && score >= least {
+            of_wrong.push(score);
+        }
+    }
+    of_wrong.sort_unstable_by(descending);
+    let mut before = 0;
+    let place = |(number, score): (usize, f32)| {
+        before += of_wrong[before..].iter().take_while(|&&wrong| wrong >= score).count();
+        1 + number + before
+    };
+    of_right.into_iter().enumerate().map(place).collect()
+}
+
+fn discount(place: usize) -> f64 {
+    1.0 / (1.0 + place as f64).log2()
+}
+
+/// The gain of an order with all right rows first.
+fn best_gain(right: usize) -> f64 {
+    (1..=right.min(GAIN_PLACES)).map(discount).sum()
+}
+
+/// What the answers to many questions say: means, with 95 % intervals over resampled questions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Answers {
+    /// Number of questions.
+    pub questions: usize,
+    /// Mean of [`Answered::p9`].
+    pub p9: f64,
+    /// Mean average precision.
+    pub map: f64,
+    /// Mean of [`Answered::ndcg10`].
+    pub ndcg10: f64,
+    /// What rows in random order give on the same questions.
+    pub chance: AnswerMeans,
+    /// 95 % bootstrap intervals.
+    pub ci95: AnswerIntervals,
+}
+
+/// Means over questions.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AnswerMeans {
+    /// Of [`Answered::p9`].
+    pub p9: f64,
+    /// Of [`Answered::ap`].
+    pub map: f64,
+    /// Of [`Answered::ndcg10`].
+    pub ndcg10: f64,
+}
+
+/// 95 % intervals over resampled questions, `[low, high]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AnswerIntervals {
+    /// Of [`Answers::p9`].
+    pub p9: [f64; 2],
+    /// Of [`Answers::map`].
+    pub map: [f64; 2],
+    /// Of [`Answers::ndcg10`].
+    pub ndcg10: [f64; 2],
+}
+
+/// Summarises answers, each with what chance would give; `None` when there are none.
+///
+/// The intervals come from 1,000 resamples of the questions (percentile bootstrap); the same seed
+/// gives the same intervals.
+pub fn summarise_answers(answered: &[(Answered, Answered)], seed: Seed) -> Option<Answers> {
+    if answered.is_empty() {
+        return None;
+    }
+    let mean = |value: &dyn Fn(&(Answered, Answered)) -> f64| {
+        answered.iter().map(value).sum::<f64>() / answered.len() as f64
+    };
+    let resample = |number: usize| {
+        let mut rng = seed.stream("bootstrap of answers", number as u64);
+        let mut sums = [0.0; 3];
+        for _ in 0..answered.len() {
+            let (one, _) = &answered[rng.usize(..answered.len())];
+            for (sum, value) in sums.iter_mut().zip([one.p9, one.ap, one.ndcg10]) {
+                *sum += value;
+            }
+        }
+        sums.map(|sum| sum / answered.len() as f64)
+    };
+    let resamples: Vec<[f64; 3]> = (0..RESAMPLES).into_par_iter().map(resample).collect();
+    let around = |figure: usize| interval(resamples.iter().map(|means| means[figure]).collect());
+    Some(Answers {
+        questions: answered.len(),
+        p9: mean(&|(one, _)| one.p9),
+        map: mean(&|(one, _)| one.ap),
+        ndcg10: mean(&|(one, _)| one.ndcg10),
+        chance: AnswerMeans {
+            p9: mean(&|(_, chance)| chance.p9),
+            map: mean(&|(_, chance)| chance.ap),
+            ndcg10: mean(&|(_, chance)| chance.ndcg10),
+        },
+        ci95: AnswerIntervals { p9: around(0), map: around(1), ndcg10: around(2) },
+    })
 }
 
 /// What the ranks of many queries say.
@@ -420,5 +635,102 @@ mod tests {
         close(mean, 0.2);
         assert!(low < mean && mean < high, "{low} {high}");
         assert_eq!(mean_difference(&[], Seed(3)), None);
+    }
+
+    #[test]
+    fn answers_worked_out_by_hand() {
+        // Right rows at places 1, 3 and 6 of 6.
+        let scores = [0.9, 0.8, 0.7, 0.6, 0.5, 0.4];
+        let found = answered(&scores, &[0, 2, 5]).unwrap();
+        close(found.p9, 3.0 / 6.0);
+        close(found.ap, (1.0 + 2.0 / 3.0 + 3.0 / 6.0) / 3.0);
+        let gain = 1.0 + 1.0 / 4.0_f64.log2() + 1.0 / 7.0_f64.log2();
+        close(found.ndcg10, gain / (1.0 + 1.0 / 3.0_f64.log2() + 1.0 / 4.0_f64.log2()));
+        assert_eq!(answered(&scores, &[]), None);
+        let all_first = answered(&scores, &[0, 1, 2]).unwrap();
+        close(all_first.ap, 1.0);
+        close(all_first.ndcg10, 1.0);
+    }
+
+    #[test]
+    fn only_nine_places_count_for_the_grid_and_ten_for_the_gain() {
+        let scores: Vec<f32> = (0..20_u8).map(|n| 1.0 - f32::from(n) / 20.0).collect();
+        let at = |place: usize| answered(&scores, &[place - 1]).unwrap();
+        assert_eq!((at(9).p9, at(10).p9), (1.0 / 9.0, 0.0));
+        close(at(10).ndcg10, 1.0 / 11.0_f64.log2());
+        assert_eq!(at(11).ndcg10, 0.0);
+        close(at(20).ap, 1.0 / 20.0);
+    }
+
+    #[test]
+    fn wrong_rows_as_close_as_right_ones_stand_before_them() {
+        assert_eq!(places(&[0.5; 4], &[0, 1]), [3, 4]);
+        assert_eq!(places(&[0.5, 0.9, 0.5, 0.7], &[0, 3]), [2, 4]);
+    }
+
+    #[test]
+    fn answers_of_many_rows_agree_with_sorting() {
+        let mut rng = Seed(6).stream("test", 0);
+        let mut draw = |rows: usize| {
+            let values = (0..rows * 37).map(|_| rng.f32() - 0.5).collect();
+            Vectors::normalised(37, values).unwrap()
+        };
+        let (questions, gallery) = (draw(40), draw(70));
+        let right: Vec<Vec<usize>> = (0..40)
+            .map(|q| (0..70).filter(|row| row % 40 == q || row % 7 == q % 7).collect())
+            .collect();
+        for (q, found) in answers(&questions, &gallery, &right).into_iter().enumerate() {
+            let mut order: Vec<usize> = (0..70).collect();
+            let score = |row: &usize| dot(questions.row(q), gallery.row(*row));
+            order.sort_by(|a, b| score(b).total_cmp(&score(a)));
+            let hits: Vec<bool> = order.iter().map(|row| right[q].contains(row)).collect();
+            let share = |n: usize| hits[..n].iter().filter(|&&hit| hit).count() as f64 / n as f64;
+            close(found.unwrap().p9, share(9));
+            let shares: Vec<f64> = (1..=70).filter(|&n| hits[n - 1]).map(share).collect();
+            close(found.unwrap().ap, shares.iter().sum::<f64>() / shares.len() as f64);
+        }
+    }
+
+    #[test]
+    fn a_picture_that_asks_for_others_does_not_answer_itself() {
+        let pictures = vectors(&[[1.0, 0.0], [0.0, 1.0], [0.6, 0.8], [0.8, 0.6]]);
+        // To the first, 3 is nearer than 2; to 2, 3 (0.96) is nearer than 1 (0.8) and 0 (0.6).
+        let found = answers_among_others(&pictures, &[vec![2], vec![], vec![0, 2], vec![2]]);
+        close(found[0].unwrap().ap, 0.5);
+        assert_eq!(found[1], None);
+        close(found[2].unwrap().ap, 1.0 / 3.0);
+        close(found[3].unwrap().ap, 1.0);
+        close(found[3].unwrap().p9, 1.0 / 3.0);
+    }
+
+    #[test]
+    fn chance_of_answers_is_what_counting_the_six_orders_gives() {
+        // Two right rows among four, at the places 12 13 14 23 24 34.
+        let orders = [[1, 2], [1, 3], [1, 4], [2, 3], [2, 4], [3, 4]];
+        let scores = [0.9, 0.8, 0.7, 0.6];
+        let found = orders.map(|[a, b]| answered(&scores, &[a - 1, b - 1]).unwrap());
+        let mean = |value: fn(&Answered) -> f64| found.iter().map(value).sum::<f64>() / 6.0;
+        let chance = answered_by_chance(2, 4);
+        close(chance.p9, mean(|one| one.p9));
+        close(chance.ap, mean(|one| one.ap));
+        close(chance.ndcg10, mean(|one| one.ndcg10));
+        close(answered_by_chance(1, 1).ap, 1.0);
+        assert_eq!(answered_by_chance(0, 9), Answered::default());
+    }
+
+    #[test]
+    fn a_summary_of_answers_is_their_mean_with_an_interval_and_chance() {
+        let one = |p9: f64| Answered { p9, ap: p9 / 2.0, ndcg10: 1.0 };
+        let answered = [(one(1.0), one(0.25)), (one(0.0), one(0.75)), (one(0.5), one(0.5))];
+        let summary = summarise_answers(&answered, Seed(1)).unwrap();
+        assert_eq!(summary.questions, 3);
+        close(summary.p9, 0.5);
+        close(summary.map, 0.25);
+        close(summary.ndcg10, 1.0);
+        close(summary.chance.p9, 0.5);
+        let [low, high] = summary.ci95.p9;
+        assert!(low < 0.5 && 0.5 < high, "{low} {high}");
+        assert_eq!(summary, summarise_answers(&answered, Seed(1)).unwrap());
+        assert_eq!(summarise_answers(&[], Seed(1)), None);
     }
 }

@@ -43,6 +43,12 @@ fn fixed_advice(fact: &Fact) -> Option<&'static str> {
         Fact::UnknownFormat => "name it with --format",
         Fact::NotFetched => NOT_FETCHED,
         Fact::NoSuchRecipe => "a file is named with --recipe FILE.toml",
+        Fact::OtherNetwork => "name the network of the file with --image-tower",
+        Fact::PicturesOnly => {
+            "`looksee search INDEX ./picture.jpg` asks with a picture; `looksee train CATALOGUE -o \
+             MODEL --weights FILE` makes a model that reads, and `looksee index CATALOGUE -m MODEL \
+             -o NEW` an index with it"
+        }
         Fact::RunIsThere => "go on with --resume, or choose another folder",
         Fact::NoRun => "leave out --resume to start one",
         Fact::OtherRun => "give the same catalogue and flags, or train into another folder",
@@ -53,6 +59,9 @@ fn fixed_advice(fact: &Fact) -> Option<&'static str> {
         Fact::Stopped { .. } => "run the same command with --resume to go on",
         Fact::NotFinite => "try a lower --lr, or --set schedule.clip=1",
         Fact::Collapsed => "try --miner semi-hard, --loss infonce or a lower --lr",
+        Fact::MeasuredOnLearnt => {
+            "`looksee split CATALOGUE -o DIR` puts a part aside before training"
+        }
         _ => return None,
     })
 }

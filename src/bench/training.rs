@@ -118,7 +118,7 @@ impl Training {
         let value = values_of(loss.clone())[0];
         state.steps += 1;
         let State { learner, steps } = state;
-        let length = learner.descend(pass, &loss, &self.schedule, RATE, *steps)?;
+        let length = learner.descend(pass, &loss, &self.schedule, |_| RATE, *steps)?;
         Ok((value, length))
     }
 

@@ -13,7 +13,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::json::kind_of;
-use super::layout::{Roles, listed};
+use super::layout::{Layout, Roles, listed};
+use super::table::unwritable;
 use super::{Found, Item, PICTURE_ENDINGS, Place, Reason, Skip, Source};
 use crate::error::{Error, ErrorKind, Fact, FieldRole, Result};
 use crate::files;
@@ -115,18 +116,27 @@ impl Folder {
         if roles.texts.is_empty() {
             roles.texts.extend(words(relative));
         }
+        let beside = if self.source.whole_rows { fields.clone() } else { Fields::new() };
         let mut fields = roles.rest_beside(fields);
         if parts.len() > 1 {
             fields.entry("folder").or_insert(parts[..parts.len() - 1].join("/").into());
         }
         let id = roles.id.get_or_insert_with(|| parts.join("/")).as_str();
-        let (id, group) = (ItemId::from(id), roles.group.as_deref().map(Arc::from));
+        let id = ItemId::from(id);
         if let Some(filter) = &self.source.filter
             && !filter.matches(&roles.view(fields.clone()))
         {
             return Found::Filtered;
         }
         let place = Place { file: image.as_path().into(), line: None };
+        if self.source.whole_rows {
+            let layout = Layout::Plain { image: "image".to_owned() };
+            match roles.whole(fields, beside, &layout, &image, id.as_str()) {
+                Some(whole) => fields = whole,
+                None => return unwritable(place, id),
+            }
+        }
+        let group = roles.group.as_deref().map(Arc::from);
         Found::Item(Item { id, image: image.into(), texts: roles.texts, fields, group, place })
     }
 

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -206,6 +207,54 @@ impl Roles {
             }
         }
         fields
+    }
+
+    /// The whole row, such that it gives the item called `id` again wherever it is written: with the
+    /// picture's path from the root of the disk, and with the usual names where those that it has
+    /// would not do. `None` where that path is no text.
+    ///
+    /// `written` has the fields that these roles came from as the file has them.
+    pub(super) fn whole(
+        &self,
+        mut fields: Fields,
+        written: Fields,
+        layout: &Layout,
+        image: &Path,
+        id: &str,
+    ) -> Option<Fields> {
+        for (name, value) in written {
+            if self.used.contains(&name) {
+                fields.insert(name, value);
+            }
+        }
+        let path = std::path::absolute(image).ok()?.to_str()?.to_owned();
+        let name = match layout {
+            Layout::Plain { image } => image.as_str(),
+            Layout::Amazon => {
+                amazon::PICTURE_FIELDS.into_iter().for_each(|field| drop(fields.remove(field)));
+                "image"
+            }
+        };
+        fields.insert(name.to_owned(), path.as_str().into());
+        if !IMAGE_NAMES.iter().any(|usual| same_name(usual, name)) {
+            fields.entry("image").or_insert(path.into());
+        }
+        let image = name.to_owned();
+        let again = Self::find(&fields, &Layout::Plain { image }, &Source::default());
+        if again.id.as_deref() != Some(id) {
+            fields.entry("id").or_insert(id.into());
+        }
+        if let Some(group) = self.group.as_ref().filter(|_| again.group != self.group) {
+            fields.entry("group").or_insert(group.as_str().into());
+        }
+        if again.texts.is_empty() || (again.texts != self.texts && *layout == Layout::Amazon) {
+            match &self.texts[..] {
+                [] => {}
+                [text] => drop(fields.insert("title".to_owned(), text.as_str().into())),
+                texts => drop(fields.insert("title".to_owned(), texts.into())),
+            }
+        }
+        Some(fields)
     }
 
     /// What remains of the fields beside a picture.

@@ -1,8 +1,8 @@
 //! Catalogues: what there is to learn from and to search in.
 //!
 //! A [`Source`] says which files and folders to read and how; [`Source::open`] streams their
-//! [`Item`]s, [`Source::load`] holds them in memory without their fields, and [`Source::remotes`]
-//! lists the pictures that are still to be fetched. Each format lives in a file of its own and hands
+//! [`Item`]s, [`Source::load`] holds them in memory, and [`Source::remotes`] lists the pictures that are
+//! still to be fetched. Each format lives in a file of its own and hands
 //! over what it found item by item; everything that all formats share (which field is which, the
 //! filter, ids that occur twice, limits and samples) is done once, here and in `layout`.
 //!
@@ -34,14 +34,17 @@ mod folder;
 mod format;
 mod json;
 mod layout;
+mod learnt;
 mod ledger;
 mod lines;
 mod markup;
+mod parts;
 mod pictures;
 mod python;
 mod rows;
 mod split;
 mod table;
+mod telling;
 #[cfg(test)]
 mod tests;
 
@@ -50,8 +53,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use format::Format;
+pub use learnt::{Learnt, Overlap};
 pub use ledger::{Ledger, Place, Reason, Skip};
+pub use parts::Parts;
 pub use split::{Catalogue, Split};
+pub use telling::{Telling, as_typed};
 
 use crate::error::{Error, ErrorKind, Fact, Result};
 use crate::files::Blob;
@@ -70,7 +76,7 @@ pub struct Item {
     pub image: Blob,
     /// Its texts, most telling first; may be empty.
     pub texts: Vec<String>,
-    /// All other fields. Empty in a [`Catalogue`], whole from [`Source::open`].
+    /// All other fields.
     pub fields: Fields,
     /// Items of one group show the same thing: never negatives of each other, never split.
     pub group: Option<Arc<str>>,
@@ -103,6 +109,9 @@ pub struct Source {
     pub filter: Option<Filter>,
     /// Chance for `sample`.
     pub seed: Seed,
+    /// Keep in [`Item::fields`] also what an item's other parts were made of, as a row that gives the
+    /// same item wherever it is written.
+    pub whole_rows: bool,
 }
 
 /// A picture that is not here yet: `urls` lists these for a downloader.
@@ -166,12 +175,12 @@ impl Source {
         })
     }
 
-    /// Reads everything but the fields. An empty catalogue is an error that says what was seen.
+    /// Reads everything. An empty catalogue is an error that says what was seen.
     pub fn load(&self) -> Result<Catalogue> {
         let mut items = self.open()?;
         let mut kept = Vec::new();
         for item in &mut items {
-            kept.push(Item { fields: Fields::new(), ..item? });
+            kept.push(item?);
         }
         if kept.is_empty() {
             return Err(items.nothing_found());

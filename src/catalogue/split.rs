@@ -6,7 +6,7 @@ use super::{Item, Ledger};
 use crate::files;
 use crate::units::Seed;
 
-/// A whole catalogue in memory, without fields.
+/// A whole catalogue in memory.
 #[derive(Clone, Debug)]
 pub struct Catalogue {
     /// Items in file order.
@@ -38,8 +38,8 @@ impl Catalogue {
         Split { training, validation }
     }
 
-    /// A short name for what would be learned: 12 hex digits over ids, paths, texts and groups, the
-    /// same wherever the catalogue's folder lies.
+    /// A short name for what would be learned: 12 hex digits over ids, paths, texts and groups, not
+    /// over fields, the same wherever the catalogue's folder lies.
     pub fn fingerprint(&self) -> String {
         let mut parts: Vec<Cow<'_, [u8]>> = Vec::new();
         for item in &self.items {
@@ -175,6 +175,8 @@ mod tests {
         moved.items[0].image = "/elsewhere/images/a.jpg".into();
         moved.items[0].place.file = Path::new("/elsewhere/a.csv").into();
         assert_eq!(one.fingerprint(), moved.fingerprint());
+        moved.items[0].fields.insert("color".to_owned(), "red".into());
+        assert_eq!(one.fingerprint(), moved.fingerprint(), "fields are not learnt as such");
         let changes: [fn(&mut Item); 5] = [
             |item| item.id = ItemId::from("b"),
             |item| item.image = "shop/images/b.jpg".into(),

@@ -95,6 +95,7 @@ impl Table {
         let roles = Roles::find(&fields, &self.layout, &self.source);
         // Before the filter, so that a file name belongs to the same URL whatever is filtered.
         let (written, picture) = self.look_up(&fields, &roles)?;
+        let cells = if self.source.whole_rows { fields.clone() } else { Fields::new() };
         if self.untyped {
             fields = typed_cells(fields);
         }
@@ -109,8 +110,15 @@ impl Table {
             Err(lost) => return Ok(self.lost(lost, place, id)),
         };
         let id = id.unwrap_or_else(|| ItemId::from(image.to_string_lossy()));
+        let fields = if self.source.whole_rows {
+            match roles.whole(fields, cells, &self.layout, &image, id.as_str()) {
+                Some(fields) => fields,
+                None => return Ok(unwritable(place, id)),
+            }
+        } else {
+            roles.rest(fields, &self.layout)
+        };
         let image = image.into();
-        let fields = roles.rest(fields, &self.layout);
         let group = roles.group.map(Arc::from);
         Ok(Found::Item(Item { id, image, texts: roles.texts, fields, group, place }))
     }
@@ -160,6 +168,12 @@ impl Table {
         let folder = self.pictures.shown_folder().display();
         format!("{} is not in {folder}, to which it has to be fetched", remote.file)
     }
+}
+
+/// A row cannot hold a path that is no text.
+pub(super) fn unwritable(place: Place, id: ItemId) -> Found {
+    let message = "the path of its picture is not UTF-8 text, so no row can name it".to_owned();
+    Found::Skip(Skip { place, id: Some(id), reason: Reason::BadRow, message })
 }
 
 impl Iterator for Table {

@@ -217,10 +217,17 @@ fn one_usable_row_is_a_catalogue() {
 }
 
 #[test]
-fn load_keeps_everything_but_the_fields() {
+fn load_keeps_what_open_streams() {
     let shop = Shop::new(&[("hats.jsonl", HATS)]);
-    let catalogue = shop.source("hats.jsonl").load().unwrap();
-    assert!(catalogue.items.iter().all(|item| item.fields.is_empty() && !item.texts.is_empty()));
+    let source = shop.source("hats.jsonl");
+    let streamed: Vec<Item> = source.open().unwrap().map(Result::unwrap).collect();
+    let loaded = source.load().unwrap().items;
+    let parts = |item: &Item| (item.id.clone(), item.texts.clone(), item.fields.clone());
+    assert!(!loaded[0].fields.is_empty() && loaded.iter().all(|item| !item.texts.is_empty()));
+    assert_eq!(
+        loaded.iter().map(parts).collect::<Vec<_>>(),
+        streamed.iter().map(parts).collect::<Vec<_>>()
+    );
 }
 
 #[test]
@@ -767,4 +774,113 @@ fn a_filter_sees_the_title_that_is_shown() {
     let shop = Shop::new(&[("shop.jsonl", &row.to_string()), ("a.png", "")]);
     let filter = Some(Filter::parse("title = 'Lace & Tip'").unwrap());
     assert_eq!(read(&Source { filter, ..shop.source("shop.jsonl") }).0.len(), 1);
+}
+
+/// The items of a catalogue by id: texts, group, where the picture is.
+type Known = std::collections::BTreeMap<String, (Vec<String>, Option<String>, PathBuf)>;
+
+fn known(sources: &[Source]) -> Known {
+    let item = |item: Item| {
+        let image = std::path::absolute(item.image.path()).unwrap();
+        (item.id.to_string(), (item.texts, item.group.map(|group| group.to_string()), image))
+    };
+    sources.iter().flat_map(|source| read(source).0).map(item).collect()
+}
+
+/// Splits a source and gives its parts, which read without any option as the same items.
+fn parted(shop: &Shop, source: &Source) -> [Source; 2] {
+    let parts = source.split_into(0.3, Seed(1), &shop.path("parts")).unwrap();
+    let sources = ["parts/train.jsonl", "parts/held-out.jsonl"].map(|name| shop.source(name));
+    let counts = sources.each_ref().map(|source| ids(source).len());
+    assert_eq!(counts, [parts.training, parts.held_out]);
+    assert!(counts.iter().all(|&count| count > 0), "{counts:?}");
+    assert_eq!(known(&sources), known(std::slice::from_ref(source)));
+    sources
+}
+
+#[test]
+fn a_table_is_parted_by_group_and_keeps_every_field_and_what_its_cells_say() {
+    let row = |n: usize| format!("{n}.jpg,00{n},{n}.50,SKU {n},g{},\n", n / 2);
+    let rows: String = (0..20).map(row).collect();
+    let shop = Shop::new(&[("hats.csv", &format!("photo,id,price,title,group,empty\n{rows}"))]);
+    let sources = parted(&shop, &shop.source("hats.csv"));
+    let groups = sources.each_ref().map(|source| {
+        let groups = read(source).0.into_iter().map(|item| item.group.unwrap());
+        groups.collect::<HashSet<_>>()
+    });
+    assert!(groups[0].is_disjoint(&groups[1]));
+    let hat =
+        sources.iter().flat_map(|source| read(source).0).find(|item| item.id.as_str() == "007");
+    assert_eq!(hat.unwrap().fields["price"], 7.5);
+    // Nothing of what was written is touched by a second split.
+    let again = shop.source("hats.csv").split_into(0.3, Seed(1), &shop.path("parts"));
+    assert!(again.unwrap_err().message().contains("name a new folder"));
+}
+
+#[test]
+fn named_fields_are_found_without_their_options_in_the_parts() {
+    let row = |n: usize| json!({"Foto": format!("{n}.jpg"), "nr": n, "label": format!("hat {n}"), "set": n / 3, "x": [n]});
+    let rows: Vec<String> = (0..12).map(|n| row(n).to_string()).collect();
+    let shop = Shop::new(&[("hats.jsonl", &rows.join("\n"))]);
+    let named = |name: &str| Some(name.to_owned());
+    let source = Source {
+        image_field: named("Foto"),
+        id_field: named("nr"),
+        group_field: named("set"),
+        text_fields: vec!["label".to_owned()],
+        ..shop.source("hats.jsonl")
+    };
+    let parts = parted(&shop, &source);
+    let item = &read(&parts[0]).0[0];
+    assert!(item.fields.contains_key("label") && item.fields["x"].is_array(), "{item:?}");
+    // And with their options as well.
+    let paths = parts.iter().flat_map(|part| part.paths.clone()).collect();
+    let with_options = Source { paths, ..source.clone() };
+    assert_eq!(known(&[with_options]), known(&[source]));
+}
+
+#[test]
+fn a_folder_and_amazons_rows_are_parted_too() {
+    let shop = Shop::new(&[("pictures/a/red hat.jpg", ""), ("pictures/a/red hat.txt", "A\nB")]);
+    for n in 0..9 {
+        shop.write(&format!("pictures/b/hat-{n}.png"), b"");
+    }
+    shop.write("pictures/b/hat-3.json", br#"{"color": "blue", "group": "g", "title": "three"}"#);
+    let sources = parted(&shop, &shop.source("pictures"));
+    let three = sources.iter().flat_map(|source| read(source).0);
+    let three = three.into_iter().find(|item| item.id.as_str() == "b/hat-3.png").unwrap();
+    assert_eq!((&three.fields["color"], &three.fields["folder"]), (&"blue".into(), &"b".into()));
+
+    let row = |n: usize| {
+        json!({
+            "asin": format!("B{n:03}"), "title": format!("Hat &amp; {n}"), "price": "$9.00",
+            "description": ["soft"], "feature": ["wool", "warm"],
+            "imageURL": [format!("https://x/{n}.jpg")]
+        })
+    };
+    let rows: Vec<String> = (0..9).map(|n| row(n).to_string()).collect();
+    let shop = Shop::new(&[("meta.json", &rows.join("\n"))]);
+    for n in 0..9 {
+        shop.write(&format!("B{n:03}.jpg"), b"");
+    }
+    let sources = parted(&shop, &shop.source("meta.json"));
+    assert_eq!(read(&sources[0]).0[0].fields["price"], 9.0);
+}
+
+#[test]
+fn one_group_cannot_be_parted_and_leaves_no_folder() {
+    let shop = Shop::new(&[("one.csv", "image,group\na.jpg,x\nb.jpg,x\n")]);
+    let error = shop.source("one.csv").split_into(0.5, Seed(1), &shop.path("parts")).unwrap_err();
+    assert!(error.message().starts_with("2 pictures, 0 skipped cannot be parted"), "{error}");
+    assert!(!shop.path("parts").exists());
+}
+
+#[test]
+fn what_is_held_out_is_not_what_a_run_of_the_same_seed_would_put_aside() {
+    let rows: String = (0..400).map(|n| format!("{n}.jpg,{n}\n")).collect();
+    let shop = Shop::new(&[("many.csv", &format!("image,id\n{rows}"))]);
+    shop.source("many.csv").split_into(0.1, Seed(1), &shop.path("parts")).unwrap();
+    let training = shop.source("parts/train.jsonl").load().unwrap();
+    let aside = training.split(0.1, Seed(1)).validation.len();
+    assert!((20..60).contains(&aside), "{aside} of {}", training.items.len());
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::catalogue::Source;
+use crate::catalogue::{Learnt, Source};
 use crate::encoder::Encoder;
 use crate::error::Result;
 use crate::files;
@@ -27,12 +27,18 @@ pub(crate) struct Colours {
     last_text: Mutex<String>,
     /// Asked to stop as soon as so many pictures were encoded.
     stop_after: Option<(usize, Stop)>,
+    learnt: Option<Learnt>,
 }
 
 impl Colours {
     /// An encoder during whose work a person asks to stop.
     pub(crate) fn stopping_after(pictures: usize, stop: &Stop) -> Self {
         Self { stop_after: Some((pictures, stop.clone())), ..Self::default() }
+    }
+
+    /// An encoder that has seen some items before.
+    pub(crate) fn having_learnt(learnt: Learnt) -> Self {
+        Self { learnt: Some(learnt), ..Self::default() }
     }
 
     /// How many pictures and texts were encoded since the last call.
@@ -96,6 +102,10 @@ impl Encoder for Colours {
 
     fn probability(&self, cosine: f32) -> f32 {
         cosine.clamp(0.0, 1.0)
+    }
+
+    fn learnt(&self) -> Option<Learnt> {
+        self.learnt.clone()
     }
 }
 

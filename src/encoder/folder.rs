@@ -141,7 +141,9 @@ pub(crate) fn save(
     files::make_folder(folder)?;
     let former = former_files(folder);
     let words = vocabulary.to_bytes()?;
-    let tensors = parameters.to_weights();
+    let mut tensors = parameters.to_weights();
+    // What a loss learns beside the towers is of no use behind them.
+    tensors.retain(|name, _| name.starts_with("image.") || name.starts_with("text."));
     let mut card = describe(&tensors, &words, about);
     let text = card.seal()?;
     weights::write(&folder.join(&card.files.weights), &tensors, &BTreeMap::new())?;
@@ -152,6 +154,28 @@ pub(crate) fn save(
     }
     remove_unnamed(folder, Some(&card.files));
     Ok(card)
+}
+
+/// A model as [`save`] writes it, that lies in no folder yet.
+#[derive(Clone, Debug)]
+pub(super) struct Unwritten {
+    pub(super) card: Card,
+    pub(super) text: String,
+    pub(super) weights: Vec<u8>,
+    pub(super) words: Vec<u8>,
+}
+
+/// The files of a model.
+pub(super) fn seal(
+    parameters: &Parameters,
+    vocabulary: &Vocabulary,
+    about: About,
+) -> Result<Unwritten> {
+    let words = vocabulary.to_bytes()?;
+    let tensors = parameters.to_weights();
+    let mut card = describe(&tensors, &words, about);
+    let text = card.seal()?;
+    Ok(Unwritten { card, text, weights: weights::to_bytes(&tensors)?, words })
 }
 
 fn describe(tensors: &weights::Weights, words: &[u8], about: About) -> Card {

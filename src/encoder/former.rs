@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::architecture::{Architecture, ImageArchitecture, Pool, TextArchitecture};
-use super::convolutional::{Convolutional, ConvolutionalNetwork};
+use super::convolutional::{Convention, Convolutional, ConvolutionalNetwork, Head};
 use super::gru::GruTower;
 use super::preprocessing::Preprocessing;
 use crate::images::{Filter, Fit, Frame};
@@ -49,7 +49,13 @@ impl From<FormerArchitecture> for Architecture {
         let frame = Frame { width_px, height_px, fit, filter: Filter::CatmullRom };
         Self {
             dim,
-            image: ImageArchitecture::Convolutional(Convolutional { network, pool: image_pool }),
+            image: ImageArchitecture::Convolutional(Convolutional {
+                network,
+                convention: Convention::Original,
+                pool: image_pool,
+                colours: false,
+                head: Head::Linear,
+            }),
             text: TextArchitecture::Gru(GruTower {
                 embedding,
                 hidden,
@@ -60,6 +66,7 @@ impl From<FormerArchitecture> for Architecture {
                 grams: 0,
             }),
             preprocessing: Preprocessing::new(frame, network.pixels(), longest),
+            kept: None,
         }
     }
 }

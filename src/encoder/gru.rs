@@ -106,7 +106,8 @@ impl Tower for Gru {
                 parameters.add(bias, &[3 * hidden], Layout::Plain, bound, seed);
             }
         }
-        let features = hidden * self.directions().len() + if mean { embedding } else { 0 };
+        let states = hidden * self.directions().len() * self.tower.pool.parts();
+        let features = states + if mean { embedding } else { 0 };
         let bound = Init::Uniform(1.0 / (features as f32).sqrt());
         let weight = [features, self.dim];
         parameters.add("text.fc.weight", &weight, Layout::Transposed, bound, seed);
@@ -209,17 +210,24 @@ impl Gru {
 
     /// States `[n, len, hidden]` -> `[n, hidden]` over each text's real tokens.
     fn pooled(self, pass: &Pass, states: Tensor<3>, lengths: &Arc<[u32]>) -> Tensor<2> {
-        let [n, _, hidden] = states.dims();
         match self.tower.pool {
             Pool::Max => ops::max_over_steps(states, Arc::clone(lengths)),
-            Pool::Average => {
-                // States at padding are 0.
-                let shares = lengths.iter().map(|&length| 1.0 / length.max(1) as f32);
-                let shares: Tensor<2> = pass.tensor(shares.collect(), &[n, 1]);
-                states.sum_dim(1).reshape([n, hidden]) * shares
+            Pool::Average => average(pass, states, lengths),
+            Pool::Both => {
+                let means = average(pass, states.clone(), lengths);
+                Tensor::cat(vec![means, ops::max_over_steps(states, Arc::clone(lengths))], 1)
             }
         }
     }
+}
+
+/// The mean of the states `[n, len, hidden]` over each text's real tokens, `[n, hidden]`.
+fn average(pass: &Pass, states: Tensor<3>, lengths: &[u32]) -> Tensor<2> {
+    let [n, _, hidden] = states.dims();
+    // States at padding are 0.
+    let shares = lengths.iter().map(|&length| 1.0 / length.max(1) as f32);
+    let shares: Tensor<2> = pass.tensor(shares.collect(), &[n, 1]);
+    states.sum_dim(1).reshape([n, hidden]) * shares
 }
 
 /// Embedded tokens `[n, len, embedding]` -> `[n, embedding]`, the mean over each text's real ones.
@@ -311,13 +319,14 @@ mod tests {
 
     #[test]
     fn a_description_without_a_mean_is_written_as_it_was_before_there_was_one() {
-        let mut recipe = Recipe::named("default").unwrap();
+        let mut recipe = Recipe::named("article").unwrap();
         for (mean, said) in [(false, false), (true, true)] {
             recipe.text_tower.mean = mean;
             let text = toml::to_string(&recipe.architecture()).unwrap();
-            assert_eq!(text.contains("mean"), said);
+            let of_text = toml::to_string(&recipe.architecture().text).unwrap();
+            assert_eq!(of_text.contains("mean"), said);
             let read: Architecture = toml::from_str(&text).unwrap();
-            let TextArchitecture::Gru(gru) = read.text;
+            let TextArchitecture::Gru(gru) = read.text else { panic!("another tower") };
             assert_eq!((gru.mean, gru.grams), (mean, 0));
         }
         assert!(!toml::to_string(&recipe.architecture()).unwrap().contains("grams"));

@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use burn::tensor::Tensor;
 
 use super::parameters::{Parameters, Pass};
+use super::preprocessing::Pixels;
 use crate::error::{Error, Result};
 use crate::units::Seed;
 
@@ -27,6 +28,29 @@ pub(crate) trait Tower: Debug + Send + Sync {
 
     /// A batch -> `[n, dim]`, not normalised. `chance` is for what is random in training.
     fn forward(&self, pass: &Pass, input: Self::Input, chance: &mut fastrand::Rng) -> Tensor<2>;
+}
+
+/// An image tower has two parts: a network from pictures to features, which may keep its weights,
+/// and a head from features into the common space. Features of a network that does not learn are
+/// the same in every epoch and need to be taken only once.
+pub(crate) trait ImageTower: Tower<Input = Pixels> {
+    /// Values of a picture's features.
+    fn feature_count(&self) -> usize;
+
+    /// How many of those, the first, are of the last map of the network, each once.
+    fn network_features(&self) -> usize;
+
+    /// How many, the first, say all once: those, and the colours behind them.
+    fn plain_features(&self) -> usize;
+
+    /// How the last map becomes features.
+    fn pool_name(&self) -> String;
+
+    /// Pictures -> features, `[n, feature_count]`.
+    fn features(&self, pass: &Pass, input: Pixels) -> Tensor<2>;
+
+    /// Features -> `[n, dim]`, not normalised.
+    fn head(&self, pass: &Pass, features: Tensor<2>, chance: &mut fastrand::Rng) -> Tensor<2>;
 }
 
 /// What of the image tower keeps its weights.

@@ -26,4 +26,4 @@ pub use own::{
 pub(crate) use paths::{from_bytes as path_from_bytes, to_bytes as path_bytes};
 pub use regular::{FileKind, kind, open, open_stream, read, read_at_most, read_text};
 pub use sums::{checksum, checksum_of_parts, f32_bytes, f32_values, fingerprint};
-pub use whole::{flush_folder, make_folder, replace, replace_bytes};
+pub use whole::{fill_folder, flush_folder, make_folder, replace, replace_bytes};

@@ -32,6 +32,47 @@ pub fn replace_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
     replace(path, |out| out.write_all(bytes).map_err(|e| Error::io("cannot write", e)))
 }
 
+/// Makes the folder `path` through `write`, which is given an empty one to write into, so that all of
+/// it is there or nothing.
+///
+/// # Errors
+/// [`Invalid`](crate::ErrorKind::Invalid) where `path` is neither new nor an empty folder.
+pub fn fill_folder(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let is_free = match kind(path)? {
+        FileKind::Absent => path.file_name().is_some(),
+        FileKind::Folder => {
+            std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
+        }
+        _ => false,
+    };
+    if !is_free {
+        return Err(Error::invalid(
+            "there is something of this name; name a new folder, or an empty one",
+        )
+        .at_file(path));
+    }
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        make_folder(parent)?;
+    }
+    let temporary = temporary_beside(path, u64::from(std::process::id()));
+    let cannot = |e| Error::io("cannot make the folder", e).at_file(path);
+    // What stands there, if anything does, is not written into.
+    fs_err::create_dir(&temporary).map_err(cannot)?;
+    let outcome = write(&temporary).and_then(|()| {
+        // Some systems rename to an empty folder, some only to none.
+        let _ = std::fs::remove_dir(path);
+        fs_err::rename(&temporary, path).map_err(cannot)
+    });
+    if outcome.is_err() {
+        let _ = std::fs::remove_dir_all(&temporary);
+    }
+    outcome?;
+    if let Some(parent) = path.parent() {
+        flush_folder(parent);
+    }
+    Ok(())
+}
+
 /// Makes `path` and its parents.
 pub fn make_folder(path: &Path) -> Result<()> {
     std::fs::create_dir_all(path).map_err(|e| Error::io("cannot make the folder", e).at_file(path))
@@ -109,6 +150,26 @@ mod tests {
         assert!(error.is_err());
         assert_eq!(read(&path).unwrap(), b"old");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_folder_is_filled_as_a_whole_or_not_made_and_what_is_there_stays() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("deep/parts");
+        let fill = |path: &Path, last: Result<()>| {
+            fill_folder(path, |folder| {
+                replace_bytes(&folder.join("a"), b"a")?;
+                last
+            })
+        };
+        assert!(fill(&path, Err(Error::invalid("stopped"))).is_err());
+        assert_eq!(std::fs::read_dir(parent.path().join("deep")).unwrap().count(), 0);
+        std::fs::create_dir(&path).unwrap();
+        fill(&path, Ok(())).unwrap();
+        assert_eq!(read(&path.join("a")).unwrap(), b"a");
+        let error = fill(&path, Ok(())).unwrap_err();
+        assert!(error.message().contains("name a new folder"), "{error}");
+        assert_eq!(std::fs::read_dir(parent.path().join("deep")).unwrap().count(), 1);
     }
 
     #[test]

@@ -232,6 +232,7 @@ fn job(shop: &Shop, resume: bool) -> Job {
         recipe,
         source,
         output: shop.path("model"),
+        label_field: None,
         weights: None,
         word_vectors: None,
         resume,

@@ -247,6 +247,17 @@ impl Vocabulary {
     }
 }
 
+/// Hands every word of a text to `take`, folded, punctuation left out: the words that two texts may
+/// have in common, whatever a vocabulary makes of them.
+pub(crate) fn each_word(text: &str, mut take: impl FnMut(&str)) {
+    let mut words = Words::of(text, Cut::Numbers);
+    while let Some(word) = words.next() {
+        if !words::is_punctuation(word) {
+            take(word);
+        }
+    }
+}
+
 fn word_counts<'a>(texts: impl IntoIterator<Item = &'a str>, cut: Cut) -> HashMap<String, u64> {
     let mut counts = HashMap::new();
     for text in texts {

@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Job, checkpoint, log};
+use super::{Job, checkpoint, features, log};
 use crate::encoder::folder as model;
 use crate::error::{Error, ErrorKind, Fact, Result};
 use crate::files::{self, Cut, FileKind, FolderLock, Made};
@@ -94,7 +94,12 @@ pub(super) fn discard(job: &Job, found: Found, made: &Made, error: &Error) {
 
 fn is_cache(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    images::beginning_of_cache(name).is_some()
+    beginning_of_cache(name).is_some()
+}
+
+/// What a file called `name` begins with when it keeps what was made of the pictures.
+fn beginning_of_cache(name: &str) -> Option<&'static [u8]> {
+    images::beginning_of_cache(name).or_else(|| features::beginning_of(name))
 }
 
 /// Takes away what killed runs left half-written. Call it under the folder's lock.
@@ -108,7 +113,7 @@ pub(super) fn tidy(folder: &Path) {
 fn beginning_of(name: &str) -> Option<files::Beginning> {
     match name {
         log::NAME | SKIPPED => Some((0, b"{\"")),
-        _ => images::beginning_of_cache(name).map(|magic| (0, magic)),
+        _ => beginning_of_cache(name).map(|magic| (0, magic)),
     }
 }
 
@@ -192,7 +197,7 @@ fn is_preparation(path: &Path) -> bool {
             log::BEGINNINGS.iter().any(|known| files::begins(path, (0, known), Cut::Empty))
         }
         "model.toml" => std::fs::symlink_metadata(path).is_ok_and(|about| about.len() == 0),
-        _ => match images::beginning_of_cache(name) {
+        _ => match beginning_of_cache(name) {
             Some(magic) => files::begins(path, (0, magic), Cut::Nowhere),
             None => is_half_a_model(path) || files::is_left_over(path, beginning_of),
         },

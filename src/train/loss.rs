@@ -4,8 +4,9 @@ use burn::tensor::{Int, Tensor, TensorData, activation};
 use serde::{Deserialize, Serialize};
 
 use super::miner::{self, Miner};
-use crate::encoder::parameters::Pass;
+use crate::encoder::parameters::{Init, Layout, Parameters, Pass};
 use crate::ops::values_of;
+use crate::units::Seed;
 
 /// Which loss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,7 +30,26 @@ pub struct Loss {
     pub miner: Miner,
     /// What cosines are divided by (infonce), above 0.
     pub temperature: f32,
+    /// Whether that is where it begins, and is learned from there (infonce).
+    pub learned: bool,
+    /// Which texts of a batch are no negatives of a picture.
+    pub spared: Spared,
 }
+
+/// Which texts of a batch are no negatives of a picture, although they are not its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Spared {
+    /// Those of its group.
+    Group,
+    /// Those, and all whose every word is true of the picture's item.
+    True,
+}
+
+/// The parameter of a learned temperature: the logarithm of what cosines are multiplied by.
+const SCALE: &str = "loss.scale";
+/// Most that a learned temperature multiplies cosines by (Radford et al., 2021, section 2.5).
+const SCALE_MOST: f32 = 100.0;
 
 /// A loss and what it says about the batch.
 pub(super) struct Measured {
@@ -48,11 +68,33 @@ pub(super) struct Pairs<'a> {
     pub(super) texts: Tensor<2>,
     /// Texts drawn for the pictures as negatives, if the miner draws.
     pub(super) negatives: Option<Tensor<2>>,
-    /// Pairs of one group are never negatives of each other.
-    pub(super) groups: &'a [u32],
+    /// `[n, n]`: whether text j is true of picture i, and so no negative of it.
+    pub(super) truth: &'a [bool],
+}
+
+impl Pairs<'_> {
+    fn count(&self) -> usize {
+        self.truth.len().isqrt()
+    }
 }
 
 impl Loss {
+    /// Adds what the loss itself learns.
+    pub(super) fn add_parameters(&self, parameters: &mut Parameters, seed: Seed) {
+        if self.kind == LossKind::InfoNce && self.learned {
+            let start = Init::Constant(-self.temperature.ln());
+            parameters.add(SCALE, &[1], Layout::Plain, start, seed);
+        }
+    }
+
+    /// What cosines are multiplied by, `[1, 1]`.
+    fn scale(&self, pass: &Pass) -> Tensor<2> {
+        if self.learned {
+            return pass.vector(SCALE).clamp_max(SCALE_MOST.ln()).exp().unsqueeze();
+        }
+        pass.tensor(vec![1.0 / self.temperature], &[1, 1])
+    }
+
     /// The loss of a batch.
     pub(super) fn measure(&self, pass: &Pass, pairs: Pairs<'_>) -> Measured {
         match self.kind {
@@ -63,12 +105,12 @@ impl Loss {
 
     /// Schroff, Kalenichenko and Philbin, 2015, equation 3; pictures are the anchors.
     fn triplet(&self, pass: &Pass, pairs: Pairs<'_>) -> Measured {
-        let n = pairs.groups.len();
+        let n = pairs.count();
         let negatives = if let Some(negatives) = pairs.negatives {
             negatives
         } else {
             let cosines = pairs.images.clone().matmul(pairs.texts.clone().transpose());
-            let chosen = miner::choose(self.miner, &values_of(cosines), pairs.groups);
+            let chosen = miner::choose(self.miner, &values_of(cosines), pairs.truth);
             let chosen: Vec<i32> = chosen.into_iter().map(|row| row as i32).collect();
             let chosen: Tensor<1, Int> =
                 Tensor::from_data(TensorData::new(chosen, vec![n]), pass.device());
@@ -82,25 +124,21 @@ impl Loss {
         Measured { loss: each.mean(), active: share(active, n), distance: mean(&distances) }
     }
 
-    /// Radford et al., 2021, figure 3, with a fixed temperature and negatives masked by group.
+    /// Radford et al., 2021, figure 3, without the negatives that are none.
     fn infonce(&self, pass: &Pass, pairs: Pairs<'_>) -> Measured {
-        let n = pairs.groups.len();
+        let (n, truth) = (pairs.count(), pairs.truth);
         let cosines = pairs.images.matmul(pairs.texts.transpose()); // [n, n]
         let seen = values_of(cosines.clone());
-        let masked: Vec<f32> = (0..n * n)
-            .map(|at| {
-                let (i, j) = (at / n, at % n);
-                if i != j && pairs.groups[i] == pairs.groups[j] { -1e4 } else { 0.0 }
-            })
-            .collect();
-        let logits = cosines.div_scalar(self.temperature) + pass.tensor::<2>(masked, &[n, n]);
+        let spared = |at: usize| truth[at] && at / n != at % n;
+        let masked = (0..n * n).map(|at| if spared(at) { -1e4 } else { 0.0 }).collect();
+        let logits = cosines * self.scale(pass) + pass.tensor::<2>(masked, &[n, n]);
         let own: Vec<f32> = (0..n * n).map(|at| f32::from(u8::from(at / n == at % n))).collect();
         let own: Tensor<2> = pass.tensor(own, &[n, n]);
         let by_row = activation::log_softmax(logits.clone(), 1);
         let by_column = activation::log_softmax(logits, 0);
         let loss = ((by_row + by_column) * own).sum().div_scalar(-2.0 * n as f32);
-        let wrong = (0..n).filter(|&i| !own_is_closest(&seen, pairs.groups, i)).count();
-        Measured { loss, active: share(wrong, n), distance: mean_distance(&seen, pairs.groups) }
+        let wrong = (0..n).filter(|&i| !own_is_closest(&seen, truth, i)).count();
+        Measured { loss, active: share(wrong, n), distance: mean_distance(&seen, truth) }
     }
 }
 
@@ -109,15 +147,15 @@ fn squared_distance(x: Tensor<2>, y: Tensor<2>) -> Tensor<2> {
     (x - y).powi_scalar(2).sum_dim(1)
 }
 
-fn own_is_closest(cosines: &[f32], groups: &[u32], i: usize) -> bool {
-    let row = &cosines[i * groups.len()..][..groups.len()];
-    (0..groups.len()).all(|j| groups[j] == groups[i] || row[j] < row[i])
+fn own_is_closest(cosines: &[f32], truth: &[bool], i: usize) -> bool {
+    let n = truth.len().isqrt();
+    let (row, truth) = (&cosines[i * n..][..n], &truth[i * n..][..n]);
+    (0..n).all(|j| truth[j] || row[j] < row[i])
 }
 
-fn mean_distance(cosines: &[f32], groups: &[u32]) -> f32 {
-    let n = groups.len();
-    let strangers = (0..n * n).filter(|at| groups[at / n] != groups[at % n]);
-    let distances: Vec<f32> = strangers.map(|at| 2.0 - 2.0 * cosines[at]).collect();
+fn mean_distance(cosines: &[f32], truth: &[bool]) -> f32 {
+    let strangers = cosines.iter().zip(truth).filter(|(_, is_true)| !**is_true);
+    let distances: Vec<f32> = strangers.map(|(cosine, _)| 2.0 - 2.0 * cosine).collect();
     mean(&distances)
 }
 
@@ -133,7 +171,7 @@ fn share(count: usize, of: usize) -> f32 {
 mod tests {
     use std::sync::Arc;
 
-    use super::super::Recipe;
+    use super::super::{Recipe, truth};
     use super::*;
     use crate::encoder::parameters::{Mode, Parameters};
 
@@ -154,7 +192,7 @@ mod tests {
             images: rows(&pass, &[1.0, 0.0, 0.0, 1.0]),
             texts: rows(&pass, &[0.6, 0.8, 1.0, 0.0]),
             negatives: Some(rows(&pass, &[0.0, 1.0, 0.6, 0.8])),
-            groups: &[0, 1],
+            truth: &truth::by_group(&[0, 1]),
         };
         let measured = Recipe::named("article").unwrap().loss.measure(&pass, pairs);
         assert!((values_of(measured.loss)[0] - 1.0).abs() < 1e-6);
@@ -166,12 +204,12 @@ mod tests {
     fn infonce_by_hand() {
         let pass = pass();
         let mut loss = Recipe::named("default").unwrap().loss;
-        loss.temperature = 1.0;
+        (loss.temperature, loss.learned) = (1.0, false);
         let pairs = Pairs {
             images: rows(&pass, &[1.0, 0.0, 0.0, 1.0]),
             texts: rows(&pass, &[1.0, 0.0, 0.6, 0.8]),
             negatives: None,
-            groups: &[0, 1],
+            truth: &truth::by_group(&[0, 1]),
         };
         // Cosines [[1, 0.6], [0, 0.8]].
         let ce = |own: f64, other: f64| -(own.exp() / (own.exp() + other.exp())).ln();
@@ -185,13 +223,50 @@ mod tests {
     #[test]
     fn texts_of_the_same_group_do_not_count_as_negatives() {
         let pass = pass();
-        let loss = Recipe::named("default").unwrap().loss;
+        let loss = Loss { learned: false, ..Recipe::named("default").unwrap().loss };
         let pairs = Pairs {
             images: rows(&pass, &[1.0, 0.0, 1.0, 0.0]),
             texts: rows(&pass, &[1.0, 0.0, 1.0, 0.0]),
             negatives: None,
-            groups: &[3, 3],
+            truth: &truth::by_group(&[3, 3]),
         };
         assert!(values_of(loss.measure(&pass, pairs).loss)[0].abs() < 1e-6);
+    }
+    #[test]
+    fn a_text_that_is_true_of_a_picture_does_not_count_against_it() {
+        let pass = pass();
+        let loss = Loss { learned: false, ..Recipe::named("default").unwrap().loss };
+        // Text 1 is true of picture 0; text 0 is not of picture 1, and far from it.
+        let pairs = Pairs {
+            images: rows(&pass, &[1.0, 0.0, -1.0, 0.0]),
+            texts: rows(&pass, &[1.0, 0.0, -1.0, 0.0]),
+            negatives: None,
+            truth: &[true, true, false, true],
+        };
+        let measured = loss.measure(&pass, pairs);
+        assert!(values_of(measured.loss)[0] < 1e-6);
+        assert!((measured.distance - 4.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_learned_temperature_begins_where_the_recipe_says_and_has_a_gradient() {
+        let loss =
+            Loss { learned: true, temperature: 0.5, ..Recipe::named("default").unwrap().loss };
+        let mut parameters = Parameters::default();
+        loss.add_parameters(&mut parameters, Seed(0));
+        let pass = Pass::new(Arc::new(parameters), Mode::Training);
+        let pairs = |pass: &Pass| Pairs {
+            images: rows(pass, &[1.0, 0.0, 0.0, 1.0]),
+            texts: rows(pass, &[0.6, 0.8, 0.8, 0.6]),
+            negatives: None,
+            truth: &[true, false, false, true],
+        };
+        let learned = loss.measure(&pass, pairs(&pass)).loss;
+        let fixed = Loss { learned: false, ..loss.clone() };
+        let fixed = values_of(fixed.measure(&pass, pairs(&pass)).loss)[0];
+        assert!((values_of(learned.clone())[0] - fixed).abs() < 1e-6);
+        // The own texts are farther than the others, so that a higher scale makes it worse.
+        let gradients = pass.gradients(learned.backward());
+        assert!(gradients[SCALE][0] > 0.0, "{gradients:?}");
     }
 }

@@ -17,15 +17,15 @@ pub enum Miner {
 
 /// The negative of each anchor among the texts of its batch.
 ///
-/// `similarity [n, n]` holds cosines of picture i and text j; texts of the anchor's group never
-/// are its negatives. An anchor without any negative gets itself, which makes its triplet worth
+/// `similarity [n, n]` holds cosines of picture i and text j, `truth [n, n]` whether text j is true
+/// of picture i and so no negative of it. An anchor without any negative gets itself, which makes its triplet worth
 /// the margin and its gradient nothing.
-pub(super) fn choose(miner: Miner, similarity: &[f32], groups: &[u32]) -> Vec<usize> {
-    let n = groups.len();
+pub(super) fn choose(miner: Miner, similarity: &[f32], truth: &[bool]) -> Vec<usize> {
+    let n = truth.len().isqrt();
     (0..n)
         .map(|anchor| {
             let row = &similarity[anchor * n..][..n];
-            let others = (0..n).filter(|&j| groups[j] != groups[anchor]);
+            let others = (0..n).filter(|&j| !truth[anchor * n + j]);
             let closest = |a: &usize, b: &usize| row[*a].total_cmp(&row[*b]);
             match miner {
                 Miner::SemiHard => others
@@ -42,6 +42,7 @@ pub(super) fn choose(miner: Miner, similarity: &[f32], groups: &[u32]) -> Vec<us
 
 #[cfg(test)]
 mod tests {
+    use super::super::truth::by_group;
     use super::*;
 
     #[test]
@@ -49,7 +50,7 @@ mod tests {
         // Anchor 0: own 0.5, others 0.9, 0.4, 0.1; text 1 belongs to the group of anchor 3.
         let mut similarity = vec![0.0; 16];
         similarity[..4].copy_from_slice(&[0.5, 0.9, 0.4, 0.1]);
-        let groups = [0, 1, 2, 1];
+        let groups = by_group(&[0, 1, 2, 1]);
         assert_eq!(choose(Miner::Hard, &similarity, &groups)[0], 1);
         assert_eq!(choose(Miner::SemiHard, &similarity, &groups)[0], 2);
     }
@@ -57,8 +58,8 @@ mod tests {
     #[test]
     fn a_text_of_the_same_group_is_never_a_negative() {
         let similarity = [0.1, 0.9, 0.3, 0.9, 0.1, 0.3, 0.9, 0.9, 0.1];
-        let chosen = choose(Miner::Hard, &similarity, &[7, 7, 8]);
+        let chosen = choose(Miner::Hard, &similarity, &by_group(&[7, 7, 8]));
         assert_eq!(chosen[..2], [2, 2]);
-        assert_eq!(choose(Miner::Hard, &[1.0], &[7]), [0]);
+        assert_eq!(choose(Miner::Hard, &[1.0], &by_group(&[7])), [0]);
     }
 }

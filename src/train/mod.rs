@@ -31,6 +31,7 @@ mod budget;
 mod calibrate;
 mod checkpoint;
 mod diagnose;
+mod features;
 mod fit;
 mod folder;
 mod log;
@@ -38,18 +39,27 @@ mod loss;
 mod material;
 mod miner;
 mod optimiser;
+mod phase;
+mod pretrained;
 mod recipe;
 mod schedule;
 mod start;
+mod subspace;
+mod truth;
+mod typed;
 mod watch;
 
-use std::path::{Path, PathBuf};
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub use loss::{Loss, LossKind};
+pub use loss::{Loss, LossKind, Spared};
 pub use miner::Miner;
+pub use phase::Tune;
 pub use recipe::{Flip, ImageRecipe, Recipe, TextChoice, TextRecipe};
 pub use schedule::{Schedule, ScheduleKind};
+pub use typed::Typed;
 
 pub(crate) use optimiser::Learner;
 #[cfg(any(test, feature = "bench"))]
@@ -57,15 +67,24 @@ pub(crate) use optimiser::Optimiser;
 
 use crate::catalogue::{Catalogue, Ledger, Source};
 use crate::encoder::parameters::Parameters;
-use crate::encoder::towers::Towers;
-use crate::encoder::weights;
+use crate::encoder::towers::{KEPT, Towers};
+use crate::encoder::{FEATURE_DEVIATION, FEATURE_MEAN, Pretrained};
 use crate::error::Result;
 use crate::files::{FolderLock, Made};
-use crate::units::{Event, Listener, Seed, Stop};
+use crate::images::Augment;
+use crate::units::{Listener, Seed, Stop};
 use batches::Material;
 use budget::Clock;
+use features::Features;
 use fit::Trainer;
 use folder::Found;
+use phase::Phase;
+
+/// Pictures whose features decide which of them are kept; more say the same.
+const SUBSPACE_ROWS: usize = 8192;
+
+/// Length of a picture's colours beside what the network sees, where features are kept.
+const COLOURS: f32 = 0.5;
 
 /// One training run.
 #[derive(Clone, Debug)]
@@ -76,6 +95,9 @@ pub struct Job {
     pub source: Source,
     /// The model folder.
     pub output: PathBuf,
+    /// The field that says which pictures are alike, to learn from in place of texts: the value is an
+    /// item's only text, and pictures with the same value are brought together.
+    pub label_field: Option<String>,
     /// Pretrained weights for the image tower.
     pub weights: Option<PathBuf>,
     /// Word vectors that the embedding of the text tower begins with: the text form of word2vec,
@@ -98,9 +120,11 @@ pub struct Outcome {
     pub summary: String,
     /// What was used and what was not.
     pub ledger: Ledger,
-    /// Steps of the whole run. As `schedule.steps` in the recipe they make the same model again,
+    /// Steps of the run but for those in which the network was tuned. As `schedule.steps` in the recipe they make the same model again,
     /// unless the run was interrupted and went on with another length.
     pub steps: u64,
+    /// Steps behind those in which the network was tuned: `tune.steps` in the recipe.
+    pub tuned: u64,
 }
 
 /// Trains until the recipe or the budget ends. A stop that was asked for saves a checkpoint and
@@ -124,7 +148,7 @@ fn run_by(
     let found = folder::admit(job)?;
     folder::refuse_weights_inside(job)?;
     // Weights are read first: a wrong file should not cost the decoding of a catalogue.
-    let pretrained = job.weights.as_deref().map(|path| read_weights(path, job)).transpose()?;
+    let pretrained = pretrained::read(job)?;
     start::word_vectors(job)?;
     let catalogue = job.source.load()?;
     let made = Made::folder(&job.output)?;
@@ -139,7 +163,7 @@ fn run_by(
 fn prepare_and_fit(
     job: &Job,
     catalogue: Catalogue,
-    pretrained: Option<&weights::Weights>,
+    pretrained: Option<&Pretrained>,
     mut clock: Clock<'_>,
     stop: &Stop,
     listener: Listener<'_>,
@@ -152,93 +176,107 @@ fn prepare_and_fit(
     }
     folder::tidy(&job.output);
     let task = start::task_of(job, &catalogue.fingerprint());
-    let (material, ledger) = material::prepare(job, catalogue, stop, listener)?;
+    let (mut material, ledger) = material::prepare(job, catalogue, stop, listener)?;
     let towers = Towers::new(&job.recipe.architecture(), material.vocabulary.len());
     let mut parameters = towers.parameters(job.seed);
-    if let Some(pretrained) = pretrained {
-        let taken = start_from(&mut parameters, pretrained)
+    if let Some(pretrained) = pretrained.filter(|_| found != Found::Checkpoint) {
+        pretrained::start_from(pretrained, &towers, &mut parameters, listener)
             .map_err(|e| e.at_file(job.weights.as_deref().unwrap_or(&job.output)))?;
-        listener(Event::Note(&format!("{taken} tensors taken from the pretrained weights")));
     }
     start::with_word_vectors(job, &material.vocabulary, &mut parameters, listener)?;
-    let (state, optimiser) = start::begin(job, found, task, &material, &mut parameters, listener)?;
-    towers.freeze(&mut parameters, job.recipe.freeze());
+    job.recipe.loss.add_parameters(&mut parameters, job.seed);
+    let (mut state, optimiser) =
+        start::begin(job, found, task, &material, &mut parameters, listener)?;
+    let demands = pretrained::demands(pretrained, found, &mut state);
+    let architecture = pretrained::architecture(job, demands);
+    let towers = Towers::new(&architecture, material.vocabulary.len());
+    let fresh = pretrained.filter(|_| found != Found::Checkpoint);
+    if let (Some(pretrained), false) = (fresh, stop.asked()) {
+        pretrained::look_at_statistics(pretrained, &towers, &parameters, &material, listener);
+    }
+    // A network that is tuned already says other things, and is not asked for features again.
+    if job.recipe.keeps_features() && !state.tunes {
+        take_features(job, &mut material, &towers, &mut parameters, stop, listener)?;
+    }
     clock.before = Duration::from_secs_f64(state.elapsed_s);
     let mut trainer = Trainer {
         job,
         recipe: job.recipe.clone(),
+        architecture,
+        phase: Phase::learning(&job.recipe, job.minutes),
         towers,
         material: &material,
         learner: Learner::new(parameters, optimiser),
         state,
         clock,
     };
-    let (summary, steps) = trainer.fit(stop, listener)?;
-    Ok(Outcome { summary, ledger, steps })
+    let (summary, steps, tuned) = trainer.run(stop, listener)?;
+    Ok(Outcome { summary, ledger, steps, tuned })
 }
 
-/// Reads pretrained weights and tries them on a tower, so that it fails where they would not fit.
-fn read_weights(path: &Path, job: &Job) -> Result<weights::Weights> {
-    let pretrained = weights::read(path)?;
-    let mut trial = Towers::new(&job.recipe.architecture(), 1).parameters(job.seed);
-    start_from(&mut trial, &pretrained).map_err(|e| e.at_file(path))?;
-    Ok(pretrained)
+/// Takes the features of all pictures that the run looks at, and tells the head how they lie.
+fn take_features(
+    job: &Job,
+    material: &mut Material,
+    towers: &Towers,
+    parameters: &mut Parameters,
+    stop: &Stop,
+    listener: Listener<'_>,
+) -> Result<()> {
+    let members = material.training.iter().chain(&material.validation);
+    let mut pictures: Vec<usize> = members.map(|&member| material.pairs[member].picture).collect();
+    pictures.sort_unstable();
+    let network = Arc::new(parameters.clone());
+    let order = features::Order {
+        cache: &material.cache,
+        pictures: &pictures,
+        towers,
+        parameters: &network,
+        views: job.recipe.image.views,
+        augment: Augment { flip: 0.5, crop: job.recipe.image.crop, light: job.recipe.image.light },
+    };
+    let kept = Features::open_or_take(&job.output, &order, stop, listener)?;
+    if parameters.has(FEATURE_MEAN) {
+        let training = material.training.iter().map(|&member| material.pairs[member].picture);
+        let (mean, deviation) = kept.moments(training);
+        parameters.set_statistic(FEATURE_MEAN, mean);
+        parameters.set_statistic(FEATURE_DEVIATION, deviation);
+    }
+    if parameters.has(KEPT) {
+        parameters.set_statistic(KEPT, projection(job, material, towers, &kept));
+    }
+    material.features = Some(kept);
+    Ok(())
 }
 
-/// Takes an image tower under the names of its PyTorch original, but not the linear layer at its
-/// end.
-fn start_from(parameters: &mut Parameters, pretrained: &weights::Weights) -> Result<usize> {
-    // Weights of a looksee model carry the tower below "image.".
-    let own = pretrained.keys().any(|name| name.starts_with("image."));
-    let prefix = if own { "" } else { "image." };
-    let wanted = |name: &str| name.starts_with("image.") && !name.starts_with("image.fc.");
-    Ok(parameters.load(pretrained, prefix, wanted)?.len())
+/// `[plain features, kept]`: what the vector of a picture keeps of its features. What the network
+/// sees and the colours are brought to one length first, the colours to [`COLOURS`] of it.
+fn projection(job: &Job, material: &Material, towers: &Towers, features: &Features) -> Vec<f32> {
+    let (width, seen) = (towers.plain_features(), towers.network_features());
+    let every = material.training.len().div_ceil(SUBSPACE_ROWS).max(1);
+    let mut rows = Vec::new();
+    for &member in material.training.iter().step_by(every) {
+        let first = rows.len();
+        features.push(material.pairs[member].picture, 0, &mut rows);
+        rows.truncate(first + width);
+    }
+    let length = |columns: Range<usize>| {
+        let squares = |row: &[f32]| row[columns.clone()].iter().map(|v| v * v).sum::<f32>();
+        let mean = rows.chunks(width).map(squares).sum::<f32>() / (rows.len() / width) as f32;
+        mean.sqrt().max(1e-6)
+    };
+    let (network, colours) = (1.0 / length(0..seen), COLOURS / length(seen..width));
+    let scale = |column: usize| if column < seen { network } else { colours };
+    for row in rows.chunks_mut(width) {
+        row.iter_mut().enumerate().for_each(|(column, value)| *value *= scale(column));
+    }
+    let kept = job.recipe.image.kept;
+    let mut span = subspace::principal(rows, width, kept, job.seed);
+    for (column, row) in span.chunks_mut(kept).enumerate() {
+        row.iter_mut().for_each(|value| *value *= scale(column));
+    }
+    span
 }
 
 #[cfg(test)]
 mod whole_runs;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::encoder::parameters::Parameters;
-    use crate::error::ErrorKind;
-
-    fn small(seed: u64) -> Parameters {
-        let mut recipe = Recipe::named("default").unwrap();
-        recipe.set("dim", "8").unwrap();
-        Towers::new(&recipe.architecture(), 10).parameters(Seed(seed))
-    }
-
-    #[test]
-    fn a_tower_starts_from_torchvisions_names_or_from_a_model_of_ours() {
-        let of_a_model = small(1).to_weights();
-        let torchvision: weights::Weights = of_a_model
-            .iter()
-            .filter_map(|(name, tensor)| {
-                Some((name.strip_prefix("image.")?.to_owned(), tensor.clone()))
-            })
-            .collect();
-        for pretrained in [of_a_model, torchvision] {
-            let mut parameters = small(2);
-            let fresh = parameters.clone();
-            let taken = start_from(&mut parameters, &pretrained).unwrap();
-            // ResNet18: 20 convolutions, and 20 batch norms of 4 tensors each.
-            assert_eq!(taken, 100);
-            let stem = "image.layer1.0.conv1.weight";
-            assert_eq!(parameters.get(stem), small(1).get(stem));
-            for kept in ["image.fc.weight", "text.fc.weight"] {
-                assert_eq!(parameters.get(kept), fresh.get(kept));
-            }
-        }
-    }
-
-    #[test]
-    fn weights_of_another_architecture_are_refused() {
-        let mut recipe = Recipe::named("article").unwrap();
-        recipe.set("dim", "8").unwrap();
-        let resnet50 = Towers::new(&recipe.architecture(), 10).parameters(Seed(0)).to_weights();
-        let error = start_from(&mut small(0), &resnet50).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Mismatch);
-    }
-}

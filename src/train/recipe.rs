@@ -5,18 +5,24 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::loss::{Loss, LossKind};
+use super::phase::Tune;
 use super::schedule::Schedule;
+use super::typed::Typed;
 use crate::encoder::architecture::Bounded;
 use crate::encoder::{
-    Architecture, Convolutional, ConvolutionalNetwork, Freeze, GruTower, ImageArchitecture, Pool,
-    Preprocessing, TextArchitecture,
+    Architecture, Convention, Convolutional, ConvolutionalNetwork, Freeze, GruTower, Head,
+    ImageArchitecture, Kept, Pool, Preprocessing, TextArchitecture,
 };
 use crate::error::{Error, ErrorKind, Fact, Result};
 use crate::images::{Augment, Filter, Fit, Frame};
 use crate::tokens::Rules;
 
-const ARTICLE: &str = include_str!("recipes/article.toml");
-const DEFAULT: &str = include_str!("recipes/default.toml");
+/// The recipes that come with looksee, by their names.
+const RECIPES: [(&str, &str); 3] = [
+    ("default", include_str!("recipes/default.toml")),
+    ("pretrained", include_str!("recipes/pretrained.toml")),
+    ("article", include_str!("recipes/article.toml")),
+];
 
 /// What a recipe calls a number of [`Architecture::bounded`].
 fn name_in_a_recipe(name: &str) -> Cow<'static, str> {
@@ -25,6 +31,10 @@ fn name_in_a_recipe(name: &str) -> Cow<'static, str> {
         "preprocessing.pictures.frame.height_px" => "image.height".into(),
         "preprocessing.texts.longest" => "text_tower.longest".into(),
         "text.grams" => "tokens.buckets".into(),
+        "kept.dim" => "image.kept".into(),
+        "kept.share" => "image.kept_share".into(),
+        "image.head.hidden" => "image.head".into(),
+        "image.head.dropout" => "image.head_dropout".into(),
         _ => match name.strip_prefix("text.") {
             Some(rest) => format!("text_tower.{rest}").into(),
             None => name.to_owned().into(),
@@ -42,6 +52,8 @@ pub enum TextChoice {
     Title,
     /// One at random each time.
     Any,
+    /// What people type who look for the item, drawn anew each time ([`Typed`]).
+    Typed,
 }
 
 /// When pictures are mirrored.
@@ -64,6 +76,23 @@ pub struct ImageRecipe {
     pub tower: ConvolutionalNetwork,
     /// How its last feature map becomes one vector.
     pub pool: Pool,
+    /// Whether the colours of a picture stand beside what the network sees.
+    pub colours: bool,
+    /// Values between the two layers of the head that stand beside the linear one; 0 for the linear
+    /// one alone.
+    pub head: usize,
+    /// Chance that one of those is left out (dropout).
+    pub head_dropout: f32,
+    /// Values that the vector of a picture keeps of the network's own features behind the common
+    /// space, so that pictures find pictures by more than texts speak of; 0 for none. With features
+    /// that are taken once only.
+    pub kept: usize,
+    /// Their share of that vector, 0 to below 1.
+    pub kept_share: f32,
+    /// Views of a picture whose features are taken once when the whole network keeps its weights: 1
+    /// for the picture itself, 2 with its mirror image, then random crops. 0: the network runs in
+    /// every step.
+    pub views: usize,
     /// Width of the frame in pixels.
     pub width: usize,
     /// Height of the frame in pixels.
@@ -117,6 +146,8 @@ pub struct Recipe {
     pub name: String,
     /// Which text is learned from.
     pub text: TextChoice,
+    /// What is drawn when texts are learned from as people type them.
+    pub typed: Typed,
     /// Values of an embedding.
     pub dim: usize,
     /// Pictures a step, at least 2.
@@ -133,29 +164,24 @@ pub struct Recipe {
     pub loss: Loss,
     /// Learning rate over time.
     pub schedule: Schedule,
+    /// How the network is tuned behind that.
+    pub tune: Tune,
 }
 
 impl Recipe {
-    /// `article` or `default`; the error lists the names.
+    /// `default`, `pretrained` or `article`; the error lists the names.
     pub fn named(name: &str) -> Result<Self> {
-        match name {
-            "article" => Self::parse(ARTICLE),
-            "default" => Self::parse(DEFAULT),
-            _ => Err(Error::new(
-                ErrorKind::NotFound,
-                format!("no recipe \"{name}\"; there are article and default"),
-            )
-            .with_fact(Fact::NoSuchRecipe)),
-        }
+        let source = Self::source(name).ok_or_else(|| {
+            let names = RECIPES.map(|(name, _)| name).join(", ");
+            Error::new(ErrorKind::NotFound, format!("no recipe \"{name}\"; there are {names}"))
+                .with_fact(Fact::NoSuchRecipe)
+        })?;
+        Self::parse(source)
     }
 
     /// The text of a recipe that comes with looksee, comments included.
     pub fn source(name: &str) -> Option<&'static str> {
-        match name {
-            "article" => Some(ARTICLE),
-            "default" => Some(DEFAULT),
-            _ => None,
-        }
+        RECIPES.iter().find(|(known, _)| *known == name).map(|(_, source)| *source)
     }
 
     /// Reads a recipe's TOML; unknown keys are errors that list the known ones.
@@ -216,18 +242,42 @@ impl Recipe {
 
     /// The networks and what comes before them.
     pub fn architecture(&self) -> Architecture {
-        let &ImageRecipe { tower: network, pool, .. } = &self.image;
+        let &ImageRecipe {
+            tower: network, pool, colours, head: hidden, head_dropout: dropout, ..
+        } = &self.image;
+        let head = if hidden > 0 { Head::Residual { hidden, dropout } } else { Head::Linear };
         Architecture {
             dim: self.dim,
-            image: ImageArchitecture::Convolutional(Convolutional { network, pool }),
+            image: ImageArchitecture::Convolutional(Convolutional {
+                network,
+                convention: Convention::Original,
+                pool,
+                colours,
+                head,
+            }),
             text: TextArchitecture::Gru(self.text_tower.gru(self.tokens.buckets())),
             preprocessing: self.preprocessing(),
+            kept: (self.image.kept > 0 && self.keeps_features())
+                .then_some(Kept { dim: self.image.kept, share: self.image.kept_share }),
         }
     }
 
     pub(super) fn freeze(&self) -> Freeze {
         // Checked when the recipe was read.
         Freeze::named(&self.image.freeze).unwrap_or_default()
+    }
+
+    /// Whether the network is tuned when its head has learned.
+    pub(super) fn tunes(&self, minutes: Option<f64>) -> bool {
+        match minutes {
+            Some(minutes) => self.tune.share > 0.0 && minutes >= self.tune.from_minutes,
+            None => self.tune.epochs > 0 || self.tune.steps > 0,
+        }
+    }
+
+    /// Whether the features of the image tower are taken once.
+    pub(super) fn keeps_features(&self) -> bool {
+        self.image.views > 0 && self.freeze() == Freeze::All
     }
 
     /// Random changes of the pictures of one batch.
@@ -242,11 +292,16 @@ impl Recipe {
 
     fn checked(self) -> Result<Self> {
         Freeze::named(&self.image.freeze)?;
+        Freeze::named(&self.tune.freeze)?;
         let sizes = self.architecture().bounded().into_iter();
         let mut ranges: Vec<Bounded> = sizes.map(|size| size.renamed(name_in_a_recipe)).collect();
         ranges.extend([
             Bounded::size("batch_size", self.batch_size, 2.0, 65_536.0),
             Bounded::new("validation", self.validation, 0.0, 0.5),
+            Bounded::size("image.head", self.image.head, 0.0, 65_536.0),
+            Bounded::size("image.kept", self.image.kept, 0.0, 65_536.0),
+            Bounded::new("image.kept_share", self.image.kept_share, 0.0, 0.99),
+            Bounded::size("image.views", self.image.views, 0.0, 64.0),
             Bounded::new("image.crop", self.image.crop, 0.01, 1.0),
             Bounded::new("image.light", self.image.light, 0.0, 0.99),
             Bounded::new("loss.margin", self.loss.margin, 0.0, 4.0),
@@ -259,10 +314,22 @@ impl Recipe {
             Bounded::size("schedule.patience", self.schedule.patience, 0.0, 1e9),
             Bounded::new("schedule.weight_decay", self.schedule.weight_decay, 0.0, 10.0),
             Bounded::new("schedule.clip", self.schedule.clip, 0.0, 1e9),
+            Bounded::size("tune.epochs", self.tune.epochs, 0.0, 1e9),
+            Bounded::size("tune.steps", self.tune.steps as usize, 0.0, 1e12),
+            Bounded::new("tune.share", self.tune.share, 0.0, 0.99),
+            Bounded::new("tune.from_minutes", self.tune.from_minutes, 0.0, 1e9),
+            Bounded::size("tune.batch_size", self.tune.batch_size, 2.0, 65_536.0),
+            Bounded::new("tune.learning_rate", self.tune.learning_rate, 0.0, 100.0),
+            Bounded::new("tune.network", self.tune.network, 0.0, 1.0),
+            Bounded::new("tune.decay", self.tune.decay, 0.0, 1.0),
         ]);
         if let Rules::WordsAndGrams { buckets, .. } = self.tokens {
             ranges.push(Bounded::size("tokens.buckets", buckets, 1.0, 1e7));
         }
+        let shares = self.typed.shares();
+        ranges.extend(
+            shares.map(|(name, share)| Bounded::new(format!("typed.{name}"), share, 0.0, 1e6)),
+        );
         if let Some(sentence) = Bounded::first_outside(&ranges) {
             return Err(Error::invalid(format!("the recipe cannot be used: {sentence}")));
         }
@@ -323,7 +390,7 @@ mod tests {
 
     #[test]
     fn the_recipes_that_come_with_looksee_can_be_read_and_written() {
-        for name in ["article", "default"] {
+        for (name, _) in RECIPES {
             let recipe = Recipe::named(name).unwrap();
             assert_eq!(recipe.name, name);
             assert_eq!(Recipe::parse(&recipe.to_toml()).unwrap(), recipe);
@@ -362,11 +429,14 @@ mod tests {
         let mut recipe = Recipe::named("default").unwrap();
         for (name, tower) in [
             ("resnet18", ConvolutionalNetwork::ResNet18),
+            ("resnet34", ConvolutionalNetwork::ResNet34),
             ("resnet50", ConvolutionalNetwork::ResNet50),
+            ("resnet101", ConvolutionalNetwork::ResNet101),
             ("efficientnet-lite0", ConvolutionalNetwork::EfficientNetLite0),
             ("efficientnet-lite1", ConvolutionalNetwork::EfficientNetLite1),
             ("efficientnet-lite2", ConvolutionalNetwork::EfficientNetLite2),
         ] {
+            assert_eq!(tower.name(), name);
             recipe.set("image.tower", name).unwrap();
             assert_eq!(recipe.image.tower, tower);
             assert!(recipe.to_toml().contains(&format!("tower = \"{name}\"")));
@@ -419,7 +489,7 @@ mod tests {
 
     #[test]
     fn an_unknown_key_in_a_file_is_an_error_with_its_line() {
-        let text = DEFAULT.replace("clip =", "clap =");
+        let text = Recipe::source("default").unwrap().replace("clip =", "clap =");
         let error = Recipe::parse(&text).unwrap_err();
         assert!(error.to_string().contains("clap"), "{error}");
         assert!(error.line().is_some());

@@ -53,6 +53,9 @@ fn fresh(job: &Job, task: String) -> State {
         untrained: None,
         best: None,
         plan: None,
+        pretrained: None,
+        tune_plan: None,
+        tunes: false,
     }
 }
 
@@ -116,9 +119,11 @@ fn without_length(recipe: &toml::Table) -> toml::Table {
     if let Some(toml::Value::Table(tower)) = recipe.get_mut("text_tower") {
         tower.retain(|key, value| key != "mean" || value.as_bool() != Some(false));
     }
-    if let Some(toml::Value::Table(schedule)) = recipe.get_mut("schedule") {
-        schedule.remove("epochs");
-        schedule.remove("steps");
+    for part in ["schedule", "tune"] {
+        if let Some(toml::Value::Table(part)) = recipe.get_mut(part) {
+            part.remove("epochs");
+            part.remove("steps");
+        }
     }
     recipe
 }
@@ -136,10 +141,23 @@ fn best_of(card: &Card, material: &Material) -> Option<Best> {
     .all(|(name, own)| count(name) == i64::try_from(own).ok());
     let summary = |name: &str| card.metrics.get(name)?.clone().try_into::<Summary>().ok();
     let (text_to_image, image_to_text) = (summary("text_to_image")?, summary("image_to_text")?);
-    let score = f64::midpoint(text_to_image.mrr, image_to_text.mrr);
+    let short = card.metrics.get("short").and_then(|short| short.clone().try_into().ok());
+    let short = short.unwrap_or_default();
+    let image_to_image = summary("image_to_image");
+    let score = match &image_to_image {
+        Some(alike) => alike.mrr,
+        None => super::fit::score(&text_to_image, &image_to_text, &short),
+    };
     let step = u64::try_from(count("steps")?).ok()?;
     // Steps that are yet to be done count from 0: the best is the one of an earlier sitting.
-    (same && score.is_finite()).then_some(Best { step, score, text_to_image, image_to_text })
+    (same && score.is_finite()).then_some(Best {
+        step,
+        score,
+        text_to_image,
+        image_to_text,
+        image_to_image,
+        short,
+    })
 }
 
 /// The file of the word vectors to begin with, looked at before any work is done.
@@ -179,6 +197,9 @@ pub(super) fn task_of(job: &Job, catalogue: &str) -> String {
     let mut recipe = job.recipe.clone();
     recipe.schedule.epochs = 0;
     recipe.schedule.steps = 0;
+    recipe.tune.epochs = 0;
+    recipe.tune.steps = 0;
     let recipe = recipe.to_toml().replace("\nsteps = 0\n", "\n").replace("\nmean = false\n", "\n");
-    files::fingerprint([recipe.as_bytes(), catalogue.as_bytes()])
+    let label = job.label_field.as_deref().unwrap_or_default();
+    files::fingerprint([recipe.as_bytes(), catalogue.as_bytes(), label.as_bytes()])
 }

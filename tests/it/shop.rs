@@ -73,6 +73,7 @@ pub(crate) fn job(catalogue: &Path, output: &Path) -> Job {
         recipe,
         source: source(catalogue),
         output: output.to_path_buf(),
+        label_field: None,
         weights: None,
         word_vectors: None,
         resume: false,

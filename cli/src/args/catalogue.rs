@@ -76,6 +76,7 @@ impl CatalogueArgs {
             sample: self.sample,
             filter: self.condition.as_deref().map(Filter::parse).transpose()?,
             seed,
+            whole_rows: false,
         })
     }
 }

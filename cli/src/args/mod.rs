@@ -10,6 +10,7 @@ mod eval;
 mod index;
 mod map;
 mod search;
+mod split;
 mod train;
 mod values;
 
@@ -20,10 +21,11 @@ use clap::{Args, Parser, Subcommand};
 pub(crate) use audit::{AuditArgs, AuditFormat};
 pub(crate) use catalogue::{CatalogueArgs, FormatArgs};
 pub(crate) use embed::EmbedArgs;
-pub(crate) use eval::{EvalArgs, ReportFormat};
+pub(crate) use eval::{AskArg, EvalArgs, ReportFormat};
 pub(crate) use index::{CheckArgs, CompactArgs, IndexArgs, InfoArgs, MergeArgs, RemoveArgs};
 pub(crate) use map::{MapArgs, MapRecipe};
 pub(crate) use search::{SearchArgs, SearchFormat};
+pub(crate) use split::SplitArgs;
 pub(crate) use train::{TrainArgs, UrlsArgs};
 
 const EXAMPLES: &str = "\
@@ -70,6 +72,9 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     /// Learn a model from a catalogue of pictures and texts
     Train(Box<TrainArgs>),
+    /// Put a part of a catalogue aside, to measure models on
+    #[command(long_about = split::ABOUT)]
+    Split(Box<SplitArgs>),
     /// Measure how well a model finds what belongs together
     #[command(long_about = eval::ABOUT)]
     Eval(Box<EvalArgs>),

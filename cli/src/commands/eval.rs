@@ -6,11 +6,10 @@ use std::path::Path;
 use looksee::Result;
 use looksee::catalogue::Source;
 use looksee::eval::{self, Comparison, Options, Report};
-use looksee::images::Limits;
 use serde::Serialize;
 
 use super::tell_skips;
-use crate::args::{EvalArgs, ReportFormat};
+use crate::args::{AskArg, EvalArgs, ReportFormat};
 use crate::console::Console;
 use crate::outcome::{Failure, Outcome, Status};
 use crate::render::report;
@@ -52,10 +51,10 @@ fn measure(
     let model = folders::model(folder)?;
     let options = Options {
         gallery: args.gallery,
-        text: args.text.into(),
+        ask: AskArg::ask(args.ask),
         seed: console.seed,
-        limits: Limits::default(),
-        label_field: None,
+        label_field: args.label_field.clone(),
+        ..Options::default()
     };
     console.watch(|stop, listener| eval::run(source, &model, &options, stop, listener))
 }

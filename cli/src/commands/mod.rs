@@ -9,6 +9,7 @@ mod info;
 mod maintain;
 mod map;
 mod search;
+mod split;
 mod train;
 mod urls;
 
@@ -29,6 +30,7 @@ pub(crate) fn run(cli: Cli) -> Outcome {
     let console = &mut Console::open(&cli.global, interrupt(&cli.command))?;
     match cli.command {
         Command::Train(args) => train::run(&args, console),
+        Command::Split(args) => split::run(&args, console),
         Command::Eval(args) => eval::run(&args, console),
         Command::Embed(args) => embed::run(&args, console),
         Command::Index(args) => index::run(&args, console),

@@ -2,9 +2,9 @@
 
 use crate::util::Folder;
 
-const COMMANDS: [&str; 12] = [
-    "train", "eval", "embed", "index", "search", "audit", "remove", "compact", "merge", "check",
-    "info", "urls",
+const COMMANDS: [&str; 13] = [
+    "train", "split", "eval", "embed", "index", "search", "audit", "remove", "compact", "merge",
+    "check", "info", "urls",
 ];
 
 #[test]
@@ -55,11 +55,13 @@ fn a_mistyped_flag_is_answered_with_the_right_one() {
 #[test]
 fn wrong_values_of_flags_are_refused_with_what_was_expected() {
     let folder = Folder::new();
-    let cases: [(&[&str], &str); 6] = [
+    let cases: [(&[&str], &str); 8] = [
         (&["index", "c", "-o", "i", "--shard", "9/8"], "a part such as 3/8"),
         (&["train", "c", "-o", "m", "--image-size", "big"], "192x256"),
         (&["search", "i", "x", "--min-probability", "2"], "a number from 0 to 1"),
         (&["eval", "m", "c", "--gallery", "few"], "a number of items"),
+        (&["eval", "m", "c", "--ask", "words"], "titles, all, short"),
+        (&["split", "c", "-o", "d", "--held-out", "1"], "a number between 0 and 1"),
         (&["search", "i", "x", "-k", "0"], "'0'"),
         (&["audit", "i", "--kind", "odd"], "wrong-picture"),
     ];

@@ -162,7 +162,7 @@ fn rows_and_queries_may_come_through_a_pipe() {
 }
 
 /// Commands with a number in each place where one can be typed; `N` stands for it.
-const NUMBERS: [&str; 30] = [
+const NUMBERS: [&str; 32] = [
     "search index red -k N",
     "search index red --offset N",
     "search index red --min-probability N",
@@ -180,6 +180,8 @@ const NUMBERS: [&str; 30] = [
     "audit index -k N",
     "audit index --seed N",
     "eval model shop.jsonl --gallery N",
+    "split shop.jsonl -o parts --held-out N",
+    "split shop.jsonl -o parts --seed N",
     "map index -o m.json --iterations 1 --sample N",
     "map index -o m.json --iterations 1 --perplexity N",
     "map index -o m.json --iterations 1 --neighbours N",

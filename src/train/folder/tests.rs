@@ -27,6 +27,7 @@ fn job(output: &Path, resume: bool) -> Job {
         recipe: Recipe::named("default").unwrap(),
         source: Source::default(),
         output: output.to_path_buf(),
+        label_field: None,
         weights: None,
         word_vectors: None,
         resume,
