@@ -330,14 +330,23 @@ impl Trainer<'_> {
             negatives: negatives.map(|texts| self.towers.texts(pass, texts, &mut chance)),
             truth: &batch.truth,
         };
-        let of_texts = self.recipe.loss.measure(pass, pairs);
+        let progress = self.progress();
+        let of_texts = self.recipe.loss.measure(pass, pairs, progress);
         let Some(alike) = &batch.alike else { return of_texts };
         // As texts are to pictures, so are other pictures of their label.
         let alike = self.images(pass, alike, &mut chance);
         let pairs = Pairs { images, texts: alike, negatives: None, truth: &batch.truth };
-        let of_pictures = self.recipe.loss.measure(pass, pairs);
+        let of_pictures = self.recipe.loss.measure(pass, pairs, progress);
         let loss = (of_texts.loss + of_pictures.loss).div_scalar(2.0);
         Measured { loss, ..of_pictures }
+    }
+
+    /// The share of the part that is done, 0 to 1; 1 where its length is not known yet.
+    fn progress(&self) -> f32 {
+        let Phase { first, schedule, .. } = &self.phase;
+        let per_epoch = (self.material.training.len() / self.phase.batch_size.max(1)).max(1) as u64;
+        let length = schedule.length(per_epoch).max(1);
+        ((self.state.step - first.min(&self.state.step)) as f32 / length as f32).min(1.0)
     }
 
     /// Pictures -> unit rows.
@@ -375,6 +384,8 @@ impl Trainer<'_> {
         let resting = match loss.kind {
             LossKind::Triplet => loss.margin,
             LossKind::InfoNce => (run.size as f32).ln(),
+            // Of a batch in which nothing is told apart; the bias decides, and there is no one figure.
+            LossKind::Sigmoid => f32::INFINITY,
         };
         if let Some(warning) = run.watch.see(loss.kind, learned.loss, learned.distance, resting) {
             listener(Event::Suspicion(&warning, Fact::Collapsed));

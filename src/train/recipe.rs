@@ -305,6 +305,7 @@ impl Recipe {
             Bounded::new("image.crop", self.image.crop, 0.01, 1.0),
             Bounded::new("image.light", self.image.light, 0.0, 0.99),
             Bounded::new("loss.margin", self.loss.margin, 0.0, 4.0),
+            Bounded::new("loss.miner_warm_up", self.loss.miner_warm_up, 0.0, 1.0),
             Bounded::new("loss.temperature", self.loss.temperature, 0.001, 100.0),
             Bounded::size("schedule.epochs", self.schedule.epochs, 0.0, 1e9),
             Bounded::size("schedule.steps", self.schedule.steps as usize, 0.0, 1e12),

@@ -70,10 +70,10 @@ pub(crate) struct RecipeArgs {
     /// Values a vector
     #[arg(long, value_name = "N")]
     pub(crate) dim: Option<usize>,
-    /// What is minimised: infonce, triplet
+    /// What is minimised: infonce, sigmoid, triplet
     #[arg(long, value_name = "NAME")]
     pub(crate) loss: Option<String>,
-    /// Which wrong partners are learnt from: random, semi-hard, hard
+    /// Which wrong partners are learnt from: random, semi-hard, hard, hardest (VSE++)
     #[arg(long, value_name = "NAME")]
     pub(crate) miner: Option<String>,
     /// How much closer than a wrong partner the right one must be
