@@ -101,6 +101,12 @@ pub enum Fact {
         /// Steps that are done.
         step: u64,
     },
+    /// Given word vectors are as wide as this, and the embedding of the recipe's text tower
+    /// ([`TextRecipe`](crate::train::TextRecipe)) is not.
+    OtherWidth {
+        /// Values of each given vector.
+        found: usize,
+    },
     /// Training has left the finite numbers: a lower learning rate or clipped gradients may help.
     NotFinite,
     /// All vectors of a model have become alike: semi-hard negatives, another loss or a lower

@@ -68,11 +68,16 @@ impl Training {
 
     pub(super) fn of_texts(batch: usize) -> Result<Self> {
         let recipe = super::recipe("resnet50", 64)?;
-        let tower = recipe.text_tower.gru();
+        let tower = recipe.text_tower.gru(0);
         let towers = Towers::new(&recipe.architecture(), 2);
         let embedded = made::made("input.texts", batch * TOKENS * tower.embedding, 1.0, 0.0);
         let lengths = vec![TOKENS as u32; batch];
-        let batch = TokenBatch { len: TOKENS, ids: vec![0; batch * TOKENS], lengths };
+        let batch = TokenBatch {
+            len: TOKENS,
+            ids: vec![0; batch * TOKENS],
+            lengths,
+            ..TokenBatch::default()
+        };
         let gflop = operations::of_text_step(batch.ids.len(), tower.embedding, tower.hidden);
         Ok(Self {
             state: State::new(towers.text_parameters(Seed(0))),

@@ -118,6 +118,14 @@ impl TextArchitecture {
         }
     }
 
+    /// Buckets of n-grams that the vocabulary must have.
+    pub(super) fn buckets(&self) -> usize {
+        match self {
+            Self::Gru(gru) => gru.grams,
+            Self::None => 0,
+        }
+    }
+
     fn bounded(&self) -> Vec<Bounded> {
         match self {
             Self::Gru(gru) => gru.bounded(),

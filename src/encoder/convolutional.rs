@@ -257,6 +257,10 @@ impl ImageTower for ConvolutionalTower {
         self.network.features()
     }
 
+    fn plain_features(&self) -> usize {
+        self.network.features() + if self.colours { colours::COUNT } else { 0 }
+    }
+
     fn pool_name(&self) -> String {
         format!("{:?} {}", self.pool, self.colours)
     }
@@ -269,7 +273,9 @@ impl ImageTower for ConvolutionalTower {
             Pool::Average => vec![average(x)],
             Pool::Both => vec![average(x.clone()), ops::global_max_pool(x)],
         };
-        features.extend(colours);
+        if let Some(colours) = colours {
+            features.insert(1, colours);
+        }
         if features.len() == 1 { features.remove(0) } else { Tensor::cat(features, 1) }
     }
 

@@ -63,6 +63,7 @@ impl From<FormerArchitecture> for Architecture {
                 pool,
                 dropout,
                 mean: false,
+                grams: 0,
             }),
             preprocessing: Preprocessing::new(frame, network.pixels(), longest),
             kept: None,

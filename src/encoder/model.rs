@@ -147,6 +147,7 @@ impl Model {
             return Err(other_vocabulary(&path));
         }
         let vocabulary = Vocabulary::parse(&words).map_err(|e| e.at_file(&path))?;
+        check_buckets(card, &vocabulary).map_err(|e| e.at_file(&path))?;
         let towers = Towers::new(&card.architecture, vocabulary.len());
         let guard = Guard::parts(card, &towers);
         let weights = WeightFile::open(&folder.join(&card.files.weights), guard)?;
@@ -163,6 +164,7 @@ impl Model {
         let path = folder.join(&card.files.vocabulary);
         let words = read_words(&path)?;
         let vocabulary = Vocabulary::parse(&words).map_err(|e| e.at_file(&path))?;
+        check_buckets(card, &vocabulary).map_err(|e| e.at_file(&path))?;
         let towers = Towers::new(&card.architecture, vocabulary.len());
         let guard = Guard::whole(checksum, &towers);
         let weights = WeightFile::open(&folder.join(&card.files.weights), guard)?;
@@ -428,6 +430,21 @@ fn other_vocabulary(path: &Path) -> Error {
          copy the model folder again, or train again",
     )
     .at_file(path)
+}
+
+/// A bucket beyond the table of the model would be no row of it.
+fn check_buckets(card: &Card, vocabulary: &Vocabulary) -> Result<()> {
+    let (own, expected) = (vocabulary.buckets(), card.architecture.text.buckets());
+    if own == expected {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Corrupt,
+        format!(
+            "the vocabulary has {own} buckets of n-grams and the model {expected}; copy the model \
+             folder again, or train again"
+        ),
+    ))
 }
 
 fn other_fingerprint(path: &Path) -> Error {

@@ -145,7 +145,11 @@ impl Network {
     }
 
     fn numbers(&self, pass: &Pass) -> Numbers {
-        Numbers { parameters: pass.parameters(), names: Arc::clone(&self.names) }
+        Numbers {
+            parameters: pass.parameters(),
+            names: Arc::clone(&self.names),
+            fixed_moments: pass.has_fixed_moments(),
+        }
     }
 
     /// From pixels to features.
@@ -229,7 +233,8 @@ impl Walk<'_> {
 /// The moments of a layer that does not learn; one that does goes by its batch's own, which are
 /// noted.
 fn running_moments(pass: &Pass, names: &LayerNames, x: &Tensor<4>) -> Option<Moments> {
-    if pass.mode() == Mode::Training && pass.parameter(&names.weights).trainable {
+    let learns = pass.mode() == Mode::Training && pass.parameter(&names.weights).trainable;
+    if learns && !pass.has_fixed_moments() {
         let [n, height, width, _] = x.dims();
         pass.note(&names.norm, &composed::moments(x), n * height * width);
         return None;
@@ -246,6 +251,7 @@ fn running_moments(pass: &Pass, names: &LayerNames, x: &Tensor<4>) -> Option<Mom
 struct Numbers {
     parameters: Arc<Parameters>,
     names: Arc<[LayerNames]>,
+    fixed_moments: bool,
 }
 
 impl LayerSource for Numbers {
@@ -259,6 +265,7 @@ impl LayerSource for Numbers {
             mean: values(&names.mean),
             variance: values(&names.variance),
             learns: self.parameters.get(&names.weights).trainable,
+            fixed_moments: self.fixed_moments,
         }
     }
 }

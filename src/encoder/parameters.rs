@@ -425,6 +425,8 @@ pub(crate) struct Pass {
     /// The network that no longer learns.
     folded: OnceCell<Folded>,
     layer_by_layer: bool,
+    /// Whether batch norms that learn keep their running moments.
+    fixed_moments: bool,
     measures: bool,
     watched: Option<RefCell<Watched>>,
 }
@@ -443,6 +445,7 @@ impl Pass {
             calls: RefCell::default(),
             folded: OnceCell::new(),
             layer_by_layer: false,
+            fixed_moments: false,
             measures: false,
             watched: None,
         }
@@ -452,6 +455,17 @@ impl Pass {
     pub(crate) fn watching(parameters: Arc<Parameters>, mode: Mode) -> Self {
         let watched = Some(RefCell::default());
         Self { watched, layer_by_layer: true, ..Self::new(parameters, mode) }
+    }
+
+    /// The same pass in which batch norms that learn keep their running moments, as constants: a
+    /// network that is tuned goes on from what it was.
+    pub(crate) fn with_fixed_moments(self, fixed_moments: bool) -> Self {
+        Self { fixed_moments, ..self }
+    }
+
+    /// Whether batch norms that learn keep their running moments.
+    pub(crate) fn has_fixed_moments(&self) -> bool {
+        self.fixed_moments
     }
 
     /// Starts a pass that does not learn and notes the moments before every batch norm, see

@@ -44,7 +44,7 @@ impl Towers {
     fn add_image(&self, parameters: &mut Parameters, seed: Seed) {
         self.image.add_parameters(parameters, seed);
         if let Some(kept) = self.kept {
-            let shape = [self.image.network_features(), kept.dim];
+            let shape = [self.image.plain_features(), kept.dim];
             parameters.add_fixed(KEPT, shape, Layout::Transposed);
         }
     }
@@ -57,6 +57,11 @@ impl Towers {
     /// How many values of the features, the first, are of the last map of the network, each once.
     pub(crate) fn network_features(&self) -> usize {
         self.image.network_features()
+    }
+
+    /// How many values of the features, the first, say all once: those, and the colours behind them.
+    pub(crate) fn plain_features(&self) -> usize {
+        self.image.plain_features()
     }
 
     /// What becomes of pictures and texts before these towers.
@@ -195,7 +200,7 @@ impl Towers {
         let whole = match self.kept {
             None => joint,
             Some(Kept { share, .. }) => {
-                let own = features.slice([0..n, 0..self.image.network_features()]);
+                let own = features.slice([0..n, 0..self.image.plain_features()]);
                 let own = unit_rows(own.matmul(pass.matrix(KEPT))) * share.sqrt();
                 Tensor::cat(vec![joint * (1.0 - share).sqrt(), own], 1)
             }

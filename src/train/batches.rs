@@ -13,7 +13,7 @@ use super::recipe::TextChoice;
 use super::truth::{self, WordSet};
 use crate::catalogue::Learnt;
 use crate::encoder::TextPreprocessing;
-use crate::images::{Frame, ImageBatch, PixelCache};
+use crate::images::{Augment, Frame, ImageBatch, PixelCache};
 use crate::questions::Question;
 use crate::tokens::{TokenBatch, Vocabulary};
 use crate::units::{Seed, Stop};
@@ -47,8 +47,19 @@ pub(super) struct Material {
     /// What people ask of the pairs to measure on, with the numbers of those that are right.
     pub(super) questions: Vec<Question>,
     pub(super) vocabulary: Vocabulary,
+    /// Which pictures are alike, if that is what is learned.
+    pub(super) labels: Option<Labels>,
     /// What was learned from, for whoever measures the model.
     pub(super) learnt: Learnt,
+}
+
+/// Pairs by what they are called.
+#[derive(Debug)]
+pub(super) struct Labels {
+    /// The label of each pair.
+    pub(super) of: Vec<u32>,
+    /// The pairs to learn from of each label.
+    pub(super) members: Vec<Vec<usize>>,
 }
 
 /// What one step learns from.
@@ -57,6 +68,8 @@ pub(super) struct Batch {
     pub(super) pictures: Pictures,
     pub(super) texts: TokenBatch,
     pub(super) negatives: Option<TokenBatch>,
+    /// For each picture another one of its label, if there are labels.
+    pub(super) alike: Option<Pictures>,
     /// `[n, n]`: whether text j is true of picture i.
     pub(super) truth: Vec<bool>,
 }
@@ -68,6 +81,20 @@ pub(super) enum Pictures {
     Pixels(ImageBatch),
     /// For its head: `[n, features]`.
     Features(Vec<f32>),
+}
+
+impl Labels {
+    /// Another pair of the member's label to learn from; itself when there is none.
+    fn another(&self, member: usize, rng: &mut fastrand::Rng) -> usize {
+        let kin = &self.members[self.of[member] as usize];
+        let drawn = kin[rng.usize(..kin.len())];
+        if drawn != member || kin.len() == 1 {
+            return drawn;
+        }
+        // The one after it is as random.
+        let place = kin.iter().position(|&other| other == member).unwrap_or_default();
+        kin[(place + 1 + rng.usize(..kin.len() - 1)) % kin.len()]
+    }
 }
 
 impl Material {
@@ -149,37 +176,51 @@ impl<'a> Batches<'a> {
         let members = self.order[start..start + self.size].to_vec();
         let mut rng = self.seed.stream("batch", step);
         let augment = self.recipe.augment(&mut rng);
-        let mut images = ImageBatch::new(self.recipe.frame());
-        let mut features = Vec::new();
+        let pictures = self.pictures(&members, augment, &mut rng);
         let mut texts = Vec::with_capacity(self.size);
         for &member in &members {
-            let pair = &self.material.pairs[member];
-            match self.features() {
-                Some(kept) => kept.push(pair.picture, rng.usize(..kept.views()), &mut features),
-                None => {
-                    // Pairs whose picture failed never became material.
-                    let rgb = self.material.cache.get(pair.picture).unwrap_or_default();
-                    augment.push(rgb, &mut images, &mut rng);
-                }
-            }
-            texts.push(self.chosen_text(pair, &mut rng));
+            texts.push(self.chosen_text(&self.material.pairs[member], &mut rng));
         }
-        let pictures = match self.features() {
-            Some(_) => Pictures::Features(features),
-            None => Pictures::Pixels(images),
-        };
+        let alike = self.material.labels.as_ref().map(|labels| {
+            let alike = members.iter().map(|&member| labels.another(member, &mut rng));
+            let alike: Vec<usize> = alike.collect();
+            self.pictures(&alike, augment, &mut rng)
+        });
         let negatives = self.recipe.draws_negatives().then(|| {
             let drawn = members.iter().map(|&member| self.stranger(member, &mut rng));
             self.encode(&drawn.collect::<Vec<_>>())
         });
         let truth = self.truth(&members, &texts);
-        Batch { pictures, texts: self.encode(&texts), negatives, truth }
+        Batch { pictures, texts: self.encode(&texts), negatives, alike, truth }
+    }
+
+    /// The pictures of these pairs, each changed a little by chance.
+    fn pictures(&self, members: &[usize], augment: Augment, rng: &mut fastrand::Rng) -> Pictures {
+        let pictures = members.iter().map(|&member| self.material.pairs[member].picture);
+        if let Some(kept) = self.features() {
+            let mut features = Vec::new();
+            for picture in pictures {
+                kept.push(picture, rng.usize(..kept.views()), &mut features);
+            }
+            return Pictures::Features(features);
+        }
+        let mut images = ImageBatch::new(self.recipe.frame());
+        for picture in pictures {
+            // Pairs whose picture failed never became material.
+            let rgb = self.material.cache.get(picture).unwrap_or_default();
+            augment.push(rgb, &mut images, rng);
+        }
+        Pictures::Pixels(images)
     }
 
     /// `[n, n]`: whether text j is true of the picture of member i.
     fn truth(&self, members: &[usize], texts: &[String]) -> Vec<bool> {
         let groups: Vec<u32> =
             members.iter().map(|&member| self.material.pairs[member].group).collect();
+        if let Some(labels) = &self.material.labels {
+            let labels: Vec<u32> = members.iter().map(|&member| labels.of[member]).collect();
+            return truth::by_group(&labels);
+        }
         match self.recipe.loss.spared {
             Spared::Group => truth::by_group(&groups),
             Spared::True => {

@@ -58,6 +58,9 @@ pub(super) struct Best {
     pub(super) score: f64,
     pub(super) text_to_image: Summary,
     pub(super) image_to_text: Summary,
+    /// Pictures that find others of their label, where labels are learned from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) image_to_image: Option<Summary>,
     /// How well what people type is answered, by kind of question.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) short: BTreeMap<String, Answers>,

@@ -1,6 +1,6 @@
 //! The loop.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use super::recipe::Recipe;
 use super::schedule::Validations;
 use super::watch::Watch;
 use super::{Job, calibrate, diagnose};
-use crate::catalogue::Learnt;
+use crate::catalogue::{Learnt, as_typed};
 use crate::encoder::parameters::{Mode, Parameters, Pass};
 use crate::encoder::towers::Towers;
 use crate::encoder::{self, About, Architecture, Calibration};
@@ -280,7 +280,8 @@ impl Trainer<'_> {
     /// One step: forward, backward, update.
     fn learn(&mut self, batch: &Batch, rate: f32) -> Result<Learned> {
         let step = self.state.step;
-        let pass = self.learner.pass(Mode::Training);
+        // A network that is tuned goes on from the moments that its weights belong to.
+        let pass = self.learner.pass(Mode::Training).with_fixed_moments(self.phase.tunes);
         let measured = self.measure(&pass, batch);
         let loss = values_of(measured.loss.clone())[0];
         if !loss.is_finite() {
@@ -322,13 +323,30 @@ impl Trainer<'_> {
     fn measure(&self, pass: &Pass, batch: &Batch) -> Measured {
         let mut chance = self.job.seed.stream("dropout", self.state.step);
         let negatives = batch.negatives.as_ref();
+        let images = self.images(pass, &batch.pictures, &mut chance);
         let pairs = Pairs {
-            images: self.images(pass, &batch.pictures, &mut chance),
+            images: images.clone(),
             texts: self.towers.texts(pass, &batch.texts, &mut chance),
             negatives: negatives.map(|texts| self.towers.texts(pass, texts, &mut chance)),
             truth: &batch.truth,
         };
-        self.recipe.loss.measure(pass, pairs)
+        let progress = self.progress();
+        let of_texts = self.recipe.loss.measure(pass, pairs, progress);
+        let Some(alike) = &batch.alike else { return of_texts };
+        // As texts are to pictures, so are other pictures of their label.
+        let alike = self.images(pass, alike, &mut chance);
+        let pairs = Pairs { images, texts: alike, negatives: None, truth: &batch.truth };
+        let of_pictures = self.recipe.loss.measure(pass, pairs, progress);
+        let loss = (of_texts.loss + of_pictures.loss).div_scalar(2.0);
+        Measured { loss, ..of_pictures }
+    }
+
+    /// The share of the part that is done, 0 to 1; 1 where its length is not known yet.
+    fn progress(&self) -> f32 {
+        let Phase { first, schedule, .. } = &self.phase;
+        let per_epoch = (self.material.training.len() / self.phase.batch_size.max(1)).max(1) as u64;
+        let length = schedule.length(per_epoch).max(1);
+        ((self.state.step - first.min(&self.state.step)) as f32 / length as f32).min(1.0)
     }
 
     /// Pictures -> unit rows.
@@ -366,6 +384,8 @@ impl Trainer<'_> {
         let resting = match loss.kind {
             LossKind::Triplet => loss.margin,
             LossKind::InfoNce => (run.size as f32).ln(),
+            // Of a batch in which nothing is told apart; the bias decides, and there is no one figure.
+            LossKind::Sigmoid => f32::INFINITY,
         };
         if let Some(warning) = run.watch.see(loss.kind, learned.loss, learned.distance, resting) {
             listener(Event::Suspicion(&warning, Fact::Collapsed));
@@ -407,23 +427,32 @@ impl Trainer<'_> {
         }
         let (images, texts) = self.embed(members)?;
         let never = |_, _| false;
-        let own = |query: usize, row: usize| query == row;
+        // Equal texts are equal answers.
+        let titles = self.titles();
+        let own = |query: usize, row: usize| query == row || titles[query] == titles[row];
         let seed = self.job.seed;
-        let summarised = |queries, gallery| {
-            let ranks = metrics::ranks(queries, gallery, &own, &never);
+        let summarised = |queries, gallery, itself: &(dyn Fn(usize, usize) -> bool + Sync)| {
+            let ranks = metrics::ranks(queries, gallery, &own, itself);
             metrics::summarise(&ranks.into_iter().flatten().collect::<Vec<_>>(), seed)
         };
         let (Some(text_to_image), Some(image_to_text)) =
-            (summarised(&texts, &images), summarised(&images, &texts))
+            (summarised(&texts, &images, &never), summarised(&images, &texts, &never))
         else {
             return Ok(None);
         };
+        let alike = self.material.labels.as_ref();
+        let itself = |query: usize, row: usize| query == row;
+        let image_to_image = alike.and_then(|_| summarised(&images, &images, &itself));
         let groups: Vec<u32> =
             members.iter().map(|&member| self.material.pairs[member].group).collect();
         let calibration = calibrate::fit(&images, &texts, &groups).unwrap_or_default();
         let short = self.ask(&images)?;
-        let score = score(&text_to_image, &image_to_text, &short);
-        let measured = Best { step: self.state.step, score, text_to_image, image_to_text, short };
+        let score = match &image_to_image {
+            Some(alike) => alike.mrr,
+            None => score(&text_to_image, &image_to_text, &short),
+        };
+        let step = self.state.step;
+        let measured = Best { step, score, text_to_image, image_to_text, image_to_image, short };
         Ok(Some((measured, calibration)))
     }
 
@@ -530,14 +559,24 @@ impl Trainer<'_> {
                 table.insert(name.to_owned(), summary);
             }
         };
+        put("image_to_image", self.state.best.as_ref().and_then(|b| b.image_to_image.as_ref()));
         put("untrained", self.state.untrained.as_ref());
         put("chance", self.chance().as_ref());
         table
     }
 
     fn chance(&self) -> Option<Summary> {
-        let gallery = self.material.validation.len();
-        metrics::chance(&vec![1; gallery], gallery)
+        let titles = self.titles();
+        let mut counts: HashMap<&str, usize> = HashMap::new();
+        titles.iter().for_each(|title| *counts.entry(title).or_default() += 1);
+        let right: Vec<usize> = titles.iter().map(|title| counts[title.as_str()]).collect();
+        metrics::chance(&right, titles.len())
+    }
+
+    /// The titles that are measured with, as people type them.
+    fn titles(&self) -> Vec<String> {
+        let (members, pairs) = (&self.material.validation, &self.material.pairs);
+        members.iter().map(|&member| as_typed(&pairs[member].texts[0])).collect()
     }
 
     fn save_checkpoint(&self, run: &mut Run<'_>) -> Result<()> {
@@ -568,10 +607,13 @@ impl Trainer<'_> {
     fn note(&self, measured: &Best, run: &Run<'_>) -> String {
         let rate = self.images_per_s(run);
         format!(
-            "epoch {:.1}: a title finds its picture among {}: {}{}; {rate:.0} pairs/s",
+            "epoch {:.1}: a title finds its picture among {}: {}{}{}; {rate:.0} pairs/s",
             (self.state.step - self.phase.first) as f64 / run.per_epoch as f64,
             measured.text_to_image.queries,
             recalls(&measured.text_to_image),
+            measured.image_to_image.as_ref().map_or_else(String::new, |alike| {
+                format!("; a picture finds one of its label first: {:.1} %", 100.0 * alike.r1)
+            }),
             precisions(&measured.short),
         )
     }
@@ -594,6 +636,9 @@ impl Trainer<'_> {
         line("trained", Some(&best.text_to_image));
         line("untrained", self.state.untrained.as_ref());
         line("chance", self.chance().as_ref());
+        if let Some(alike) = &best.image_to_image {
+            lines.push(format!("a picture finds others of its label:\n  {}", recalls(alike)));
+        }
         if !best.short.is_empty() {
             lines.push("right among the first 9 pictures, by what is asked for:".to_owned());
         }

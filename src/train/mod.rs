@@ -49,11 +49,12 @@ mod truth;
 mod typed;
 mod watch;
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub use loss::{Loss, LossKind, Spared};
+pub use loss::{Distance, Loss, LossKind, Spared};
 pub use miner::Miner;
 pub use phase::Tune;
 pub use recipe::{Flip, ImageRecipe, Recipe, TextChoice, TextRecipe};
@@ -82,6 +83,9 @@ use phase::Phase;
 /// Pictures whose features decide which of them are kept; more say the same.
 const SUBSPACE_ROWS: usize = 8192;
 
+/// Length of a picture's colours beside what the network sees, where features are kept.
+const COLOURS: f32 = 0.5;
+
 /// One training run.
 #[derive(Clone, Debug)]
 pub struct Job {
@@ -91,8 +95,14 @@ pub struct Job {
     pub source: Source,
     /// The model folder.
     pub output: PathBuf,
+    /// The field that says which pictures are alike, to learn from in place of texts: the value is an
+    /// item's only text, and pictures with the same value are brought together.
+    pub label_field: Option<String>,
     /// Pretrained weights for the image tower.
     pub weights: Option<PathBuf>,
+    /// Word vectors that the embedding of the text tower begins with: the text form of word2vec,
+    /// `GloVe` or fastText, packed or not, as wide as the embedding.
+    pub word_vectors: Option<PathBuf>,
     /// Go on where an interrupted run stopped.
     pub resume: bool,
     /// About how many minutes the run may take, preparation of the pictures included; a year at
@@ -139,6 +149,7 @@ fn run_by(
     folder::refuse_weights_inside(job)?;
     // Weights are read first: a wrong file should not cost the decoding of a catalogue.
     let pretrained = pretrained::read(job)?;
+    start::word_vectors(job)?;
     let catalogue = job.source.load()?;
     let made = Made::folder(&job.output)?;
     let outcome = prepare_and_fit(job, catalogue, pretrained.as_ref(), clock, stop, listener);
@@ -172,6 +183,7 @@ fn prepare_and_fit(
         pretrained::start_from(pretrained, &towers, &mut parameters, listener)
             .map_err(|e| e.at_file(job.weights.as_deref().unwrap_or(&job.output)))?;
     }
+    start::with_word_vectors(job, &material.vocabulary, &mut parameters, listener)?;
     job.recipe.loss.add_parameters(&mut parameters, job.seed);
     let (mut state, optimiser) =
         start::begin(job, found, task, &material, &mut parameters, listener)?;
@@ -231,19 +243,39 @@ fn take_features(
         parameters.set_statistic(FEATURE_DEVIATION, deviation);
     }
     if parameters.has(KEPT) {
-        let width = towers.network_features();
-        let every = material.training.len().div_ceil(SUBSPACE_ROWS).max(1);
-        let mut rows = Vec::new();
-        for &member in material.training.iter().step_by(every) {
-            let first = rows.len();
-            kept.push(material.pairs[member].picture, 0, &mut rows);
-            rows.truncate(first + width);
-        }
-        let span = subspace::principal(rows, width, job.recipe.image.kept, job.seed);
-        parameters.set_statistic(KEPT, span);
+        parameters.set_statistic(KEPT, projection(job, material, towers, &kept));
     }
     material.features = Some(kept);
     Ok(())
+}
+
+/// `[plain features, kept]`: what the vector of a picture keeps of its features. What the network
+/// sees and the colours are brought to one length first, the colours to [`COLOURS`] of it.
+fn projection(job: &Job, material: &Material, towers: &Towers, features: &Features) -> Vec<f32> {
+    let (width, seen) = (towers.plain_features(), towers.network_features());
+    let every = material.training.len().div_ceil(SUBSPACE_ROWS).max(1);
+    let mut rows = Vec::new();
+    for &member in material.training.iter().step_by(every) {
+        let first = rows.len();
+        features.push(material.pairs[member].picture, 0, &mut rows);
+        rows.truncate(first + width);
+    }
+    let length = |columns: Range<usize>| {
+        let squares = |row: &[f32]| row[columns.clone()].iter().map(|v| v * v).sum::<f32>();
+        let mean = rows.chunks(width).map(squares).sum::<f32>() / (rows.len() / width) as f32;
+        mean.sqrt().max(1e-6)
+    };
+    let (network, colours) = (1.0 / length(0..seen), COLOURS / length(seen..width));
+    let scale = |column: usize| if column < seen { network } else { colours };
+    for row in rows.chunks_mut(width) {
+        row.iter_mut().enumerate().for_each(|(column, value)| *value *= scale(column));
+    }
+    let kept = job.recipe.image.kept;
+    let mut span = subspace::principal(rows, width, kept, job.seed);
+    for (column, row) in span.chunks_mut(kept).enumerate() {
+        row.iter_mut().for_each(|value| *value *= scale(column));
+    }
+    span
 }
 
 #[cfg(test)]

@@ -30,6 +30,7 @@ fn name_in_a_recipe(name: &str) -> Cow<'static, str> {
         "preprocessing.pictures.frame.width_px" => "image.width".into(),
         "preprocessing.pictures.frame.height_px" => "image.height".into(),
         "preprocessing.texts.longest" => "text_tower.longest".into(),
+        "text.grams" => "tokens.buckets".into(),
         "kept.dim" => "image.kept".into(),
         "kept.share" => "image.kept_share".into(),
         "image.head.hidden" => "image.head".into(),
@@ -130,10 +131,10 @@ pub struct TextRecipe {
 }
 
 impl TextRecipe {
-    /// The network alone.
-    pub(crate) fn gru(&self) -> GruTower {
+    /// The network alone, for a vocabulary with so many buckets of n-grams.
+    pub(crate) fn gru(&self, grams: usize) -> GruTower {
         let &Self { embedding, hidden, bidirectional, pool, dropout, mean, .. } = self;
-        GruTower { embedding, hidden, bidirectional, pool, dropout, mean }
+        GruTower { embedding, hidden, bidirectional, pool, dropout, mean, grams }
     }
 }
 
@@ -254,7 +255,7 @@ impl Recipe {
                 colours,
                 head,
             }),
-            text: TextArchitecture::Gru(self.text_tower.gru()),
+            text: TextArchitecture::Gru(self.text_tower.gru(self.tokens.buckets())),
             preprocessing: self.preprocessing(),
             kept: (self.image.kept > 0 && self.keeps_features())
                 .then_some(Kept { dim: self.image.kept, share: self.image.kept_share }),
@@ -304,6 +305,7 @@ impl Recipe {
             Bounded::new("image.crop", self.image.crop, 0.01, 1.0),
             Bounded::new("image.light", self.image.light, 0.0, 0.99),
             Bounded::new("loss.margin", self.loss.margin, 0.0, 4.0),
+            Bounded::new("loss.miner_warm_up", self.loss.miner_warm_up, 0.0, 1.0),
             Bounded::new("loss.temperature", self.loss.temperature, 0.001, 100.0),
             Bounded::size("schedule.epochs", self.schedule.epochs, 0.0, 1e9),
             Bounded::size("schedule.steps", self.schedule.steps as usize, 0.0, 1e12),
@@ -322,6 +324,9 @@ impl Recipe {
             Bounded::new("tune.network", self.tune.network, 0.0, 1.0),
             Bounded::new("tune.decay", self.tune.decay, 0.0, 1.0),
         ]);
+        if let Rules::WordsAndGrams { buckets, .. } = self.tokens {
+            ranges.push(Bounded::size("tokens.buckets", buckets, 1.0, 1e7));
+        }
         let shares = self.typed.shares();
         ranges.extend(
             shares.map(|(name, share)| Bounded::new(format!("typed.{name}"), share, 0.0, 1e6)),
@@ -436,6 +441,20 @@ mod tests {
             recipe.set("image.tower", name).unwrap();
             assert_eq!(recipe.image.tower, tower);
             assert!(recipe.to_toml().contains(&format!("tower = \"{name}\"")));
+        }
+    }
+
+    #[test]
+    fn words_and_grams_are_chosen_by_their_kind_alone() {
+        for name in ["article", "default"] {
+            let mut recipe = Recipe::named(name).unwrap();
+            recipe.set("tokens.kind", "words-and-grams").unwrap();
+            let TextArchitecture::Gru(gru) = recipe.architecture().text;
+            assert_eq!(gru.grams, 20_000);
+            recipe.set("tokens.buckets", "500").unwrap();
+            assert_eq!(recipe.tokens.buckets(), 500);
+            let error = recipe.set("tokens.buckets", "0").unwrap_err().to_string();
+            assert!(error.contains("tokens.buckets is 0"), "{error}");
         }
     }
 

@@ -5,11 +5,14 @@ use super::folder::Found;
 use super::optimiser::Optimiser;
 use super::{Job, Material, schedule};
 use crate::encoder::folder::card_of;
+use crate::encoder::gru;
 use crate::encoder::parameters::Parameters;
 use crate::encoder::{Card, Model};
 use crate::error::{Error, ErrorKind, Fact, Result};
 use crate::files;
 use crate::metrics::Summary;
+use crate::tokens::Vocabulary;
+use crate::tokens::vectors::WordVectors;
 use crate::units::{Event, Listener};
 
 /// The state in which the run begins; of a checkpoint, its weights too.
@@ -140,10 +143,50 @@ fn best_of(card: &Card, material: &Material) -> Option<Best> {
     let (text_to_image, image_to_text) = (summary("text_to_image")?, summary("image_to_text")?);
     let short = card.metrics.get("short").and_then(|short| short.clone().try_into().ok());
     let short = short.unwrap_or_default();
-    let score = super::fit::score(&text_to_image, &image_to_text, &short);
+    let image_to_image = summary("image_to_image");
+    let score = match &image_to_image {
+        Some(alike) => alike.mrr,
+        None => super::fit::score(&text_to_image, &image_to_text, &short),
+    };
     let step = u64::try_from(count("steps")?).ok()?;
     // Steps that are yet to be done count from 0: the best is the one of an earlier sitting.
-    (same && score.is_finite()).then_some(Best { step, score, text_to_image, image_to_text, short })
+    (same && score.is_finite()).then_some(Best {
+        step,
+        score,
+        text_to_image,
+        image_to_text,
+        image_to_image,
+        short,
+    })
+}
+
+/// The file of the word vectors to begin with, looked at before any work is done.
+pub(super) fn word_vectors(job: &Job) -> Result<Option<WordVectors>> {
+    let width = job.recipe.text_tower.embedding;
+    job.word_vectors.as_deref().map(|path| WordVectors::open(path, width)).transpose()
+}
+
+/// Puts the given word vectors, if there are any, in the place of the embedding that was drawn.
+pub(super) fn with_word_vectors(
+    job: &Job,
+    vocabulary: &Vocabulary,
+    parameters: &mut Parameters,
+    listener: Listener<'_>,
+) -> Result<()> {
+    let Some(vectors) = word_vectors(job)? else { return Ok(()) };
+    let found = vectors.of(vocabulary)?;
+    let embedding = parameters.iter_mut().find(|(name, _)| *name == gru::EMBEDDING);
+    if let Some((_, embedding)) = embedding {
+        let width = job.recipe.text_tower.embedding;
+        found.put(&mut embedding.values, width, gru::EMBEDDING_DEVIATION);
+    }
+    listener(Event::Note(&format!(
+        "{} of {} tokens begin with one of the {} word vectors given",
+        found.count(),
+        vocabulary.len(),
+        found.words
+    )));
+    Ok(())
 }
 
 /// What must be the same for a run to be resumed: catalogue, and all of the recipe but its length.
@@ -157,5 +200,6 @@ pub(super) fn task_of(job: &Job, catalogue: &str) -> String {
     recipe.tune.epochs = 0;
     recipe.tune.steps = 0;
     let recipe = recipe.to_toml().replace("\nsteps = 0\n", "\n").replace("\nmean = false\n", "\n");
-    files::fingerprint([recipe.as_bytes(), catalogue.as_bytes()])
+    let label = job.label_field.as_deref().unwrap_or_default();
+    files::fingerprint([recipe.as_bytes(), catalogue.as_bytes(), label.as_bytes()])
 }

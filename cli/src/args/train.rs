@@ -26,6 +26,11 @@ pub(crate) struct TrainArgs {
     #[arg(long)]
     pub(crate) resume: bool,
 
+    /// Learn from this field in place of texts: pictures with the same value are alike ("folder" for
+    /// the folders of a folder)
+    #[arg(long, value_name = "FIELD", help_heading = "Catalogue", conflicts_with = "text_fields")]
+    pub(crate) label_field: Option<String>,
+
     #[command(flatten)]
     pub(crate) recipe: RecipeArgs,
     #[command(flatten)]
@@ -52,6 +57,10 @@ pub(crate) struct RecipeArgs {
     /// Pretrained weights for it: .pth, .pt, .safetensors, or a .whl/.zip that holds one
     #[arg(long, value_name = "FILE")]
     pub(crate) weights: Option<PathBuf>,
+    /// Word vectors that the text tower begins with: word2vec, GloVe or fastText as text (.vec, .txt),
+    /// packed (.gz) or not, as wide as text_tower.embedding
+    #[arg(long, value_name = "FILE")]
+    pub(crate) word_vectors: Option<PathBuf>,
     /// What of it stays as it is: all, stage1..stage4 (up to there), none
     #[arg(long, value_name = "PART")]
     pub(crate) freeze: Option<String>,
@@ -61,10 +70,10 @@ pub(crate) struct RecipeArgs {
     /// Values a vector
     #[arg(long, value_name = "N")]
     pub(crate) dim: Option<usize>,
-    /// What is minimised: infonce, triplet
+    /// What is minimised: infonce, sigmoid, triplet
     #[arg(long, value_name = "NAME")]
     pub(crate) loss: Option<String>,
-    /// Which wrong partners are learnt from: random, semi-hard, hard
+    /// Which wrong partners are learnt from: random, semi-hard, hard, hardest (VSE++)
     #[arg(long, value_name = "NAME")]
     pub(crate) miner: Option<String>,
     /// How much closer than a wrong partner the right one must be

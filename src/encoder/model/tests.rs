@@ -25,6 +25,9 @@ impl Parts {
             ("image.height", "32"),
             ("text_tower.embedding", "8"),
             ("text_tower.hidden", "8"),
+            // What earlier builds could describe.
+            ("image.colours", "false"),
+            ("text_tower.mean", "false"),
         ] {
             recipe.set(key, value).unwrap();
         }
