@@ -449,7 +449,9 @@ mod tests {
         for name in ["article", "default"] {
             let mut recipe = Recipe::named(name).unwrap();
             recipe.set("tokens.kind", "words-and-grams").unwrap();
-            let TextArchitecture::Gru(gru) = recipe.architecture().text;
+            let TextArchitecture::Gru(gru) = recipe.architecture().text else {
+                panic!("another tower")
+            };
             assert_eq!(gru.grams, 20_000);
             recipe.set("tokens.buckets", "500").unwrap();
             assert_eq!(recipe.tokens.buckets(), 500);
