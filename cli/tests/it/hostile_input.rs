@@ -162,7 +162,7 @@ fn rows_and_queries_may_come_through_a_pipe() {
 }
 
 /// Commands with a number in each place where one can be typed; `N` stands for it.
-const NUMBERS: [&str; 30] = [
+const NUMBERS: [&str; 32] = [
     "search index red -k N",
     "search index red --offset N",
     "search index red --min-probability N",
