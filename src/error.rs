@@ -81,6 +81,12 @@ pub enum Fact {
     /// No recipe of this name comes with the library;
     /// [`Recipe::parse`](crate::train::Recipe::parse) reads others.
     NoSuchRecipe,
+    /// Pretrained weights are those of another network than the recipe's: name theirs
+    /// ([`ImageRecipe::tower`](crate::train::ImageRecipe::tower)).
+    OtherNetwork,
+    /// A model without a text tower was asked for words; one that was trained on pictures with texts
+    /// ([`train::run`](crate::train::run)) reads them.
+    PicturesOnly,
     /// A model or an interrupted run is in the folder already: go on with it
     /// ([`Job::resume`](crate::train::Job::resume)) or choose another folder.
     RunIsThere,
@@ -94,6 +100,12 @@ pub enum Fact {
     Stopped {
         /// Steps that are done.
         step: u64,
+    },
+    /// Given word vectors are as wide as this, and the embedding of the recipe's text tower
+    /// ([`TextRecipe`](crate::train::TextRecipe)) is not.
+    OtherWidth {
+        /// Values of each given vector.
+        found: usize,
     },
     /// Training has left the finite numbers: a lower learning rate or clipped gradients may help.
     NotFinite,

@@ -191,7 +191,8 @@ pub fn run(
 ) -> Result<Report> {
     let (entries, mut ledger) = read(source, encoder, options)?;
     ledger.used = 0;
-    let needs_text = options.ask.has_texts() && options.label_field.is_none();
+    let asks_texts = options.ask.has_texts() && encoder.reads_texts();
+    let needs_text = asks_texts && options.label_field.is_none();
     let mut hall = Hall { entries, encoder, options, stop, needs_text, ledger, looked_at: 0 };
     let shown = hall.gallery(options.gallery, listener)?;
     if shown.entries.is_empty() {
@@ -203,10 +204,13 @@ pub fn run(
     let mut notes = Vec::new();
     notes.extend(hall.learnt(&shown, listener));
     let (mut texts, mut short) = (None, None);
-    if options.ask.has_texts() {
+    if !encoder.reads_texts() {
+        notes.push(READS_NONE.to_owned());
+    }
+    if asks_texts {
         texts = hall.ask_texts(&shown, &mut notes, listener)?;
     }
-    if options.ask.has_short_questions() {
+    if options.ask.has_short_questions() && encoder.reads_texts() {
         short = hall.ask_short_questions(&shown, &mut notes, listener)?;
     }
     let gallery = shown.entries.len();
@@ -218,6 +222,8 @@ pub fn run(
     hall.list_textless();
     Ok(Report { gallery, texts, image_to_image, short, notes, ledger: hall.ledger })
 }
+
+const READS_NONE: &str = "this model reads no texts: pictures are compared with pictures alone, and nothing is asked in words";
 
 /// What is kept of an item while it may enter the gallery.
 struct Entry {

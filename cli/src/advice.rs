@@ -1,6 +1,8 @@
 //! What to type: the one place where a fact of the library meets the options and commands of this
 //! program.
 
+use std::borrow::Cow;
+
 use looksee::{Error, Fact, FieldRole};
 
 /// An error as the user reads it: place, sentence, causes and what to type.
@@ -17,7 +19,14 @@ pub(crate) fn advised(sentence: &str, fact: Option<&Fact>) -> String {
 }
 
 /// Where the sentence says already all that can be done there is none.
-fn advice(fact: &Fact) -> Option<&'static str> {
+fn advice(fact: &Fact) -> Option<Cow<'static, str>> {
+    if let Fact::OtherWidth { found } = fact {
+        return Some(format!("--set text_tower.embedding={found}").into());
+    }
+    fixed_advice(fact).map(Cow::from)
+}
+
+fn fixed_advice(fact: &Fact) -> Option<&'static str> {
     Some(match fact {
         Fact::NoModel => "`looksee train CATALOGUE -o MODEL` makes one",
         Fact::NoIndex => "`looksee index CATALOGUE -m MODEL -o INDEX` makes one",
@@ -34,6 +43,12 @@ fn advice(fact: &Fact) -> Option<&'static str> {
         Fact::UnknownFormat => "name it with --format",
         Fact::NotFetched => NOT_FETCHED,
         Fact::NoSuchRecipe => "a file is named with --recipe FILE.toml",
+        Fact::OtherNetwork => "name the network of the file with --image-tower",
+        Fact::PicturesOnly => {
+            "`looksee search INDEX ./picture.jpg` asks with a picture; `looksee train CATALOGUE -o \
+             MODEL --weights FILE` makes a model that reads, and `looksee index CATALOGUE -m MODEL \
+             -o NEW` an index with it"
+        }
         Fact::RunIsThere => "go on with --resume, or choose another folder",
         Fact::NoRun => "leave out --resume to start one",
         Fact::OtherRun => "give the same catalogue and flags, or train into another folder",
@@ -89,6 +104,13 @@ mod tests {
             sentence(&near.with_fact(missing(Some("image")))),
             "no field \"imag\"; did you mean \"image\"?"
         );
+    }
+
+    #[test]
+    fn word_vectors_of_another_width_are_answered_with_the_setting_that_fits() {
+        let error =
+            Error::invalid("they have 300 values").with_fact(Fact::OtherWidth { found: 300 });
+        assert_eq!(sentence(&error), "they have 300 values; --set text_tower.embedding=300");
     }
 
     #[test]

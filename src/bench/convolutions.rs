@@ -6,7 +6,7 @@ use looksee_kernels::layers::conv::{self, ConvShape};
 use looksee_kernels::network::Convolution;
 
 use super::made;
-use crate::encoder::ConvolutionalNetwork;
+use crate::encoder::{Convention, ConvolutionalNetwork};
 
 /// What is measured of each layer.
 pub const PASSES: [&str; 3] = ["forward", "input-gradient", "weights-gradient"];
@@ -33,7 +33,7 @@ pub struct Layer {
 /// counted and `runs` that are.
 pub fn convolutions(n: usize, side: usize, warm: usize, runs: usize) -> Vec<Layer> {
     let mut shapes: Vec<(ConvShape, usize)> = Vec::new();
-    let all = ConvolutionalNetwork::ResNet50.layers().convolutions(n, side);
+    let all = ConvolutionalNetwork::ResNet50.layers(Convention::Original).convolutions(n, side);
     let full = all.into_iter().filter_map(|convolution| match convolution {
         Convolution::Full(shape) => Some(shape),
         Convolution::Depthwise(_) => None,

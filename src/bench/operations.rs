@@ -3,6 +3,7 @@
 //! though their time is.
 
 use super::{DIM, Size};
+use crate::encoder::Convention;
 use crate::error::Result;
 
 /// Multiplications of a forward pass of the image tower.
@@ -30,7 +31,7 @@ pub(super) fn of_text_step(tokens: usize, inputs: usize, hidden: usize) -> f64 {
 }
 
 fn count(size: Size<'_>) -> Result<Count> {
-    let network = super::recipe(size.network, size.side)?.image.tower.layers();
+    let network = super::recipe(size.network, size.side)?.image.tower.layers(Convention::Original);
     let convolutions = network.convolutions(size.batch, size.side);
     let mut products = convolutions.iter().map(|conv| conv.multiplications() as f64);
     let stem = products.next().unwrap_or_default();

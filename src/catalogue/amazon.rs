@@ -19,6 +19,7 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
+use super::markup::{self, single_spaced};
 use super::pictures::{self, Lost, Pictures};
 use super::{PICTURE_ENDINGS, Remote};
 use crate::filter::Fields;
@@ -85,52 +86,20 @@ fn is_empty(value: &Value) -> bool {
 /// A value with the entities of its texts undone.
 fn decoded(value: Value) -> Value {
     match value {
-        Value::String(text) => Value::String(decoded_text(text)),
+        Value::String(text) => Value::String(markup::decoded(text)),
         Value::Array(list) => Value::Array(list.into_iter().map(decoded).collect()),
         Value::Object(map) => {
-            let decoded = map.into_iter().map(|(name, value)| (decoded_text(name), decoded(value)));
+            let decoded =
+                map.into_iter().map(|(name, value)| (markup::decoded(name), decoded(value)));
             Value::Object(decoded.collect::<Map<_, _>>())
         }
         other => other,
     }
 }
 
-/// Undoes entities twice: `&amp;quot;` occurs as often as `&quot;`.
-fn decoded_text(mut text: String) -> String {
-    for _ in 0..2 {
-        if !text.contains('&') {
-            break;
-        }
-        text = html_escape::decode_html_entities(&text).into_owned();
-    }
-    text
-}
-
-/// `<b>Soft</b>` as `Soft`; a `<` that begins no tag stays.
-fn without_tags(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find('<') {
-        let (before, tag) = rest.split_at(at);
-        plain.push_str(before);
-        let opens =
-            tag[1..].starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '/' | '!'));
-        let end = tag.find('>').filter(|_| opens);
-        // A space for the tag, so that `a<br>b` stays two words.
-        plain.push(if end.is_some() { ' ' } else { '<' });
-        rest = &tag[end.map_or(1, |end| end + 1)..];
-    }
-    plain.push_str(rest);
-    plain
-}
-
-/// Without tags, and each run of white space as one space.
+/// Without markup, and each run of white space as one space.
 fn plain(text: &str) -> String {
-    single_spaced(&without_tags(text))
-}
-
-fn single_spaced(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    single_spaced(&markup::plain(text))
 }
 
 fn tidy_texts(fields: &mut Fields) {
@@ -342,7 +311,7 @@ mod tests {
             "title": "Pr45&quot; Lace &amp;amp; <b>Tip</b>&#39;s 3 < 4",
             "rank": {"Home &amp; Kitchen": 5}, "description": ["Soft<br>wool", "", "warm"],
         }));
-        assert_eq!(fields["title"], "Pr45\" Lace & Tip 's 3 < 4");
+        assert_eq!(fields["title"], "Pr45\" Lace & Tip's 3 < 4");
         assert_eq!(fields["rank"], json!({"Home & Kitchen": 5}));
         assert_eq!(fields["description"], "Soft wool warm");
     }

@@ -1,5 +1,6 @@
 //! Which field of a row is the picture, the texts, the id and the group.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::path::Path;
 
@@ -9,7 +10,7 @@ use super::Source;
 use super::json::kind_of;
 use super::ledger::with_commas;
 use super::rows::Row;
-use super::{amazon, csv, lines};
+use super::{amazon, csv, lines, markup};
 use crate::error::{Error, Fact, FieldRole, Result};
 use crate::filter::Fields;
 
@@ -100,12 +101,21 @@ fn name_in(value: &Value) -> Option<String> {
     }
 }
 
-/// The texts of a value: itself, or each element of a list.
+/// The texts of a value: itself, or each element of a list, without markup.
 fn add_texts(value: &Value, texts: &mut Vec<String>) {
     match value {
         Value::Array(list) => list.iter().for_each(|value| add_texts(value, texts)),
-        value => texts.extend(name_in(value)),
+        value => texts.extend(name_in(value).and_then(unmarked)),
     }
+}
+
+/// A text without its markup, if that leaves anything.
+fn unmarked(text: String) -> Option<String> {
+    let plain = match markup::plain(&text) {
+        Cow::Borrowed(_) => text,
+        Cow::Owned(plain) => plain,
+    };
+    Some(plain).filter(|text| !text.is_empty())
 }
 
 /// Keeps the first of equal texts. By checksum: a stranger's list may have a million of them.
@@ -255,9 +265,9 @@ impl Roles {
         fields
     }
 
-    /// Puts `texts` before those that were found, each once.
+    /// Puts `texts` before those that were found, each once and without markup.
     pub(super) fn put_texts_first(&mut self, texts: Vec<String>) {
-        self.texts.splice(0..0, texts);
+        self.texts.splice(0..0, texts.into_iter().filter_map(unmarked));
         drop_repeats(&mut self.texts);
     }
 

@@ -37,6 +37,7 @@ mod layout;
 mod learnt;
 mod ledger;
 mod lines;
+mod markup;
 mod parts;
 mod pictures;
 mod python;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::convolutional::Convolutional;
 use super::gru::GruTower;
 use super::preprocessing::Preprocessing;
+use super::silent::Silent;
 use super::tower::{ImageTower, Tower};
 use crate::tokens::TokenBatch;
 
@@ -27,6 +28,25 @@ pub struct Architecture {
     pub text: TextArchitecture,
     /// What becomes of pictures and texts before.
     pub preprocessing: Preprocessing,
+    /// What the vectors of pictures keep of the features beside the common space.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Kept>,
+}
+
+/// What the vector of a picture keeps of its tower's own features, in values of their own behind the
+/// common space, where the vector of a text has zeros.
+///
+/// Texts teach the common space what a catalogue speaks of, and it forgets what else pictures share.
+/// With `s` the share, the cosine of two pictures is `(1 - s)` times that in the common space plus `s`
+/// times that of their features; the cosine of a picture and a text is `sqrt(1 - s)` times that in the
+/// common space, so that texts find the same pictures in the same order.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kept {
+    /// Values behind those of the common space.
+    pub dim: usize,
+    /// Their share of a picture's vector, 0 to 1.
+    pub share: f32,
 }
 
 /// What sees the pictures.
@@ -43,6 +63,8 @@ pub enum ImageArchitecture {
 pub enum TextArchitecture {
     /// Recurrent layers with a pool and a linear layer behind them.
     Gru(GruTower),
+    /// Nothing: pictures find pictures, and texts have no place.
+    None,
 }
 
 /// How the positions of a map, or the states of a text, become one vector.
@@ -76,9 +98,9 @@ impl ImageArchitecture {
         }
     }
 
-    fn bounded(&self) -> Vec<Bounded> {
+    fn bounded(&self, dim: usize) -> Vec<Bounded> {
         match self {
-            Self::Convolutional(convolutional) => convolutional.bounded(),
+            Self::Convolutional(convolutional) => convolutional.bounded(dim),
         }
     }
 }
@@ -92,21 +114,45 @@ impl TextArchitecture {
     ) -> Arc<dyn Tower<Input = TokenBatch>> {
         match self {
             Self::Gru(gru) => Arc::new(gru.tower(vocabulary, dim)),
+            Self::None => Arc::new(Silent { dim }),
+        }
+    }
+
+    /// Buckets of n-grams that the vocabulary must have.
+    pub(super) fn buckets(&self) -> usize {
+        match self {
+            Self::Gru(gru) => gru.grams,
+            Self::None => 0,
         }
     }
 
     fn bounded(&self) -> Vec<Bounded> {
         match self {
             Self::Gru(gru) => gru.bounded(),
+            Self::None => Vec::new(),
         }
     }
 }
 
 impl Architecture {
+    /// Values of a vector: those of the common space, and what is kept behind them.
+    pub fn vector_dim(&self) -> usize {
+        self.dim + self.kept.map_or(0, |kept| kept.dim)
+    }
+
+    /// Whether it has a text tower.
+    pub fn reads_texts(&self) -> bool {
+        self.text != TextArchitecture::None
+    }
+
     /// Every number that a file can choose, by its name below `architecture` in `model.toml`.
     pub(crate) fn bounded(&self) -> Vec<Bounded> {
         let mut bounds = vec![Bounded::size("dim", self.dim, 1.0, 65_536.0)];
-        bounds.extend(self.image.bounded());
+        if let Some(Kept { dim, share }) = self.kept {
+            bounds.push(Bounded::size("kept.dim", dim, 1.0, 65_536.0));
+            bounds.push(Bounded::new("kept.share", share, 0.0, 0.99));
+        }
+        bounds.extend(self.image.bounded(self.dim));
         bounds.extend(self.text.bounded());
         bounds.extend(self.preprocessing.bounded());
         bounds

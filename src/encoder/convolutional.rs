@@ -5,12 +5,14 @@ use burn::tensor::{Tensor, activation};
 use serde::{Deserialize, Serialize};
 
 use super::architecture::{Bounded, Pool};
+use super::colours;
 use super::efficientnet::{self, EfficientNet};
 use super::network::{Network, PREFIX};
 use super::parameters::{Init, Layout, Mode, Parameters, Pass};
 use super::preprocessing::{PixelScale, Pixels};
 use super::resnet::{self, ResNet};
 use super::tower::{ImageTower, Tower};
+use crate::error::{Error, Result};
 use crate::ops;
 use crate::units::Seed;
 
@@ -28,8 +30,12 @@ pub(crate) const MOMENTUM: f32 = 0.1;
 pub enum ConvolutionalNetwork {
     /// Two 3x3 convolutions a block, 512 features.
     ResNet18,
+    /// Twice as many such blocks, 512 features.
+    ResNet34,
     /// Bottleneck blocks, 2048 features.
     ResNet50,
+    /// Twice as many such blocks, 2048 features.
+    ResNet101,
     /// Depthwise blocks, 1280 features; 3.4 million weights.
     #[serde(rename = "efficientnet-lite0")]
     EfficientNetLite0,
@@ -41,11 +47,66 @@ pub enum ConvolutionalNetwork {
     EfficientNetLite2,
 }
 
+/// How the layers of a network are computed, where programs that trained it differ. The numbers of
+/// one are of little use to the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Convention {
+    /// As those did who published the network: of ResNet torchvision, of EfficientNet-Lite
+    /// TensorFlow (padding "SAME", 1e-3 added to the variances of batch norms).
+    #[default]
+    Original,
+    /// As timm trains EfficientNet-Lite itself: as many zeros on each side of a map, 1e-5 added to
+    /// variances. A `ResNet` is like that in any case.
+    Timm,
+}
+
+impl Convention {
+    fn is_original(&self) -> bool {
+        *self == Self::Original
+    }
+}
+
 impl ConvolutionalNetwork {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::ResNet18,
+        Self::ResNet34,
+        Self::ResNet50,
+        Self::ResNet101,
+        Self::EfficientNetLite0,
+        Self::EfficientNetLite1,
+        Self::EfficientNetLite2,
+    ];
+
+    /// The name that a recipe has for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ResNet18 => "resnet18",
+            Self::ResNet34 => "resnet34",
+            Self::ResNet50 => "resnet50",
+            Self::ResNet101 => "resnet101",
+            Self::EfficientNetLite0 => "efficientnet-lite0",
+            Self::EfficientNetLite1 => "efficientnet-lite1",
+            Self::EfficientNetLite2 => "efficientnet-lite2",
+        }
+    }
+
+    /// The network of a name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`](crate::error::ErrorKind::Invalid) for a name that none has.
+    pub fn named(name: &str) -> Result<Self> {
+        Self::ALL.into_iter().find(|network| network.name() == name).ok_or_else(|| {
+            let known = Self::ALL.map(Self::name).join(", ");
+            Error::invalid(format!("there is no network {name:?}; expected one of {known}"))
+        })
+    }
+
     /// How the network wants its pixels.
     pub(crate) fn pixels(self) -> PixelScale {
         match self {
-            Self::ResNet18 | Self::ResNet50 => resnet::PIXELS,
+            Self::ResNet18 | Self::ResNet34 | Self::ResNet50 | Self::ResNet101 => resnet::PIXELS,
             Self::EfficientNetLite0 | Self::EfficientNetLite1 | Self::EfficientNetLite2 => {
                 efficientnet::PIXELS
             }
@@ -53,13 +114,15 @@ impl ConvolutionalNetwork {
     }
 
     /// Its layers, without their numbers.
-    pub(crate) fn layers(self) -> Network {
+    pub(crate) fn layers(self, convention: Convention) -> Network {
         match self {
             Self::ResNet18 => ResNet::Eighteen.network(),
+            Self::ResNet34 => ResNet::ThirtyFour.network(),
             Self::ResNet50 => ResNet::Fifty.network(),
-            Self::EfficientNetLite0 => EfficientNet::LITE0.network(),
-            Self::EfficientNetLite1 => EfficientNet::LITE1.network(),
-            Self::EfficientNetLite2 => EfficientNet::LITE2.network(),
+            Self::ResNet101 => ResNet::HundredAndOne.network(),
+            Self::EfficientNetLite0 => EfficientNet::LITE0.network(convention),
+            Self::EfficientNetLite1 => EfficientNet::LITE1.network(convention),
+            Self::EfficientNetLite2 => EfficientNet::LITE2.network(convention),
         }
     }
 }
@@ -70,8 +133,14 @@ impl ConvolutionalNetwork {
 pub struct Convolutional {
     /// The network.
     pub network: ConvolutionalNetwork,
+    /// How its layers are computed.
+    #[serde(default, skip_serializing_if = "Convention::is_original")]
+    pub convention: Convention,
     /// How its last feature map becomes one vector.
     pub pool: Pool,
+    /// Whether the colours of the picture stand beside that vector.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub colours: bool,
     /// How that vector comes into the common space.
     #[serde(default, skip_serializing_if = "Head::is_linear")]
     pub head: Head,
@@ -105,17 +174,26 @@ impl Head {
 impl Convolutional {
     /// The tower that ends in `dim` values.
     pub(super) fn tower(self, dim: usize) -> ConvolutionalTower {
-        let Self { network, pool, head } = self;
-        ConvolutionalTower { network: network.layers(), pool, head, dim }
+        let Self { network, convention, pool, colours, head } = self;
+        ConvolutionalTower { network: network.layers(convention), pool, colours, head, dim }
     }
 
-    pub(super) fn bounded(self) -> Vec<Bounded> {
+    /// Values of a picture's features.
+    pub(super) fn feature_count(self) -> usize {
+        self.tower(1).feature_count()
+    }
+
+    pub(super) fn bounded(self, dim: usize) -> Vec<Bounded> {
         match self.head {
             Head::Residual { hidden, dropout } => vec![
                 Bounded::size("image.head.hidden", hidden, 1.0, 65_536.0),
                 Bounded::new("image.head.dropout", dropout, 0.0, 0.99),
             ],
-            Head::Linear | Head::None => Vec::new(),
+            Head::Linear => Vec::new(),
+            Head::None => {
+                let features = self.feature_count() as f64;
+                vec![Bounded::size("dim", dim, features, features)]
+            }
         }
     }
 }
@@ -125,6 +203,7 @@ impl Convolutional {
 pub(super) struct ConvolutionalTower {
     network: Network,
     pool: Pool,
+    colours: bool,
     head: Head,
     /// Values of an embedding.
     dim: usize,
@@ -170,20 +249,34 @@ impl Tower for ConvolutionalTower {
 
 impl ImageTower for ConvolutionalTower {
     fn feature_count(&self) -> usize {
-        self.network.features() * self.pool.parts()
+        let colours = if self.colours { colours::COUNT } else { 0 };
+        self.network.features() * self.pool.parts() + colours
+    }
+
+    fn network_features(&self) -> usize {
+        self.network.features()
+    }
+
+    fn plain_features(&self) -> usize {
+        self.network.features() + if self.colours { colours::COUNT } else { 0 }
     }
 
     fn pool_name(&self) -> String {
-        format!("{:?}", self.pool)
+        format!("{:?} {}", self.pool, self.colours)
     }
 
     fn features(&self, pass: &Pass, pixels: Pixels) -> Tensor<2> {
+        let colours = self.colours.then(|| colours::of(pass, &pixels));
         let x = self.network.forward(pass, pixels);
-        match self.pool {
-            Pool::Max => ops::global_max_pool(x),
-            Pool::Average => average(x),
-            Pool::Both => Tensor::cat(vec![average(x.clone()), ops::global_max_pool(x)], 1),
+        let mut features = match self.pool {
+            Pool::Max => vec![ops::global_max_pool(x)],
+            Pool::Average => vec![average(x)],
+            Pool::Both => vec![average(x.clone()), ops::global_max_pool(x)],
+        };
+        if let Some(colours) = colours {
+            features.insert(1, colours);
         }
+        if features.len() == 1 { features.remove(0) } else { Tensor::cat(features, 1) }
     }
 
     fn head(&self, pass: &Pass, features: Tensor<2>, chance: &mut fastrand::Rng) -> Tensor<2> {
@@ -233,7 +326,9 @@ mod tests {
     use crate::encoder::tower::Freeze;
 
     fn parameters(network: ConvolutionalNetwork, dim: usize) -> (ConvolutionalTower, Parameters) {
-        let tower = Convolutional { network, pool: Pool::Max, head: Head::Linear }.tower(dim);
+        let convention = Convention::Original;
+        let (pool, head) = (Pool::Max, Head::Linear);
+        let tower = Convolutional { network, convention, pool, colours: false, head }.tower(dim);
         let mut parameters = Parameters::default();
         tower.add_parameters(&mut parameters, Seed(0));
         (tower, parameters)
@@ -260,7 +355,7 @@ mod tests {
             "layer3.0.conv1.weight",
             "fc.weight",
         ];
-        for network in [ConvolutionalNetwork::ResNet18, ConvolutionalNetwork::ResNet50] {
+        for network in ConvolutionalNetwork::ALL.into_iter().take(4) {
             assert_eq!(learned(network, "none", names), [true; 5]);
             assert_eq!(learned(network, "stage2", names), [false, false, false, true, true]);
             assert_eq!(learned(network, "all", names), [false, false, false, false, true]);
@@ -295,7 +390,9 @@ mod tests {
         // torchvision's, and those of Google's EfficientNet-Lite.
         for (network, expected) in [
             (ConvolutionalNetwork::ResNet18, 11_689_512),
+            (ConvolutionalNetwork::ResNet34, 21_797_672),
             (ConvolutionalNetwork::ResNet50, 25_557_032),
+            (ConvolutionalNetwork::ResNet101, 44_549_160),
             (ConvolutionalNetwork::EfficientNetLite0, 4_652_008),
             (ConvolutionalNetwork::EfficientNetLite1, 5_416_680),
             (ConvolutionalNetwork::EfficientNetLite2, 6_092_072),

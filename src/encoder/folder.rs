@@ -156,6 +156,28 @@ pub(crate) fn save(
     Ok(card)
 }
 
+/// A model as [`save`] writes it, that lies in no folder yet.
+#[derive(Clone, Debug)]
+pub(super) struct Unwritten {
+    pub(super) card: Card,
+    pub(super) text: String,
+    pub(super) weights: Vec<u8>,
+    pub(super) words: Vec<u8>,
+}
+
+/// The files of a model.
+pub(super) fn seal(
+    parameters: &Parameters,
+    vocabulary: &Vocabulary,
+    about: About,
+) -> Result<Unwritten> {
+    let words = vocabulary.to_bytes()?;
+    let tensors = parameters.to_weights();
+    let mut card = describe(&tensors, &words, about);
+    let text = card.seal()?;
+    Ok(Unwritten { card, text, weights: weights::to_bytes(&tensors)?, words })
+}
+
 fn describe(tensors: &weights::Weights, words: &[u8], about: About) -> Card {
     let bytes = |side: &'static str| {
         let of_side = tensors.iter().filter(move |(name, _)| name.starts_with(side));

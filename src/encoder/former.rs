@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::architecture::{Architecture, ImageArchitecture, Pool, TextArchitecture};
-use super::convolutional::{Convolutional, ConvolutionalNetwork, Head};
+use super::convolutional::{Convention, Convolutional, ConvolutionalNetwork, Head};
 use super::gru::GruTower;
 use super::preprocessing::Preprocessing;
 use crate::images::{Filter, Fit, Frame};
@@ -51,7 +51,9 @@ impl From<FormerArchitecture> for Architecture {
             dim,
             image: ImageArchitecture::Convolutional(Convolutional {
                 network,
+                convention: Convention::Original,
                 pool: image_pool,
+                colours: false,
                 head: Head::Linear,
             }),
             text: TextArchitecture::Gru(GruTower {
@@ -60,8 +62,11 @@ impl From<FormerArchitecture> for Architecture {
                 bidirectional,
                 pool,
                 dropout,
+                mean: false,
+                grams: 0,
             }),
             preprocessing: Preprocessing::new(frame, network.pixels(), longest),
+            kept: None,
         }
     }
 }

@@ -9,6 +9,7 @@
 
 pub(crate) mod architecture;
 mod card;
+mod colours;
 mod convolutional;
 mod efficientnet;
 pub(crate) mod folder;
@@ -18,23 +19,27 @@ mod model;
 pub(crate) mod network;
 pub(crate) mod parameters;
 pub(crate) mod preprocessing;
+pub(crate) mod pretrained;
 #[cfg(test)]
 mod reference;
 mod resnet;
+mod silent;
+pub(crate) mod statistics;
 pub(crate) mod tower;
 pub(crate) mod towers;
 mod weight_file;
 pub mod weights;
 
-pub use architecture::{Architecture, ImageArchitecture, Pool, TextArchitecture};
+pub use architecture::{Architecture, ImageArchitecture, Kept, Pool, TextArchitecture};
 pub use card::{Calibration, Card, Checksums, Files};
-pub use convolutional::{Convolutional, ConvolutionalNetwork, Head};
+pub use convolutional::{Convention, Convolutional, ConvolutionalNetwork, Head};
 pub(crate) use convolutional::{FEATURE_DEVIATION, FEATURE_MEAN, MOMENTUM};
 pub use folder::clear;
 pub(crate) use folder::save;
 pub use gru::GruTower;
 pub use model::Model;
 pub use preprocessing::{PicturePreprocessing, PixelScale, Preprocessing, TextPreprocessing};
+pub use pretrained::Pretrained;
 pub(crate) use tower::Freeze;
 
 use crate::catalogue::Learnt;
@@ -57,6 +62,11 @@ pub trait Encoder: Send + Sync {
     }
     /// `[n, height, width, 3]` -> `[n, dim]`.
     fn images(&self, batch: &ImageBatch) -> Result<Vectors>;
+    /// Whether it reads texts; if not, [`Encoder::texts`] is an error and [`Encoder::join`] never
+    /// gives any.
+    fn reads_texts(&self) -> bool {
+        true
+    }
     /// n texts -> `[n, dim]`.
     fn texts(&self, texts: &[&str]) -> Result<Vectors>;
     /// Words of a query that the encoder has never seen.

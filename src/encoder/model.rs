@@ -3,13 +3,16 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::Encoder;
+use super::architecture::{Architecture, Bounded, ImageArchitecture, Pool, TextArchitecture};
 use super::card::{self, Card, Written, hex};
-use super::folder::{self, CARD};
+use super::convolutional::{Convolutional, Head};
+use super::folder::{self, CARD, Unwritten};
 use super::parameters::{Mode, Parameters, Pass};
+use super::preprocessing::Preprocessing;
+use super::pretrained::{Demands, Pretrained};
 use super::towers::Towers;
 use super::weight_file::{Guard, Side, WeightFile};
-use super::weights;
+use super::{About, Encoder, weights};
 use crate::catalogue::Learnt;
 use crate::error::{Error, ErrorKind, Fact, Result};
 use crate::files::{self, FileKind};
@@ -37,9 +40,43 @@ pub struct Model {
     words: Vec<u8>,
     vocabulary: Vocabulary,
     towers: Towers,
-    // `None` for one that was never saved.
-    weights: Option<WeightFile>,
+    weights: Numbers,
     passes: Passes,
+}
+
+/// Where the bytes of a model's weight file are.
+#[derive(Debug)]
+enum Numbers {
+    /// In its folder.
+    File(WeightFile),
+    /// In memory: of a model that is yet to be written, of which both towers are ready.
+    Here(Vec<u8>),
+    /// Nowhere.
+    #[cfg(any(test, feature = "bench"))]
+    Nowhere,
+}
+
+impl Numbers {
+    /// The whole file, every part of it compared with its checksum.
+    fn whole(&self) -> Result<Vec<u8>> {
+        match self {
+            Self::File(file) => file.whole(),
+            Self::Here(bytes) => Ok(bytes.clone()),
+            #[cfg(any(test, feature = "bench"))]
+            Self::Nowhere => Err(never_saved()),
+        }
+    }
+
+    fn file(&self) -> Result<&WeightFile> {
+        match self {
+            Self::File(file) => Ok(file),
+            _ => Err(never_saved()),
+        }
+    }
+}
+
+fn never_saved() -> Error {
+    Error::invalid("this model was never saved")
 }
 
 /// The towers that are ready. One pass of a tower at a time, because a pass uses all cores by
@@ -110,6 +147,7 @@ impl Model {
             return Err(other_vocabulary(&path));
         }
         let vocabulary = Vocabulary::parse(&words).map_err(|e| e.at_file(&path))?;
+        check_buckets(card, &vocabulary).map_err(|e| e.at_file(&path))?;
         let towers = Towers::new(&card.architecture, vocabulary.len());
         let guard = Guard::parts(card, &towers);
         let weights = WeightFile::open(&folder.join(&card.files.weights), guard)?;
@@ -117,7 +155,7 @@ impl Model {
             return Err(other_fingerprint(&folder.join(CARD)));
         }
         let (card, text, passes) = (written.card, text.to_owned(), Passes::default());
-        Ok(Self { card, text, words, vocabulary, towers, weights: Some(weights), passes })
+        Ok(Self { card, text, words, vocabulary, towers, weights: Numbers::File(weights), passes })
     }
 
     /// A model of format 1, whose weights are guarded only as a whole: all of it is read.
@@ -126,6 +164,7 @@ impl Model {
         let path = folder.join(&card.files.vocabulary);
         let words = read_words(&path)?;
         let vocabulary = Vocabulary::parse(&words).map_err(|e| e.at_file(&path))?;
+        check_buckets(card, &vocabulary).map_err(|e| e.at_file(&path))?;
         let towers = Towers::new(&card.architecture, vocabulary.len());
         let guard = Guard::whole(checksum, &towers);
         let weights = WeightFile::open(&folder.join(&card.files.weights), guard)?;
@@ -141,13 +180,56 @@ impl Model {
         };
         let passes = Passes::of(load(towers.waiting_image())?, load(towers.waiting_text())?);
         let (card, text) = (written.card, text.to_owned());
-        Ok(Self { card, text, words, vocabulary, towers, weights: Some(weights), passes })
+        Ok(Self { card, text, words, vocabulary, towers, weights: Numbers::File(weights), passes })
+    }
+
+    /// A model of pictures alone, whose vectors are the features of a network that others trained,
+    /// averaged over the positions of its last map. Pictures come to it in `frame`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] for a frame that no model has.
+    pub fn of_pictures(pretrained: &Pretrained, frame: Frame) -> Result<Self> {
+        let Demands { convention, pixels } = pretrained.demands();
+        let image = Convolutional {
+            network: pretrained.network(),
+            convention,
+            pool: Pool::Average,
+            colours: false,
+            head: Head::None,
+        };
+        let architecture = Architecture {
+            dim: image.feature_count(),
+            image: ImageArchitecture::Convolutional(image),
+            text: TextArchitecture::None,
+            preprocessing: Preprocessing::new(frame, pixels, 1),
+            kept: None,
+        };
+        if let Some(sentence) = Bounded::first_outside(&architecture.bounded()) {
+            return Err(Error::invalid(format!("no model can be made of this: {sentence}")));
+        }
+        let vocabulary = Vocabulary::learn([], &tokens::Rules::Words { min_count: 1 });
+        let towers = Towers::new(&architecture, vocabulary.len());
+        let mut parameters = towers.waiting_image();
+        pretrained.put_into(&mut parameters, |name| towers.is_of_the_network(name))?;
+        let from = toml::Value::from(pretrained.origin());
+        let about = About {
+            architecture,
+            calibration: card::Calibration::default(),
+            data: toml::Table::from_iter([("pretrained".to_owned(), from)]),
+            metrics: toml::Table::new(),
+            recipe: toml::Table::new(),
+        };
+        let Unwritten { card, text, weights, words } =
+            folder::seal(&parameters, &vocabulary, about)?;
+        let passes = Passes::of(parameters, towers.waiting_text());
+        let weights = Numbers::Here(weights);
+        Ok(Self { card, text, words, vocabulary, towers, weights, passes })
     }
 
     /// A model that lies in no folder.
     #[cfg(any(test, feature = "bench"))]
     pub(crate) fn unsaved(
-        architecture: super::Architecture,
+        architecture: Architecture,
         vocabulary: Vocabulary,
         image: Parameters,
         text: Parameters,
@@ -161,7 +243,7 @@ impl Model {
             text: String::new(),
             words: Vec::new(),
             vocabulary,
-            weights: None,
+            weights: Numbers::Nowhere,
             passes: Passes::of(image, text),
         }
     }
@@ -182,9 +264,10 @@ impl Model {
     /// # Errors
     /// [`ErrorKind::Corrupt`] for the first part that is not what was written.
     pub fn verify(&self) -> Result<()> {
-        let weights = self.weights()?;
-        weights.whole()?;
-        if let Guard::Parts { .. } = weights.guard() {
+        self.weights.whole()?;
+        if let Numbers::File(weights) = &self.weights
+            && let Guard::Parts { .. } = weights.guard()
+        {
             self.read(Side::Image)?;
             self.read(Side::Text)?;
         }
@@ -198,12 +281,20 @@ impl Model {
             files::kind(&path).is_ok_and(|kind| kind == FileKind::File)
                 && files::read_at_most(&path, bytes.len() as u64).is_ok_and(|read| read == bytes)
         };
-        let Ok(weights) = self.weights() else { return false };
-        let path = folder.join(&self.card.files.weights);
+        let name = &self.card.files.weights;
+        let path = folder.join(name);
+        let holds_weights = || match &self.weights {
+            Numbers::File(file) => {
+                files::kind(&path).is_ok_and(|kind| kind == FileKind::File)
+                    && WeightFile::open(&path, file.guard().clone()).and_then(|w| w.whole()).is_ok()
+            }
+            Numbers::Here(bytes) => holds(name, bytes),
+            #[cfg(any(test, feature = "bench"))]
+            Numbers::Nowhere => false,
+        };
         holds(CARD, self.text.as_bytes())
             && holds(&self.card.files.vocabulary, &self.words)
-            && files::kind(&path).is_ok_and(|kind| kind == FileKind::File)
-            && WeightFile::open(&path, weights.guard().clone()).and_then(|w| w.whole()).is_ok()
+            && holds_weights()
     }
 
     /// Writes this model into `folder`, which is there: the bytes that were loaded, whatever lies
@@ -214,13 +305,9 @@ impl Model {
     /// `model.toml` in `folder`. And what writing can end in.
     pub fn write_to(&self, folder: &Path) -> Result<()> {
         let Card { files: names, .. } = &self.card;
-        files::replace_bytes(&folder.join(&names.weights), &self.weights()?.whole()?)?;
+        files::replace_bytes(&folder.join(&names.weights), &self.weights.whole()?)?;
         files::replace_bytes(&folder.join(&names.vocabulary), &self.words)?;
         files::replace_bytes(&folder.join(CARD), self.text.as_bytes())
-    }
-
-    fn weights(&self) -> Result<&WeightFile> {
-        self.weights.as_ref().ok_or_else(|| Error::invalid("this model was never saved"))
     }
 
     /// Reads and compares one tower.
@@ -229,7 +316,7 @@ impl Model {
             Side::Image => self.towers.waiting_image(),
             Side::Text => self.towers.waiting_text(),
         };
-        let weights = self.weights()?;
+        let weights = self.weights.file()?;
         let bytes = weights.tower(side)?;
         parameters.fill(&bytes).map_err(|e| e.at_file(weights.path()))?;
         Ok(parameters)
@@ -240,7 +327,7 @@ impl Model {
         if place.is_none() {
             *place = Some(pass(self.read(side)?));
         }
-        place.as_ref().ok_or_else(|| Error::invalid("this model was never saved"))
+        place.as_ref().ok_or_else(never_saved)
     }
 }
 
@@ -250,7 +337,7 @@ impl Encoder for Model {
     }
 
     fn dim(&self) -> usize {
-        self.card.architecture.dim
+        self.card.architecture.vector_dim()
     }
 
     fn frame(&self) -> Frame {
@@ -258,6 +345,9 @@ impl Encoder for Model {
     }
 
     fn join(&self, texts: &[String]) -> Option<String> {
+        if !self.reads_texts() {
+            return None;
+        }
         self.card.architecture.preprocessing.texts.join(texts)
     }
 
@@ -273,7 +363,19 @@ impl Encoder for Model {
         Ok(vectors)
     }
 
+    fn reads_texts(&self) -> bool {
+        self.card.architecture.reads_texts()
+    }
+
     fn texts(&self, texts: &[&str]) -> Result<Vectors> {
+        if !self.reads_texts() {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                "this model knows pictures alone and reads no words: ask with a picture, or train a \
+                 model on pictures with texts",
+            )
+            .with_fact(Fact::PicturesOnly));
+        }
         let mut pass = self.passes.of_side(Side::Text);
         let pass = self.ready(Side::Text, &mut pass)?;
         let mut vectors = Vectors::empty(self.dim());
@@ -286,7 +388,8 @@ impl Encoder for Model {
     }
 
     fn unknown_words(&self, text: &str) -> Vec<String> {
-        self.vocabulary.unknown_words(text)
+        // One that reads none has not failed to learn some.
+        if self.reads_texts() { self.vocabulary.unknown_words(text) } else { Vec::new() }
     }
 
     fn probability(&self, cosine: f32) -> f32 {
@@ -327,6 +430,21 @@ fn other_vocabulary(path: &Path) -> Error {
          copy the model folder again, or train again",
     )
     .at_file(path)
+}
+
+/// A bucket beyond the table of the model would be no row of it.
+fn check_buckets(card: &Card, vocabulary: &Vocabulary) -> Result<()> {
+    let (own, expected) = (vocabulary.buckets(), card.architecture.text.buckets());
+    if own == expected {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Corrupt,
+        format!(
+            "the vocabulary has {own} buckets of n-grams and the model {expected}; copy the model \
+             folder again, or train again"
+        ),
+    ))
 }
 
 fn other_fingerprint(path: &Path) -> Error {

@@ -117,7 +117,7 @@ impl Network {
 
     /// Pictures -> the last feature map `[n, h, w, features]`.
     pub(crate) fn forward(&self, pass: &Pass, pixels: Pixels) -> Tensor<4> {
-        let Pixels { shape: input, values: pixels } = pixels;
+        let Pixels { shape: input, values: pixels, .. } = pixels;
         if pass.goes_layer_by_layer() {
             let x = pass.tensor(pixels, &[input.n, input.height, input.width, input.channels]);
             return self.walk(pass, x);
@@ -145,7 +145,11 @@ impl Network {
     }
 
     fn numbers(&self, pass: &Pass) -> Numbers {
-        Numbers { parameters: pass.parameters(), names: Arc::clone(&self.names) }
+        Numbers {
+            parameters: pass.parameters(),
+            names: Arc::clone(&self.names),
+            fixed_moments: pass.has_fixed_moments(),
+        }
     }
 
     /// From pixels to features.
@@ -229,10 +233,15 @@ impl Walk<'_> {
 /// The moments of a layer that does not learn; one that does goes by its batch's own, which are
 /// noted.
 fn running_moments(pass: &Pass, names: &LayerNames, x: &Tensor<4>) -> Option<Moments> {
-    if pass.mode() == Mode::Training && pass.parameter(&names.weights).trainable {
+    let learns = pass.mode() == Mode::Training && pass.parameter(&names.weights).trainable;
+    if learns && !pass.has_fixed_moments() {
         let [n, height, width, _] = x.dims();
         pass.note(&names.norm, &composed::moments(x), n * height * width);
         return None;
+    }
+    if pass.measures() {
+        let [n, height, width, _] = x.dims();
+        pass.note(&names.norm, &composed::moments(x), n * height * width);
     }
     let running = |name: &str| pass.parameter(name).values.clone();
     Some(Moments { mean: running(&names.mean), variance: running(&names.variance) })
@@ -242,6 +251,7 @@ fn running_moments(pass: &Pass, names: &LayerNames, x: &Tensor<4>) -> Option<Mom
 struct Numbers {
     parameters: Arc<Parameters>,
     names: Arc<[LayerNames]>,
+    fixed_moments: bool,
 }
 
 impl LayerSource for Numbers {
@@ -255,6 +265,7 @@ impl LayerSource for Numbers {
             mean: values(&names.mean),
             variance: values(&names.variance),
             learns: self.parameters.get(&names.weights).trainable,
+            fixed_moments: self.fixed_moments,
         }
     }
 }

@@ -45,7 +45,9 @@ pub(crate) struct Parameter {
     /// Row-major.
     pub(crate) values: Vec<f32>,
     pub(crate) layout: Layout,
-    /// Learned by gradient; running statistics are not, nor is what is frozen.
+    /// Kept and saved, never learned by gradient: a running statistic.
+    pub(crate) statistic: bool,
+    /// Learned by gradient; statistics are not, nor is what is frozen.
     pub(crate) trainable: bool,
 }
 
@@ -92,7 +94,8 @@ impl Parameters {
             Init::Normal(deviation) => (0..count).map(|_| deviation * normal(&mut rng)).collect(),
             Init::Uniform(bound) => (0..count).map(|_| bound * (2.0 * rng.f32() - 1.0)).collect(),
         };
-        let parameter = Parameter { shape: shape.to_vec(), values, layout, trainable: true };
+        let parameter =
+            Parameter { shape: shape.to_vec(), values, layout, statistic: false, trainable: true };
         self.map.insert(name, parameter);
     }
 
@@ -102,9 +105,22 @@ impl Parameters {
             shape: vec![size],
             values: vec![value; if self.waits { 0 } else { size }],
             layout: Layout::Plain,
+            statistic: true,
             trainable: false,
         };
         self.map.insert(name.into(), parameter);
+    }
+
+    /// Adds a matrix of zeros that is kept and saved but not learned.
+    pub(crate) fn add_fixed(&mut self, name: &str, shape: [usize; 2], layout: Layout) {
+        let parameter = Parameter {
+            shape: shape.to_vec(),
+            values: vec![0.0; if self.waits { 0 } else { shape[0] * shape[1] }],
+            layout,
+            statistic: true,
+            trainable: false,
+        };
+        self.map.insert(name.to_owned(), parameter);
     }
 
     /// The parameter of this name.
@@ -161,10 +177,10 @@ impl Parameters {
         filled.into_iter().collect()
     }
 
-    /// Stops the learning of every parameter that `frozen` names.
+    /// Stops the learning of every parameter that `frozen` names; all others are learned again.
     pub(crate) fn freeze(&mut self, frozen: impl Fn(&str) -> bool) {
         for (name, parameter) in &mut self.map {
-            parameter.trainable &= !frozen(name);
+            parameter.trainable = !parameter.statistic && !frozen(name);
         }
     }
 
@@ -409,6 +425,9 @@ pub(crate) struct Pass {
     /// The network that no longer learns.
     folded: OnceCell<Folded>,
     layer_by_layer: bool,
+    /// Whether batch norms that learn keep their running moments.
+    fixed_moments: bool,
+    measures: bool,
     watched: Option<RefCell<Watched>>,
 }
 
@@ -426,6 +445,8 @@ impl Pass {
             calls: RefCell::default(),
             folded: OnceCell::new(),
             layer_by_layer: false,
+            fixed_moments: false,
+            measures: false,
             watched: None,
         }
     }
@@ -434,6 +455,28 @@ impl Pass {
     pub(crate) fn watching(parameters: Arc<Parameters>, mode: Mode) -> Self {
         let watched = Some(RefCell::default());
         Self { watched, layer_by_layer: true, ..Self::new(parameters, mode) }
+    }
+
+    /// The same pass in which batch norms that learn keep their running moments, as constants: a
+    /// network that is tuned goes on from what it was.
+    pub(crate) fn with_fixed_moments(self, fixed_moments: bool) -> Self {
+        Self { fixed_moments, ..self }
+    }
+
+    /// Whether batch norms that learn keep their running moments.
+    pub(crate) fn has_fixed_moments(&self) -> bool {
+        self.fixed_moments
+    }
+
+    /// Starts a pass that does not learn and notes the moments before every batch norm, see
+    /// [`Pass::seen`]; slower.
+    pub(crate) fn measuring(parameters: Arc<Parameters>) -> Self {
+        Self { measures: true, layer_by_layer: true, ..Self::new(parameters, Mode::Inference) }
+    }
+
+    /// Whether it is to be told the moments before batch norms that do not learn.
+    pub(crate) fn measures(&self) -> bool {
+        self.measures
     }
 
     /// Tells a watching pass what came out of a layer, whose parameters begin with its name.
@@ -571,7 +614,7 @@ mod tests {
     fn counting(shape: &[usize], layout: Layout) -> Parameter {
         let count: usize = shape.iter().product();
         let values = (0..count).map(|i| i as f32).collect();
-        Parameter { shape: shape.to_vec(), values, layout, trainable: true }
+        Parameter { shape: shape.to_vec(), values, layout, statistic: false, trainable: true }
     }
 
     #[test]

@@ -114,9 +114,17 @@ pub(crate) struct Pixels {
     pub(crate) shape: MapShape,
     /// `[n, height, width, 3]`.
     pub(crate) values: Vec<f32>,
+    /// How the values were made of pixels.
+    pub(crate) scale: PixelScale,
 }
 
 impl PixelScale {
+    /// Whether mean and deviation lie in the ranges that a model may have.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.mean.iter().all(|mean| mean.abs() <= 1e3)
+            && self.deviation.iter().all(|deviation| (1e-6..=1e3).contains(deviation))
+    }
+
     /// 8-bit pictures -> values.
     pub(crate) fn of(&self, batch: &ImageBatch) -> Pixels {
         let Self { mean, deviation } = self;
@@ -134,7 +142,7 @@ impl PixelScale {
             }
         });
         let (n, height, width) = (batch.len(), batch.height_px, batch.width_px);
-        Pixels { shape: MapShape { n, height, width, channels: 3 }, values }
+        Pixels { shape: MapShape { n, height, width, channels: 3 }, values, scale: *self }
     }
 }
 
@@ -160,7 +168,7 @@ mod tests {
     fn pixels_are_scaled_a_channel_each() {
         let scale = PixelScale { mean: [0.0, 0.5, 1.0], deviation: [1.0, 0.5, 2.0] };
         let batch = ImageBatch { width_px: 2, height_px: 1, rgb: vec![0, 0, 0, 255, 255, 255] };
-        let Pixels { shape, values } = scale.of(&batch);
+        let Pixels { shape, values, .. } = scale.of(&batch);
         assert_eq!((shape.n, shape.height, shape.width), (1, 1, 2));
         assert_eq!(values, [0.0, -1.0, -0.5, 1.0, 1.0, 0.0]);
     }

@@ -8,7 +8,7 @@ use burn::tensor::Tensor;
 use serde::Deserialize;
 
 use super::architecture::Pool;
-use super::convolutional::{Convolutional, ConvolutionalNetwork, Head, MOMENTUM};
+use super::convolutional::{Convention, Convolutional, ConvolutionalNetwork, Head, MOMENTUM};
 use super::gru::{Gru, GruTower};
 use super::parameters::{Mode, Parameters, Pass};
 use super::tower::Tower;
@@ -122,7 +122,9 @@ fn tower(case: &Case, parameters: &mut Parameters) -> (&'static str, Forward) {
             "efficientnet-lite0" => (ConvolutionalNetwork::EfficientNetLite0, Pool::Average),
             tower => panic!("no tower {tower}"),
         };
-        let tower = Convolutional { network, pool, head: Head::Linear }.tower(DIM);
+        let convention = Convention::Original;
+        let head = Head::Linear;
+        let tower = Convolutional { network, convention, pool, colours: false, head }.tower(DIM);
         tower.add_parameters(parameters, Seed(0));
         let pixels = network.pixels().of(&pictures(size));
         return (
@@ -201,6 +203,8 @@ fn text_tower(tokens: &Tokens) -> Gru {
         bidirectional: true,
         pool: Pool::Max,
         dropout: 0.0,
+        mean: false,
+        grams: 0,
     };
     tower.tower(tokens.vocabulary, DIM)
 }
@@ -212,7 +216,8 @@ fn texts(tokens: &Tokens) -> TokenBatch {
         if padded { 0 } else { 2 + (uniform("input.tokens", at) * choices) as u32 }
     };
     let ids = (0..tokens.lengths.len() * tokens.longest).map(id).collect();
-    TokenBatch { len: tokens.longest, ids, lengths: tokens.lengths.clone() }
+    let lengths = tokens.lengths.clone();
+    TokenBatch { len: tokens.longest, ids, lengths, ..TokenBatch::default() }
 }
 
 /// The distance of `ours` from `expected` as a share of its length, by three measures.
@@ -389,10 +394,11 @@ fn is_its_layers(case: &Case) -> bool {
 
 #[test]
 fn a_network_as_a_whole_is_its_layers_one_by_one() {
-    // In the one case of EfficientNet a value falls to the other side on some processors, so that it is
-    // asked for no more than that: `network/tests.rs` compares that tower without bends.
+    // In each case of ResNet50 a value falls to the other side on AVX-512, in the one of EfficientNet on
+    // AVX2, so that both are asked for no more than that: `network/tests.rs` compares these towers
+    // without bends.
     for (text, tower, least) in
-        [(TOWERS, "resnet18", 1), (TOWERS, "resnet50", 1), (EFFICIENTNET, "efficientnet-lite0", 0)]
+        [(TOWERS, "resnet18", 1), (TOWERS, "resnet50", 0), (EFFICIENTNET, "efficientnet-lite0", 0)]
     {
         let reference: Reference = serde_json::from_str(text).unwrap();
         let of_tower = reference.cases.iter().filter(|case| case.tower == tower);

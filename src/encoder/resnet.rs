@@ -1,7 +1,7 @@
 //! `ResNet` (He et al., 2016) in torchvision's form.
 //!
-//! torchvision's ResNet50 has its stride in the 3x3 convolution of a block ("v1.5"); names are
-//! torchvision's, below `image.`.
+//! torchvision's bottleneck blocks have their stride in the 3x3 convolution ("v1.5"); names are
+//! torchvision's, which timm has too, below `image.`.
 
 use looksee_kernels::layers::norm::Activation;
 use looksee_kernels::network::{Block, Layer, Padding, Shortcut, Stage};
@@ -20,13 +20,25 @@ pub(super) const PIXELS: PixelScale =
 pub(super) enum ResNet {
     /// Two 3x3 convolutions a block.
     Eighteen,
+    /// The same blocks, twice as many.
+    ThirtyFour,
     /// Bottleneck blocks.
     Fifty,
+    /// Bottleneck blocks, twice as many.
+    HundredAndOne,
 }
 
-/// Channels inside a block and number of blocks of each stage.
-const STAGES_18: [(usize, usize); 4] = [(64, 2), (128, 2), (256, 2), (512, 2)];
-const STAGES_50: [(usize, usize); 4] = [(64, 3), (128, 4), (256, 6), (512, 3)];
+/// What a block is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum BlockKind {
+    /// Two 3x3 convolutions.
+    Basic,
+    /// A 3x3 convolution between two 1x1, of which the last widens four times.
+    Bottleneck,
+}
+
+/// Channels inside a block of each stage.
+const WIDTHS: [usize; 4] = [64, 128, 256, 512];
 
 const STEM_POOL: Stage = Stage::MaxPool { kernel: 3, stride: 2, padding: 1 };
 
@@ -40,28 +52,45 @@ struct BlockPlace {
 }
 
 impl ResNet {
+    /// What the blocks are, and how many of them each stage has (table 1 of the paper).
+    fn blocks(self) -> (BlockKind, [usize; 4]) {
+        match self {
+            Self::Eighteen => (BlockKind::Basic, [2, 2, 2, 2]),
+            Self::ThirtyFour => (BlockKind::Basic, [3, 4, 6, 3]),
+            Self::Fifty => (BlockKind::Bottleneck, [3, 4, 6, 3]),
+            Self::HundredAndOne => (BlockKind::Bottleneck, [3, 4, 23, 3]),
+        }
+    }
+
     pub(super) fn network(self) -> Network {
         let mut description = Description::default();
         let stem = description.named("conv1", "bn1", layer([3, 64], 7, 2));
         description.push(Stage::Layer(stem));
         description.push(STEM_POOL);
-        let (sizes, widening) = match self {
-            Self::Eighteen => (STAGES_18, 1),
-            Self::Fifty => (STAGES_50, 4),
-        };
+        let (kind, counts) = self.blocks();
         let mut inputs = 64;
-        for (stage, (width, count)) in sizes.into_iter().enumerate() {
+        for (stage, (width, count)) in WIDTHS.into_iter().zip(counts).enumerate() {
             for number in 0..count {
                 let stride = if stage > 0 && number == 0 { 2 } else { 1 };
                 let name = format!("layer{}.{number}", stage + 1);
-                let outputs = width * widening;
+                let outputs = width * kind.widening();
                 let place = BlockPlace { name, inputs, width, outputs, stride };
-                let block = self.block(&mut description, &place);
+                let block = kind.block(&mut description, &place);
                 description.push(Stage::Block(block));
                 inputs = outputs;
             }
         }
         description.finish()
+    }
+}
+
+impl BlockKind {
+    /// How many times more channels leave a block than it has inside.
+    fn widening(self) -> usize {
+        match self {
+            Self::Basic => 1,
+            Self::Bottleneck => 4,
+        }
     }
 
     fn block(self, description: &mut Description, place: &BlockPlace) -> Block {
@@ -81,11 +110,11 @@ impl ResNet {
             description.named(&format!("{name}.conv{number}"), &format!("{name}.bn{number}"), layer)
         };
         let mut path = match self {
-            Self::Eighteen => vec![
+            Self::Basic => vec![
                 step(1, layer([inputs, width], 3, stride)),
                 step(2, layer([width, width], 3, 1)),
             ],
-            Self::Fifty => vec![
+            Self::Bottleneck => vec![
                 step(1, layer([inputs, width], 1, 1)),
                 step(2, layer([width, width], 3, stride)),
                 step(3, layer([width, outputs], 1, 1)),

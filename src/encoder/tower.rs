@@ -37,6 +37,12 @@ pub(crate) trait ImageTower: Tower<Input = Pixels> {
     /// Values of a picture's features.
     fn feature_count(&self) -> usize;
 
+    /// How many of those, the first, are of the last map of the network, each once.
+    fn network_features(&self) -> usize;
+
+    /// How many, the first, say all once: those, and the colours behind them.
+    fn plain_features(&self) -> usize;
+
     /// How the last map becomes features.
     fn pool_name(&self) -> String;
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 
-use super::architecture::Architecture;
-use super::parameters::{Parameters, Pass};
+use super::architecture::{Architecture, Kept};
+use super::parameters::{Layout, Parameters, Pass};
 use super::preprocessing::Preprocessing;
 use super::tower::{Freeze, ImageTower, Tower};
 use crate::error::Result;
@@ -22,18 +22,46 @@ pub(crate) struct Towers {
     image: Arc<dyn ImageTower>,
     text: Arc<dyn Tower<Input = TokenBatch>>,
     preprocessing: Preprocessing,
+    kept: Option<Kept>,
 }
+
+/// Features of the network -> what the vector of a picture keeps of them.
+pub(crate) const KEPT: &str = "image.kept.weight";
 
 impl Towers {
     /// The towers for a vocabulary of so many tokens.
     pub(crate) fn new(architecture: &Architecture, vocabulary: usize) -> Self {
-        let Architecture { dim, image, text, preprocessing } = architecture;
+        let Architecture { dim, image, text, preprocessing, kept } = architecture;
         Self {
             dim: *dim,
             image: image.tower(*dim),
             text: text.tower(vocabulary, *dim),
             preprocessing: preprocessing.clone(),
+            kept: *kept,
         }
+    }
+
+    fn add_image(&self, parameters: &mut Parameters, seed: Seed) {
+        self.image.add_parameters(parameters, seed);
+        if let Some(kept) = self.kept {
+            let shape = [self.image.plain_features(), kept.dim];
+            parameters.add_fixed(KEPT, shape, Layout::Transposed);
+        }
+    }
+
+    /// Values of a vector.
+    pub(crate) fn vector_dim(&self) -> usize {
+        self.dim + self.kept.map_or(0, |kept| kept.dim)
+    }
+
+    /// How many values of the features, the first, are of the last map of the network, each once.
+    pub(crate) fn network_features(&self) -> usize {
+        self.image.network_features()
+    }
+
+    /// How many values of the features, the first, say all once: those, and the colours behind them.
+    pub(crate) fn plain_features(&self) -> usize {
+        self.image.plain_features()
     }
 
     /// What becomes of pictures and texts before these towers.
@@ -44,7 +72,7 @@ impl Towers {
     /// Fresh parameters.
     pub(crate) fn parameters(&self, seed: Seed) -> Parameters {
         let mut parameters = Parameters::default();
-        self.image.add_parameters(&mut parameters, seed);
+        self.add_image(&mut parameters, seed);
         self.text.add_parameters(&mut parameters, seed);
         parameters
     }
@@ -52,7 +80,7 @@ impl Towers {
     /// The parameters of the image tower, waiting for their values.
     pub(crate) fn waiting_image(&self) -> Parameters {
         let mut parameters = Parameters::waiting();
-        self.image.add_parameters(&mut parameters, Seed(0));
+        self.add_image(&mut parameters, Seed(0));
         parameters
     }
 
@@ -61,6 +89,13 @@ impl Towers {
         let mut parameters = Parameters::waiting();
         self.text.add_parameters(&mut parameters, Seed(0));
         parameters
+    }
+
+    /// How far below its last stage a parameter of the image tower's network lies, in stages; `None`
+    /// for a parameter of its head or of the text tower.
+    pub(crate) fn below_the_top(&self, name: &str) -> Option<usize> {
+        const TOP: usize = 4;
+        self.image.stage(name).map(|stage| TOP.saturating_sub(stage))
     }
 
     /// Stops the learning of what `freeze` holds of the image tower.
@@ -100,17 +135,11 @@ impl Towers {
         unit_rows(self.image.head(pass, pass.tensor(features, &[n, count]), chance))
     }
 
-    /// Features -> vectors; `pass` does not learn.
-    pub(crate) fn embed_features(&self, pass: &Pass, features: Vec<f32>) -> Result<Vectors> {
-        let images = self.images_of_features(pass, features, &mut no_chance());
-        Vectors::normalised(self.dim, values_of(images))
-    }
-
     /// Fresh parameters of the image tower alone.
     #[cfg(any(test, feature = "bench"))]
     pub(crate) fn image_parameters(&self, seed: Seed) -> Parameters {
         let mut parameters = Parameters::default();
-        self.image.add_parameters(&mut parameters, seed);
+        self.add_image(&mut parameters, seed);
         parameters
     }
 
@@ -154,12 +183,42 @@ impl Towers {
 
     /// Pictures -> vectors; `pass` does not learn.
     pub(crate) fn embed_images(&self, pass: &Pass, batch: &ImageBatch) -> Result<Vectors> {
-        Vectors::normalised(self.dim, values_of(self.images(pass, batch, &mut no_chance())))
+        let pixels = self.preprocessing.pictures.pixels.of(batch);
+        self.vectors_of(pass, self.image.features(pass, pixels))
+    }
+
+    /// Features -> vectors; `pass` does not learn.
+    pub(crate) fn embed_features(&self, pass: &Pass, features: Vec<f32>) -> Result<Vectors> {
+        let count = self.image.feature_count();
+        let n = features.len() / count;
+        self.vectors_of(pass, pass.tensor(features, &[n, count]))
+    }
+
+    fn vectors_of(&self, pass: &Pass, features: Tensor<2>) -> Result<Vectors> {
+        let n = features.dims()[0];
+        let joint = unit_rows(self.image.head(pass, features.clone(), &mut no_chance()));
+        let whole = match self.kept {
+            None => joint,
+            Some(Kept { share, .. }) => {
+                let own = features.slice([0..n, 0..self.image.plain_features()]);
+                let own = unit_rows(own.matmul(pass.matrix(KEPT))) * share.sqrt();
+                Tensor::cat(vec![joint * (1.0 - share).sqrt(), own], 1)
+            }
+        };
+        Vectors::normalised(self.vector_dim(), values_of(whole))
     }
 
     /// Texts -> vectors; `pass` does not learn.
     pub(crate) fn embed_texts(&self, pass: &Pass, batch: &TokenBatch) -> Result<Vectors> {
-        Vectors::normalised(self.dim, values_of(self.texts(pass, batch, &mut no_chance())))
+        let joint = self.texts(pass, batch, &mut no_chance());
+        let whole = match self.kept {
+            None => joint,
+            Some(Kept { dim, .. }) => {
+                let n = batch.lengths.len();
+                Tensor::cat(vec![joint, pass.tensor(vec![0.0; n * dim], &[n, dim])], 1)
+            }
+        };
+        Vectors::normalised(self.vector_dim(), values_of(whole))
     }
 }
 

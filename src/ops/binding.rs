@@ -19,9 +19,12 @@ use burn::backend::flex::{FlexTensor, Layout};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Flex, TensorMetadata, backend_extension};
 use burn::tensor::{Bytes, DType, Shape};
+use looksee_kernels::layers::bags::{self, Bags};
 use looksee_kernels::layers::gru::{self, Direction, GruShape, GruTape, GruWeights};
 use looksee_kernels::layers::pool;
 use looksee_kernels::network::{LayerGradients, LayerSource, MapShape, Network, Seen, Tape};
+
+use crate::tokens::Grams;
 
 /// One pass of pictures through a network whose numbers lie outside the framework, and what comes
 /// of it beside the features.
@@ -90,6 +93,8 @@ pub(crate) trait Fused: Backend {
     /// The features of a call's pixels, `[n, h, w, c]`. `trigger` is any tensor that asks for
     /// gradients: the backward pass starts from it and leaves those of the layers with the call.
     fn looksee_network(trigger: FloatTensor<Self>, call: Arc<NetworkCall>) -> FloatTensor<Self>;
+    /// `table [rows, width]` -> `[tokens, width]`: the mean of the rows of each token's n-grams.
+    fn looksee_means_of_rows(table: FloatTensor<Self>, grams: Arc<Grams>) -> FloatTensor<Self>;
     /// `[n, len, c]` -> `[n, c]`: the largest value over each sequence's valid steps.
     fn looksee_max_over_steps(x: FloatTensor<Self>, lengths: Arc<[u32]>) -> FloatTensor<Self>;
 }
@@ -107,6 +112,12 @@ pub(crate) trait FusedGradients: Backend {
     ) -> (FloatTensor<Self>, GruSaved<Self>);
     /// Of the recurrent layer's input and its four parameters.
     fn gru_gradients(saved: GruSaved<Self>, dy: FloatTensor<Self>) -> [FloatTensor<Self>; 5];
+    /// Of the table of the means of rows, which has so many.
+    fn means_of_rows_gradient(
+        dy: FloatTensor<Self>,
+        grams: &Grams,
+        rows: usize,
+    ) -> FloatTensor<Self>;
     /// Of the input of the maximum over steps.
     fn max_over_steps_gradient(
         x: FloatTensor<Self>,
@@ -194,6 +205,14 @@ impl Fused for Flex {
         tensor(out, &[shape.n, shape.len, shape.hidden])
     }
 
+    fn looksee_means_of_rows(table: FlexTensor, grams: Arc<Grams>) -> FlexTensor {
+        let table = Dense::new(table);
+        let [_, width] = table.dims();
+        let mut out = vec![0.0; grams.lists.len() * width];
+        bags::forward(&bags_of(&grams), width, table.values(), &mut out);
+        tensor(out, &[grams.lists.len(), width])
+    }
+
     fn looksee_max_over_steps(x: FlexTensor, lengths: Arc<[u32]>) -> FlexTensor {
         let x = Dense::new(x);
         let [n, len, channels] = x.dims();
@@ -205,6 +224,10 @@ impl Fused for Flex {
     fn looksee_network(_trigger: FlexTensor, call: Arc<NetworkCall>) -> FlexTensor {
         features_of(&call.train())
     }
+}
+
+fn bags_of(grams: &Grams) -> Bags<'_> {
+    Bags { lists: &grams.lists, starts: &grams.starts, rows: &grams.buckets }
 }
 
 fn features_of(tape: &Tape) -> FlexTensor {
@@ -262,6 +285,14 @@ impl FusedGradients for Flex {
             tensor(found.hidden, &[shape.hidden, gates]),
             tensor(found.hidden_bias, &[gates]),
         ]
+    }
+
+    fn means_of_rows_gradient(dy: FlexTensor, grams: &Grams, rows: usize) -> FlexTensor {
+        let dy = Dense::new(dy);
+        let [_, width] = dy.dims();
+        let mut gradient = vec![0.0; rows * width];
+        bags::backward(&bags_of(grams), width, dy.values(), &mut gradient);
+        tensor(gradient, &[rows, width])
     }
 
     fn max_over_steps_gradient(x: FlexTensor, dy: FlexTensor, lengths: &[u32]) -> FlexTensor {
@@ -338,6 +369,25 @@ impl<B: Fused + FusedGradients> Backward<B, 5> for GruBackward {
         for (parent, gradient) in ops.parents.into_iter().zip(found) {
             register!(gradients, B, parent, gradient);
         }
+    }
+}
+
+#[derive(Debug)]
+struct MeansOfRowsBackward;
+
+impl<B: Fused + FusedGradients> Backward<B, 1> for MeansOfRowsBackward {
+    type State = (Arc<Grams>, usize);
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 1>,
+        gradients: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let [of_table] = ops.parents;
+        let dy = gradients.consume::<B>(&ops.node);
+        let (grams, rows) = ops.state;
+        register!(gradients, B, of_table, B::means_of_rows_gradient(dy, &grams, rows));
     }
 }
 
@@ -423,6 +473,20 @@ impl<B: Fused + FusedGradients, C: CheckpointStrategy> Fused for Autodiff<B, C> 
                 lengths,
                 direction,
             )),
+        }
+    }
+
+    fn looksee_means_of_rows(table: FloatTensor<Self>, grams: Arc<Grams>) -> FloatTensor<Self> {
+        match MeansOfRowsBackward.prepare::<C>([table.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => {
+                let table = table.into_primitive();
+                let rows = table.shape()[0];
+                let out = B::looksee_means_of_rows(table, Arc::clone(&grams));
+                prepared.finish((grams, rows), out)
+            }
+            OpsKind::UnTracked(prepared) => {
+                prepared.finish(B::looksee_means_of_rows(table.into_primitive(), grams))
+            }
         }
     }
 

@@ -9,12 +9,13 @@ use std::sync::Arc;
 
 use burn::tensor::module::{conv2d, max_pool2d};
 use burn::tensor::ops::{ConvOptions, MaxPoolOptions};
-use burn::tensor::{Bool, Device, Tensor, TensorData, activation};
+use burn::tensor::{Bool, Device, IndexingUpdateOp, Int, Tensor, TensorData, activation};
 use looksee_kernels::layers::gru::Direction;
 use looksee_kernels::layers::norm::{Activation, Moments};
 use looksee_kernels::network::Layer;
 
 use super::{GruParameters, values_of};
+use crate::tokens::Grams;
 
 /// NHWC -> NCHW, which the framework's pictures are.
 fn channels_first(x: Tensor<4>) -> Tensor<4> {
@@ -159,6 +160,33 @@ fn next_state(of_x: &Tensor<2>, of_state: &Tensor<2>, state: Tensor<2>) -> Tenso
     let z = activation::sigmoid(gate(of_x, 1) + gate(of_state, 1));
     let n = (gate(of_x, 2) + r * gate(of_state, 2)).tanh();
     n.clone() + z * (state - n)
+}
+
+pub(super) fn means_of_rows(table: Tensor<2>, grams: &Grams) -> Tensor<2> {
+    let [_, width] = table.dims();
+    let device = table.device();
+    let numbers = |numbers: Vec<i32>| -> Tensor<1, Int> {
+        let count = numbers.len();
+        Tensor::from_data(TensorData::new(numbers, vec![count]), &device)
+    };
+    // Each token's n-grams one after the other, then all that a token has added up.
+    let (mut rows, mut tokens, mut shares) = (Vec::new(), Vec::new(), Vec::new());
+    for (token, &list) in grams.lists.iter().enumerate() {
+        let span = grams.starts[list as usize] as usize..grams.starts[list as usize + 1] as usize;
+        for &row in &grams.buckets[span.clone()] {
+            rows.push(row as i32);
+            tokens.push(token as i32);
+            shares.push(1.0 / span.len() as f32);
+        }
+    }
+    let means = Tensor::zeros([grams.lists.len(), width], &device);
+    if rows.is_empty() {
+        return means;
+    }
+    let count = shares.len();
+    let shares: Tensor<2> = Tensor::from_data(TensorData::new(shares, vec![count, 1]), &device);
+    let terms = table.select(0, numbers(rows)) * shares; // [n-grams, width]
+    means.select_assign(0, numbers(tokens), terms, IndexingUpdateOp::Add)
 }
 
 pub(super) fn max_over_steps(x: Tensor<3>, lengths: &Arc<[u32]>) -> Tensor<2> {

@@ -29,6 +29,8 @@ use binding::Fused;
 pub(crate) use binding::NetworkCall;
 pub(crate) use looksee_kernels::layers::gru::Direction;
 
+use crate::tokens::Grams;
+
 /// Whether our kernels answer for tensors on this device.
 pub(crate) fn has_kernels(device: &Device) -> bool {
     #[cfg(test)]
@@ -83,6 +85,15 @@ pub(crate) fn gru(
         lengths,
         direction,
     ))
+}
+
+/// The mean of the rows of `table [buckets, width]` that each token's n-grams have: -> `[tokens,
+/// width]`, zeros for a token without n-grams.
+pub(crate) fn means_of_rows(table: Tensor<2>, grams: Arc<Grams>) -> Tensor<2> {
+    if !has_kernels(&table.device()) {
+        return composed::means_of_rows(table, &grams);
+    }
+    Tensor::from_dispatch(Dispatch::looksee_means_of_rows(table.into_dispatch(), grams))
 }
 
 /// The features `[n, h, w, c]` of a whole network at once. Moments and, after the backward pass,

@@ -2,9 +2,10 @@
 //!
 //! A [`Vocabulary`] is learned once from the training texts and travels with the model; it turns a
 //! text into token numbers for the text tower and tells a search which of its words were never
-//! trained. There are two [`Rules`]: whole words, as the article has it, and sub-word pieces, which
-//! keep the parts of a rare word (docs/adr/0006-sub-word-pieces.md). Both cut texts into the same
-//! words (see `words`), so they differ only in what becomes of a word.
+//! trained. There are three [`Rules`]: whole words, as the article has it, sub-word pieces, which
+//! keep the parts of a rare word, and whole words with character n-grams beside them, which make
+//! something of any word (docs/adr/0006-sub-word-pieces.md). All cut texts into the same words (see
+//! `words`), but for numbers, so they differ in what becomes of a word.
 //!
 //! ```
 //! use looksee::tokens::{Rules, Vocabulary};
@@ -16,8 +17,10 @@
 //! assert_eq!(vocabulary.unknown_words("red xyzzy"), ["xyzzy"]);
 //! ```
 
+mod grams;
 mod pieces;
 mod stored;
+pub(crate) mod vectors;
 mod whole;
 mod words;
 
@@ -28,9 +31,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::files;
+use grams::WordsAndGrams;
 use pieces::Pieces;
 use whole::WholeWords;
-use words::Words;
+use words::{Cut, Words};
 
 /// How a text is cut and which cuts get a number of their own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +51,42 @@ pub enum Rules {
         /// that no character that was seen is ever unknown.
         size: usize,
     },
+    /// Whole words, and beside each its character n-grams (3 to 5, ends marked), hashed into buckets
+    /// (Bojanowski et al., 2017): a word that was never seen is what its n-grams are. Numbers are
+    /// whole words.
+    WordsAndGrams {
+        /// Words seen less often are their n-grams alone.
+        #[serde(default = "usual_min_count")]
+        min_count: usize,
+        /// How many buckets n-grams share, at least 1.
+        #[serde(default = "usual_buckets")]
+        buckets: usize,
+    },
+}
+
+fn usual_min_count() -> usize {
+    2
+}
+
+fn usual_buckets() -> usize {
+    20_000
+}
+
+impl Rules {
+    /// Buckets of n-grams; 0 where there are none.
+    pub fn buckets(&self) -> usize {
+        match *self {
+            Self::WordsAndGrams { buckets, .. } => buckets,
+            Self::Words { .. } | Self::Pieces { .. } => 0,
+        }
+    }
+
+    fn cut(&self) -> Cut {
+        match self {
+            Self::WordsAndGrams { .. } => Cut::Numbers,
+            Self::Words { .. } | Self::Pieces { .. } => Cut::Digits,
+        }
+    }
 }
 
 /// The number of the padding token.
@@ -66,15 +106,19 @@ pub struct Vocabulary(Kind);
 enum Kind {
     Words(WholeWords),
     Pieces(Pieces),
+    WordsAndGrams(WordsAndGrams),
 }
 
 impl Vocabulary {
     /// Learns from texts; the same texts in any order give the same vocabulary.
     pub fn learn<'a>(texts: impl IntoIterator<Item = &'a str>, rules: &Rules) -> Self {
-        let counts = word_counts(texts);
+        let counts = word_counts(texts, rules.cut());
         Self(match *rules {
             Rules::Words { min_count } => Kind::Words(WholeWords::learn(counts, min_count)),
             Rules::Pieces { size } => Kind::Pieces(Pieces::learn(&counts, size)),
+            Rules::WordsAndGrams { min_count, buckets } => {
+                Kind::WordsAndGrams(WordsAndGrams::learn(counts, min_count, buckets))
+            }
         })
     }
 
@@ -83,6 +127,22 @@ impl Vocabulary {
         match &self.0 {
             Kind::Words(words) => words.len(),
             Kind::Pieces(pieces) => pieces.len(),
+            Kind::WordsAndGrams(words) => words.len(),
+        }
+    }
+
+    /// Buckets of character n-grams; 0 for a vocabulary without them.
+    pub fn buckets(&self) -> usize {
+        match &self.0 {
+            Kind::Words(_) | Kind::Pieces(_) => 0,
+            Kind::WordsAndGrams(words) => words.buckets(),
+        }
+    }
+
+    fn cut(&self) -> Cut {
+        match &self.0 {
+            Kind::Words(_) | Kind::Pieces(_) => Cut::Digits,
+            Kind::WordsAndGrams(_) => Cut::Numbers,
         }
     }
 
@@ -91,13 +151,17 @@ impl Vocabulary {
         false
     }
 
-    /// The token numbers of one text; at least one ([`UNKNOWN`] for a text without tokens).
+    /// The token numbers of one text; at least one ([`UNKNOWN`] for a text without tokens). The
+    /// n-grams of words are in a [`batch`](Self::batch).
     pub fn encode(&self, text: &str) -> Vec<u32> {
         self.encode_at_most(text, usize::MAX, &mut HashMap::new())
     }
 
     /// Encodes texts and pads them to the longest, which is cut at `longest` tokens (at least 1).
     pub fn batch<T: AsRef<str>>(&self, texts: &[T], longest: usize) -> TokenBatch {
+        if let Kind::WordsAndGrams(words) = &self.0 {
+            return words.batch(texts, longest.max(1));
+        }
         let mut known = HashMap::new();
         let rows: Vec<Vec<u32>> = texts
             .iter()
@@ -107,10 +171,12 @@ impl Vocabulary {
     }
 
     /// Words of `text` that the vocabulary has never seen (for a search to name), each once, folded
-    /// as [`Vocabulary::encode`] folds them. Punctuation is not worth a word to the user.
+    /// as [`Vocabulary::encode`] folds them. Punctuation is not worth a word to the user. Where words
+    /// have n-grams, one is unknown when most of it lies in none of four characters or more that the
+    /// training texts had: of "tshrit" enough is known, of "xyzzy" nothing.
     pub fn unknown_words(&self, text: &str) -> Vec<String> {
         let mut unknown: Vec<String> = Vec::new();
-        let mut words = Words::of(text);
+        let mut words = Words::of(text, self.cut());
         while let Some(word) = words.next() {
             let named = unknown.iter().any(|other| other == word);
             if !named && !words::is_punctuation(word) && !self.has_seen(word) {
@@ -145,6 +211,7 @@ impl Vocabulary {
         match &self.0 {
             Kind::Words(words) => words.number(word).is_some(),
             Kind::Pieces(pieces) => pieces.has_seen(word),
+            Kind::WordsAndGrams(words) => words.knows(word),
         }
     }
 
@@ -157,12 +224,13 @@ impl Vocabulary {
         known: &mut HashMap<String, Vec<u32>>,
     ) -> Vec<u32> {
         let mut ids = Vec::new();
-        let mut words = Words::of(text);
+        let mut words = Words::of(text, self.cut());
         while ids.len() < most
             && let Some(word) = words.next()
         {
             match &self.0 {
                 Kind::Words(words) => ids.push(words.number(word).unwrap_or(UNKNOWN)),
+                Kind::WordsAndGrams(words) => ids.push(words.number(word).unwrap_or(UNKNOWN)),
                 Kind::Pieces(pieces) => {
                     if !known.contains_key(word) {
                         known.insert(word.to_owned(), pieces.encode(word));
@@ -182,7 +250,7 @@ impl Vocabulary {
 /// Hands every word of a text to `take`, folded, punctuation left out: the words that two texts may
 /// have in common, whatever a vocabulary makes of them.
 pub(crate) fn each_word(text: &str, mut take: impl FnMut(&str)) {
-    let mut words = Words::of(text);
+    let mut words = Words::of(text, Cut::Numbers);
     while let Some(word) = words.next() {
         if !words::is_punctuation(word) {
             take(word);
@@ -190,10 +258,10 @@ pub(crate) fn each_word(text: &str, mut take: impl FnMut(&str)) {
     }
 }
 
-fn word_counts<'a>(texts: impl IntoIterator<Item = &'a str>) -> HashMap<String, u64> {
+fn word_counts<'a>(texts: impl IntoIterator<Item = &'a str>, cut: Cut) -> HashMap<String, u64> {
     let mut counts = HashMap::new();
     for text in texts {
-        let mut words = Words::of(text);
+        let mut words = Words::of(text, cut);
         while let Some(word) = words.next() {
             match counts.get_mut(word) {
                 Some(count) => *count += 1,
@@ -205,7 +273,7 @@ fn word_counts<'a>(texts: impl IntoIterator<Item = &'a str>) -> HashMap<String, 
 }
 
 /// Encoded texts, padded to one length.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TokenBatch {
     /// Tokens a text, padding included.
     pub len: usize,
@@ -213,6 +281,20 @@ pub struct TokenBatch {
     pub ids: Vec<u32>,
     /// `[n]` tokens of each text before its padding, at least 1.
     pub lengths: Vec<u32>,
+    /// The n-grams of the tokens, where the vocabulary has them.
+    pub grams: Grams,
+}
+
+/// The character n-grams of a batch's tokens: what each of its words has, listed once a word.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Grams {
+    /// `[n, len]` which of the lists a token has; the first, number 0, is empty. No numbers where the
+    /// vocabulary has no n-grams.
+    pub lists: Vec<u32>,
+    /// Where each list begins in `buckets`, and where the last ends: one more than there are lists.
+    pub starts: Vec<u32>,
+    /// The buckets of all lists, each below [`Vocabulary::buckets`].
+    pub buckets: Vec<u32>,
 }
 
 impl TokenBatch {
@@ -222,7 +304,8 @@ impl TokenBatch {
         for (to, row) in ids.chunks_exact_mut(len).zip(rows) {
             to[..row.len()].copy_from_slice(row);
         }
-        Self { len, ids, lengths: rows.iter().map(|row| row.len() as u32).collect() }
+        let lengths = rows.iter().map(|row| row.len() as u32).collect();
+        Self { len, ids, lengths, grams: Grams::default() }
     }
 }
 

@@ -8,13 +8,16 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::grams::WordsAndGrams;
 use super::pieces::Pieces;
 use super::whole::WholeWords;
 use super::{Kind, Vocabulary};
 use crate::error::{Error, ErrorKind, Result};
 
 const FORMAT: &str = "looksee-vocabulary";
-const VERSION: u32 = 1;
+/// The newest version that this build reads. Each kind of vocabulary is written as the first that had
+/// it, so that earlier builds read what they know.
+const VERSION: u32 = 2;
 /// Ten times as many as there are words in the largest dictionary.
 const MOST_TOKENS: usize = 1 << 24;
 
@@ -36,8 +39,30 @@ struct Stored<'a> {
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 enum Content<'a> {
-    Words { words: Cow<'a, [String]> },
-    Pieces { pieces: Cow<'a, [String]>, joins: Cow<'a, [(u32, u32)]>, seen: Cow<'a, [u32]> },
+    Words {
+        words: Cow<'a, [String]>,
+    },
+    Pieces {
+        pieces: Cow<'a, [String]>,
+        joins: Cow<'a, [(u32, u32)]>,
+        seen: Cow<'a, [u32]>,
+    },
+    /// Since version 2. n-grams are hashed by XXH3-64 of their UTF-8, modulo `buckets`.
+    WordsAndGrams {
+        words: Cow<'a, [String]>,
+        rare: Cow<'a, [String]>,
+        buckets: u32,
+    },
+}
+
+impl Content<'_> {
+    /// The first version that had this kind.
+    fn version(&self) -> u32 {
+        match self {
+            Self::Words { .. } | Self::Pieces { .. } => 1,
+            Self::WordsAndGrams { .. } => 2,
+        }
+    }
 }
 
 /// The bytes of `vocabulary.json`.
@@ -49,8 +74,13 @@ pub(super) fn to_bytes(vocabulary: &Vocabulary) -> Result<Vec<u8>> {
             joins: pieces.joins().into(),
             seen: pieces.seen().into(),
         },
+        Kind::WordsAndGrams(words) => Content::WordsAndGrams {
+            words: words.words().into(),
+            rare: words.rare().into(),
+            buckets: words.buckets() as u32,
+        },
     };
-    let header = Header { format: FORMAT.into(), version: VERSION };
+    let header = Header { format: FORMAT.into(), version: content.version() };
     serde_json::to_vec(&Stored { header, content })
         .map_err(|e| Error::io("cannot write the vocabulary", e.into()))
 }
@@ -70,6 +100,12 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Vocabulary> {
                 .map(|pieces| Vocabulary(Kind::Pieces(pieces)))
                 .map_err(|rule| corrupt(&format!("the vocabulary is damaged: {rule}")))
         }
+        Content::WordsAndGrams { words, rare, buckets } => {
+            check_tokens(&words)?;
+            WordsAndGrams::new(words.into_owned(), rare.into_owned(), buckets)
+                .map(|words| Vocabulary(Kind::WordsAndGrams(words)))
+                .map_err(|rule| corrupt(&format!("the vocabulary is damaged: {rule}")))
+        }
     }
 }
 
@@ -82,11 +118,11 @@ fn check_header(bytes: &[u8]) -> Result<()> {
             header.format
         )));
     }
-    if header.version != VERSION {
+    if !(1..=VERSION).contains(&header.version) {
         return Err(Error::new(
             ErrorKind::Unsupported,
             format!(
-                "the vocabulary has version {}, this looksee reads version {VERSION}; use the \
+                "the vocabulary has version {}, this looksee reads versions up to {VERSION}; use the \
                  looksee that wrote it or train again",
                 header.version
             ),
@@ -127,9 +163,10 @@ mod tests {
     use super::super::{Rules, Vocabulary};
     use super::*;
 
-    fn vocabularies() -> [Vocabulary; 2] {
+    fn vocabularies() -> [Vocabulary; 3] {
         let texts = ["Red dress 42\"", "red shoes 👗", "dressed in 红 silk"];
-        [Rules::Words { min_count: 1 }, Rules::Pieces { size: 60 }]
+        let grams = Rules::WordsAndGrams { min_count: 2, buckets: 30 };
+        [Rules::Words { min_count: 1 }, Rules::Pieces { size: 60 }, grams]
             .map(|rules| Vocabulary::learn(texts, &rules))
     }
 
@@ -154,6 +191,7 @@ mod tests {
     fn each_broken_rule_is_named() {
         const HEADER: &str = r#""format": "looksee-vocabulary", "version": 1"#;
         let pieces = |rest: &str| format!(r#"{{{HEADER}, "kind": "pieces", {rest}}}"#);
+        let grams = |rest: &str| format!(r#"{{{HEADER}, "kind": "words-and-grams", {rest}}}"#);
         for (text, rule) in [
             ("{}".to_owned(), "no vocabulary"),
             (r#"{"format": "x", "version": 1}"#.to_owned(), "its format is \"x\""),
@@ -167,6 +205,10 @@ mod tests {
             (pieces(r#""pieces": ["a"], "joins": [[0, 0]], "seen": []"#), "is not there"),
             (pieces(r#""pieces": ["a", "aa"], "joins": [[0,0],[0,0]], "seen": []"#), "join occurs"),
             (pieces(r#""pieces": [], "joins": [], "seen": [2, 1]"#), "ascending"),
+            (grams(r#""words": ["a"], "rare": [], "buckets": 0"#), "no bucket"),
+            (grams(r#""words": ["a"], "rare": ["c", "b"], "buckets": 9"#), "not ascending"),
+            (grams(r#""words": ["a"], "rare": ["a"], "buckets": 9"#), "has a number"),
+            (grams(r#""words": ["a", "a"], "rare": [], "buckets": 9"#), "occurs twice"),
         ] {
             let error = parse(text.as_bytes()).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
@@ -176,9 +218,9 @@ mod tests {
 
     #[test]
     fn a_newer_version_is_not_called_damaged() {
-        let error = parse(br#"{"format": "looksee-vocabulary", "version": 2}"#).unwrap_err();
+        let error = parse(br#"{"format": "looksee-vocabulary", "version": 3}"#).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported);
-        assert!(error.to_string().contains("has version 2, this looksee reads version 1"));
+        assert!(error.to_string().contains("has version 3, this looksee reads versions up to 2"));
     }
 
     #[test]

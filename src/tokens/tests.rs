@@ -11,7 +11,11 @@ const TITLES: [&str; 6] = [
     "Undressed wooden stool",
 ];
 
-const ALL_RULES: [Rules; 2] = [Rules::Words { min_count: 1 }, Rules::Pieces { size: 200 }];
+const ALL_RULES: [Rules; 3] = [
+    Rules::Words { min_count: 1 },
+    Rules::Pieces { size: 200 },
+    Rules::WordsAndGrams { min_count: 1, buckets: 500 },
+];
 
 #[test]
 fn the_same_texts_in_any_order_give_the_same_vocabulary() {
@@ -100,8 +104,9 @@ fn a_batch_encodes_as_each_text_alone() {
 
 #[test]
 fn words_never_seen_are_named_once_and_punctuation_is_not() {
-    for rules in ALL_RULES {
-        let vocabulary = Vocabulary::learn(TITLES, &rules);
+    // Of n-grams, tests of their own.
+    for rules in &ALL_RULES[..2] {
+        let vocabulary = Vocabulary::learn(TITLES, rules);
         let unknown = vocabulary.unknown_words("Xyzzy! red, xyzzy ÉTÉ dresses 👠 ~");
         assert_eq!(unknown, ["xyzzy", "dresses", "👠"]);
     }
@@ -138,4 +143,40 @@ fn a_text_of_a_million_characters_is_encoded_at_once() {
         assert_eq!(vocabulary.batch(&[&text], 70).len, 70);
         assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
     }
+}
+
+#[test]
+fn titles_of_other_scripts_have_no_unknown_token_and_come_back_the_same() {
+    let titles = [
+        "Wasserdichte Damen-Regenjacke, Größe 42",
+        "レディース 花柄ワンピース 半袖",
+        "قَمِيص رجالي أزرق",
+        "เสื้อเชิ้ตสีแดง",
+        "👗👠 neu",
+    ];
+    for rules in ALL_RULES {
+        let vocabulary = Vocabulary::learn(titles, &rules);
+        for title in titles {
+            let ids = vocabulary.encode(title);
+            assert!(!ids.contains(&UNKNOWN), "{title}");
+            assert_eq!(vocabulary.unknown_words(title), [""; 0]);
+            // As other keyboards and programs write it.
+            let decomposed: String =
+                unicode_normalization::UnicodeNormalization::nfd(title).collect();
+            // Only words and n-grams take the two letters for the one that a capital ß is written with.
+            let again = match rules {
+                Rules::WordsAndGrams { .. } => decomposed.to_uppercase(),
+                _ => decomposed,
+            };
+            assert_eq!(vocabulary.encode(&again), ids, "{title}");
+        }
+        assert_eq!(vocabulary.encode("ﾚﾃﾞｨｰｽ ４２"), vocabulary.encode("レディース 42"));
+    }
+}
+
+#[test]
+fn a_title_without_vowel_signs_is_the_same_words_beside_n_grams() {
+    let vocabulary = Vocabulary::learn(["قَمِيص أزرق", "Straße"], &ALL_RULES[2]);
+    assert_eq!(vocabulary.encode("قميـــص"), vocabulary.encode("قَمِيص"));
+    assert_eq!(vocabulary.encode("STRASSE"), vocabulary.encode("straße"));
 }

@@ -1,4 +1,4 @@
-//! Cuts a text into words, the units that both kinds of vocabulary count.
+//! Cuts a text into words, the units that all kinds of vocabulary count.
 //!
 //! The text is folded first (Unicode NFKC and lower case), so that full-width letters, ligatures
 //! and accents written in two ways come out alike. Then:
@@ -9,6 +9,10 @@
 //! - so is every CJK ideograph, as those languages write no blanks;
 //! - blanks and control characters part words; joiners and variation selectors vanish, which takes
 //!   an emoji sequence apart into the emoji that it is made of.
+//!
+//! [`Cut::Numbers`] differs in two ways, which the older vocabularies must not learn: a number is one
+//! word (`42`, `1200`), and letters that the same word is written with and without are folded as well:
+//! German ß is ss, the Arabic tatweel and vowel signs and the Hebrew points vanish.
 //!
 //! Words are handed out one at a time from one buffer: a long text that is cut at 70 tokens is
 //! never folded to its end.
@@ -21,20 +25,34 @@ use unicode_normalization::char::is_combining_mark;
 /// Characters of a word before it is cut.
 const LONGEST: usize = 64;
 
+/// What is one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cut {
+    /// Every digit is.
+    Digits,
+    /// A number is, and letters are folded further.
+    Numbers,
+}
+
 /// The words of one text.
 pub(super) struct Words<'a> {
     characters: Peekable<Box<dyn Iterator<Item = char> + 'a>>,
+    cut: Cut,
     word: String,
 }
 
 impl<'a> Words<'a> {
-    pub(super) fn of(text: &'a str) -> Self {
+    pub(super) fn of(text: &'a str, cut: Cut) -> Self {
         let characters: Box<dyn Iterator<Item = char> + 'a> = if text.is_ascii() {
             Box::new(text.bytes().map(|byte| char::from(byte.to_ascii_lowercase())))
         } else {
-            Box::new(text.nfkc().flat_map(char::to_lowercase).filter(|&c| !is_invisible(c)))
+            let folded = text.nfkc().flat_map(char::to_lowercase).filter(|&c| !is_invisible(c));
+            match cut {
+                Cut::Digits => Box::new(folded),
+                Cut::Numbers => Box::new(folded.filter(|&c| !may_be_left_out(c)).flat_map(spelt)),
+            }
         };
-        Self { characters: characters.peekable(), word: String::new() }
+        Self { characters: characters.peekable(), cut, word: String::new() }
     }
 
     /// The next word; it lives until the one after it is asked for.
@@ -43,7 +61,11 @@ impl<'a> Words<'a> {
         let first = self.characters.next()?;
         self.word.clear();
         self.word.push(first);
-        let joins = if is_letter(first) { is_letter } else { is_combining_mark };
+        let joins = match self.cut {
+            _ if is_letter(first) => is_letter,
+            Cut::Numbers if is_digit(first) => is_digit,
+            _ => is_combining_mark,
+        };
         let mut length = 1;
         while length < LONGEST
             && let Some(c) = self.characters.next_if(|&c| joins(c) || is_combining_mark(c))
@@ -72,6 +94,24 @@ fn is_letter(c: char) -> bool {
     c.is_alphabetic() && !is_ideograph(c)
 }
 
+fn is_digit(c: char) -> bool {
+    c.is_numeric() && !is_ideograph(c)
+}
+
+/// Signs that the same word is written with and without: the Arabic tatweel and vowel signs, the
+/// Hebrew points.
+fn may_be_left_out(c: char) -> bool {
+    matches!(c,
+        '\u{640}' | '\u{64B}'..='\u{65F}' | '\u{670}'
+        | '\u{591}'..='\u{5BD}' | '\u{5BF}' | '\u{5C1}' | '\u{5C2}' | '\u{5C4}' | '\u{5C5}' | '\u{5C7}')
+}
+
+/// A letter as it is spelt where it is missing on the keyboard.
+fn spelt(c: char) -> impl Iterator<Item = char> {
+    let letters = if c == 'ß' { ['s', 's'] } else { [c, '\0'] };
+    letters.into_iter().filter(|&letter| letter != '\0')
+}
+
 fn is_ideograph(c: char) -> bool {
     matches!(c,
         '\u{3400}'..='\u{4DBF}' | '\u{4E00}'..='\u{9FFF}' | '\u{F900}'..='\u{FAFF}'
@@ -90,7 +130,15 @@ mod tests {
     use super::*;
 
     fn words(text: &str) -> Vec<String> {
-        let mut words = Words::of(text);
+        cut(text, Cut::Digits)
+    }
+
+    fn with_numbers(text: &str) -> Vec<String> {
+        cut(text, Cut::Numbers)
+    }
+
+    fn cut(text: &str, cut: Cut) -> Vec<String> {
+        let mut words = Words::of(text, cut);
         std::iter::from_fn(|| words.next().map(str::to_owned)).collect()
     }
 
@@ -111,6 +159,49 @@ mod tests {
     }
 
     #[test]
+    fn numbers_are_whole_where_they_are_asked_for() {
+        assert_eq!(
+            with_numbers("Size 42, 180x180cm"),
+            ["size", "42", ",", "180", "x", "180", "cm"]
+        );
+        assert_eq!(with_numbers("1,200.5 ４２ ٤٢"), ["1", ",", "200", ".", "5", "42", "٤٢"]);
+        assert_eq!(with_numbers("三〇 B06"), ["三", "〇", "b", "06"]);
+        assert!(with_numbers(&"7".repeat(150)).iter().all(|number| number.len() <= LONGEST));
+    }
+
+    #[test]
+    fn words_written_with_and_without_a_sign_come_out_alike_beside_numbers() {
+        for (one, other) in [
+            ("Straße GROẞ", "strasse gross"),
+            ("قَمِيصٌ أَحْمَر", "قميص أحمر"),
+            ("قمـــيص", "قميص"),
+            ("שָׁלוֹם", "שלום"),
+            ("ﾜﾝﾋﾟｰｽ", "ワンピース"),
+            ("ＤＲＥＳＳ", "dress"),
+        ] {
+            assert_eq!(with_numbers(one), with_numbers(other), "{one}");
+        }
+        // What tells words apart stays.
+        assert_ne!(with_numbers("schön"), with_numbers("schon"));
+        assert_ne!(with_numbers("ドレス"), with_numbers("トレス"));
+    }
+
+    #[test]
+    fn titles_of_other_scripts_are_cut_as_their_readers_would() {
+        for (title, expected) in [
+            ("Damen-Regenjacke, wasserdicht", vec!["damen", "-", "regenjacke", ",", "wasserdicht"]),
+            ("レディース 花柄ワンピース", vec!["レディース", "花", "柄", "ワンピース"]),
+            ("قميص رجالي أزرق", vec!["قميص", "رجالي", "أزرق"]),
+            ("เสื้อเชิ้ตสีแดง", vec!["เสื้อเชิ้ตสีแดง"]),
+            ("👗 rot", vec!["👗", "rot"]),
+        ] {
+            for kind in [Cut::Digits, Cut::Numbers] {
+                assert_eq!(cut(title, kind), expected.clone(), "{title}");
+            }
+        }
+    }
+
+    #[test]
     fn ways_to_write_the_same_word_come_out_alike() {
         let expected = words("café fine 2");
         for same in ["CAFE\u{301} ﬁne ２", "ＣＡＦÉ fi\u{AD}ne ②"] {
@@ -121,8 +212,10 @@ mod tests {
     #[test]
     fn folding_twice_changes_nothing() {
         for text in ["İstanbul ẞ ǅ Ⅻ", "ΣΊΣΥΦΟΣ", "한국어 옷", "ｱｲｳ ㎏"] {
-            let once = words(text);
-            assert_eq!(words(&once.join(" ")), once);
+            for cut_so in [Cut::Digits, Cut::Numbers] {
+                let once = cut(text, cut_so);
+                assert_eq!(cut(&once.join(" "), cut_so), once);
+            }
         }
     }
 

@@ -8,10 +8,13 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use super::Recipe;
 use super::features::Features;
 use super::loss::Spared;
+use super::phase::Phase;
 use super::recipe::TextChoice;
 use super::truth::{self, WordSet};
+use crate::catalogue::Learnt;
 use crate::encoder::TextPreprocessing;
-use crate::images::{Frame, ImageBatch, PixelCache};
+use crate::images::{Augment, Frame, ImageBatch, PixelCache};
+use crate::questions::Question;
 use crate::tokens::{TokenBatch, Vocabulary};
 use crate::units::{Seed, Stop};
 
@@ -41,7 +44,22 @@ pub(super) struct Material {
     pub(super) training: Vec<usize>,
     /// Pairs to measure on, one a group.
     pub(super) validation: Vec<usize>,
+    /// What people ask of the pairs to measure on, with the numbers of those that are right.
+    pub(super) questions: Vec<Question>,
     pub(super) vocabulary: Vocabulary,
+    /// Which pictures are alike, if that is what is learned.
+    pub(super) labels: Option<Labels>,
+    /// What was learned from, for whoever measures the model.
+    pub(super) learnt: Learnt,
+}
+
+/// Pairs by what they are called.
+#[derive(Debug)]
+pub(super) struct Labels {
+    /// The label of each pair.
+    pub(super) of: Vec<u32>,
+    /// The pairs to learn from of each label.
+    pub(super) members: Vec<Vec<usize>>,
 }
 
 /// What one step learns from.
@@ -50,6 +68,8 @@ pub(super) struct Batch {
     pub(super) pictures: Pictures,
     pub(super) texts: TokenBatch,
     pub(super) negatives: Option<TokenBatch>,
+    /// For each picture another one of its label, if there are labels.
+    pub(super) alike: Option<Pictures>,
     /// `[n, n]`: whether text j is true of picture i.
     pub(super) truth: Vec<bool>,
 }
@@ -63,11 +83,30 @@ pub(super) enum Pictures {
     Features(Vec<f32>),
 }
 
+impl Labels {
+    /// Another pair of the member's label to learn from; itself when there is none.
+    fn another(&self, member: usize, rng: &mut fastrand::Rng) -> usize {
+        let kin = &self.members[self.of[member] as usize];
+        let drawn = kin[rng.usize(..kin.len())];
+        if drawn != member || kin.len() == 1 {
+            return drawn;
+        }
+        // The one after it is as random.
+        let place = kin.iter().position(|&other| other == member).unwrap_or_default();
+        kin[(place + 1 + rng.usize(..kin.len() - 1)) % kin.len()]
+    }
+}
+
 impl Material {
     /// The pictures of these pairs as they are.
-    pub(super) fn pictures(&self, members: &[usize], frame: Frame) -> Pictures {
+    pub(super) fn pictures(
+        &self,
+        members: &[usize],
+        frame: Frame,
+        from_features: bool,
+    ) -> Pictures {
         let pictures = members.iter().map(|&member| self.pairs[member].picture);
-        if let Some(features) = &self.features {
+        if let Some(features) = self.features.as_ref().filter(|_| from_features) {
             let mut values = Vec::new();
             pictures.for_each(|picture| features.push(picture, 0, &mut values));
             return Pictures::Features(values);
@@ -86,16 +125,37 @@ pub(super) struct Batches<'a> {
     preprocessing: TextPreprocessing,
     seed: Seed,
     size: usize,
+    /// Whether pictures come as features that were taken once.
+    from_features: bool,
+    /// Steps of the run before these.
+    first: u64,
     // The order of the epoch that was asked for last.
     epoch: Option<u64>,
     order: Vec<usize>,
 }
 
 impl<'a> Batches<'a> {
-    pub(super) fn new(material: &'a Material, recipe: &'a Recipe, seed: Seed) -> Self {
-        let size = recipe.batch_size.min(material.training.len());
-        let preprocessing = recipe.preprocessing().texts;
-        Self { material, recipe, preprocessing, seed, size, epoch: None, order: Vec::new() }
+    pub(super) fn new(
+        material: &'a Material,
+        recipe: &'a Recipe,
+        phase: &Phase,
+        seed: Seed,
+    ) -> Self {
+        Self {
+            material,
+            recipe,
+            preprocessing: recipe.preprocessing().texts,
+            seed,
+            size: phase.batch_size.min(material.training.len()),
+            from_features: phase.from_features,
+            first: phase.first,
+            epoch: None,
+            order: Vec::new(),
+        }
+    }
+
+    fn features(&self) -> Option<&'a Features> {
+        self.material.features.as_ref().filter(|_| self.from_features)
     }
 
     /// Pictures a step.
@@ -110,42 +170,57 @@ impl<'a> Batches<'a> {
 
     /// The batch of `step` (from 0).
     pub(super) fn get(&mut self, step: u64) -> Batch {
-        self.turn_to(step / self.per_epoch());
-        let start = (step % self.per_epoch()) as usize * self.size;
+        let own = step - self.first;
+        self.turn_to(own / self.per_epoch());
+        let start = (own % self.per_epoch()) as usize * self.size;
         let members = self.order[start..start + self.size].to_vec();
         let mut rng = self.seed.stream("batch", step);
         let augment = self.recipe.augment(&mut rng);
-        let mut images = ImageBatch::new(self.recipe.frame());
-        let mut features = Vec::new();
+        let pictures = self.pictures(&members, augment, &mut rng);
         let mut texts = Vec::with_capacity(self.size);
         for &member in &members {
-            let pair = &self.material.pairs[member];
-            match &self.material.features {
-                Some(kept) => kept.push(pair.picture, rng.usize(..kept.views()), &mut features),
-                None => {
-                    // Pairs whose picture failed never became material.
-                    let rgb = self.material.cache.get(pair.picture).unwrap_or_default();
-                    augment.push(rgb, &mut images, &mut rng);
-                }
-            }
-            texts.push(self.chosen_text(pair, &mut rng));
+            texts.push(self.chosen_text(&self.material.pairs[member], &mut rng));
         }
-        let pictures = match &self.material.features {
-            Some(_) => Pictures::Features(features),
-            None => Pictures::Pixels(images),
-        };
+        let alike = self.material.labels.as_ref().map(|labels| {
+            let alike = members.iter().map(|&member| labels.another(member, &mut rng));
+            let alike: Vec<usize> = alike.collect();
+            self.pictures(&alike, augment, &mut rng)
+        });
         let negatives = self.recipe.draws_negatives().then(|| {
             let drawn = members.iter().map(|&member| self.stranger(member, &mut rng));
             self.encode(&drawn.collect::<Vec<_>>())
         });
         let truth = self.truth(&members, &texts);
-        Batch { pictures, texts: self.encode(&texts), negatives, truth }
+        Batch { pictures, texts: self.encode(&texts), negatives, alike, truth }
+    }
+
+    /// The pictures of these pairs, each changed a little by chance.
+    fn pictures(&self, members: &[usize], augment: Augment, rng: &mut fastrand::Rng) -> Pictures {
+        let pictures = members.iter().map(|&member| self.material.pairs[member].picture);
+        if let Some(kept) = self.features() {
+            let mut features = Vec::new();
+            for picture in pictures {
+                kept.push(picture, rng.usize(..kept.views()), &mut features);
+            }
+            return Pictures::Features(features);
+        }
+        let mut images = ImageBatch::new(self.recipe.frame());
+        for picture in pictures {
+            // Pairs whose picture failed never became material.
+            let rgb = self.material.cache.get(picture).unwrap_or_default();
+            augment.push(rgb, &mut images, rng);
+        }
+        Pictures::Pixels(images)
     }
 
     /// `[n, n]`: whether text j is true of the picture of member i.
     fn truth(&self, members: &[usize], texts: &[String]) -> Vec<bool> {
         let groups: Vec<u32> =
             members.iter().map(|&member| self.material.pairs[member].group).collect();
+        if let Some(labels) = &self.material.labels {
+            let labels: Vec<u32> = members.iter().map(|&member| labels.of[member]).collect();
+            return truth::by_group(&labels);
+        }
         match self.recipe.loss.spared {
             Spared::Group => truth::by_group(&groups),
             Spared::True => {

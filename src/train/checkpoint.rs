@@ -14,10 +14,11 @@ use super::budget::{Plan, STEPS_MOST};
 use super::optimiser::{Moments, Optimiser};
 use super::schedule::Plateau;
 use crate::encoder::parameters::Parameters;
+use crate::encoder::pretrained::Demands;
 use crate::encoder::weights::{self, NamedTensor, Weights};
 use crate::error::{Error, ErrorKind, Fact, Result};
 use crate::files;
-use crate::metrics::Summary;
+use crate::metrics::{Answers, Summary};
 use crate::units::Seed;
 
 /// Where a run stands.
@@ -38,6 +39,16 @@ pub(super) struct State {
     /// What a budget of time came to, once that is known; earlier builds never knew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) plan: Option<Plan>,
+    /// What the pretrained weights demand that the run began with, if it did with any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) pretrained: Option<Demands>,
+    /// The same for the part in which the network is tuned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) tune_plan: Option<Plan>,
+    /// Whether the network itself is tuned by now, so that it has no longer the weights that features
+    /// were taken with.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) tunes: bool,
 }
 
 /// The best model so far, which is the one in the folder.
@@ -47,6 +58,12 @@ pub(super) struct Best {
     pub(super) score: f64,
     pub(super) text_to_image: Summary,
     pub(super) image_to_text: Summary,
+    /// Pictures that find others of their label, where labels are learned from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) image_to_image: Option<Summary>,
+    /// How well what people type is answered, by kind of question.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) short: BTreeMap<String, Answers>,
 }
 
 const STATE: &str = "state";
@@ -172,7 +189,13 @@ impl State {
             within("best step", best.step as f64, 0.0, STEPS_MOST as f64)?;
             within("best score", best.score, 0.0, 1.0)?;
         }
-        self.plan.map_or(Ok(()), |plan| plan.check(ELAPSED_MOST_S))
+        if self.pretrained.is_some_and(|demands| !demands.pixels.is_sound()) {
+            return Err("its scaling of the pixels is none that a model may have".to_owned());
+        }
+        [self.plan, self.tune_plan]
+            .into_iter()
+            .flatten()
+            .try_for_each(|plan| plan.check(ELAPSED_MOST_S))
     }
 }
 
@@ -242,6 +265,9 @@ mod tests {
             untrained: None,
             best: None,
             plan: Some(plan(41)),
+            pretrained: None,
+            tune_plan: None,
+            tunes: false,
         }
     }
 

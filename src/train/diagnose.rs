@@ -75,7 +75,7 @@ mod tests {
     use crate::encoder::parameters::{Init, Layout};
     use crate::encoder::towers::Towers;
     use crate::images::ImageBatch;
-    use crate::tokens::TokenBatch;
+    use crate::tokens::{Rules, Vocabulary};
     use crate::train::Recipe;
     use crate::units::Seed;
 
@@ -154,10 +154,12 @@ mod tests {
         for (key, value) in [("dim", "4"), ("image.tower", "resnet18")] {
             recipe.set(key, value).unwrap();
         }
-        let towers = Towers::new(&recipe.architecture(), 9);
+        recipe.tokens = Rules::WordsAndGrams { min_count: 1, buckets: 20 };
+        let vocabulary = Vocabulary::learn(["red dress", "xyzzy"], &recipe.tokens);
+        let towers = Towers::new(&recipe.architecture(), vocabulary.len());
         let fresh = towers.parameters(Seed(1));
         let images = ImageBatch { width_px: 32, height_px: 32, rgb: vec![90; 2 * 32 * 32 * 3] };
-        let texts = TokenBatch { len: 2, ids: vec![2, 3, 4, 0], lengths: vec![2, 1] };
+        let texts = vocabulary.batch(&["red dress", "xyzzy"], 70);
         let forward = |pass: &Pass| {
             let mut chance = Seed(0).stream("chance", 0);
             let _ = towers.images(pass, &images, &mut chance);
@@ -171,6 +173,7 @@ mod tests {
             "image.layer4.1.bn2",
             "image.fc",
             "text.embedding",
+            "text.grams",
             "text.gru",
             "text.fc",
         ] {

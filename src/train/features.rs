@@ -352,3 +352,157 @@ pub(super) fn beginning_of(name: &str) -> Option<&'static [u8]> {
     let is_key = key.len() == 12 && key.bytes().all(|digit| digit.is_ascii_hexdigit());
     is_key.then_some(&MAGIC)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+    use crate::files::Blob;
+    use crate::images::{Cached, Limits};
+    use crate::train::Recipe;
+
+    /// A folder of plain pictures and a small network that sees them.
+    struct Studio {
+        folder: tempfile::TempDir,
+        towers: Towers,
+        parameters: Arc<Parameters>,
+        recipe: Recipe,
+    }
+
+    impl Studio {
+        fn new() -> Self {
+            let mut recipe = Recipe::named("pretrained").unwrap();
+            for (key, value) in [
+                ("image.tower", "efficientnet-lite0"),
+                ("image.width", "16"),
+                ("image.height", "16"),
+                ("dim", "4"),
+            ] {
+                recipe.set(key, value).unwrap();
+            }
+            let towers = Towers::new(&recipe.architecture(), 2);
+            let parameters = Arc::new(towers.parameters(Seed(1)));
+            Self { folder: tempfile::tempdir().unwrap(), towers, parameters, recipe }
+        }
+
+        fn cache(&self, count: u8) -> PixelCache {
+            let picture = |number: u8| {
+                let path = self.folder.path().join(format!("{number}.png"));
+                let color = image::Rgb([number * 20, 255 - number * 20, 90]);
+                let mut picture = image::RgbImage::from_pixel(16, 16, color);
+                picture.put_pixel(0, 0, image::Rgb([0, 0, 0]));
+                picture.save(&path).unwrap();
+                Blob::whole(path.as_path())
+            };
+            let pictures: Vec<Blob> = (0..count).map(picture).collect();
+            let (frame, limits) = (self.recipe.frame(), Limits::default());
+            let output = self.folder.path().join("model");
+            let Cached { cache, .. } = PixelCache::open_or_make(
+                &output,
+                &pictures,
+                frame,
+                limits,
+                &Stop::default(),
+                &mut |_| {},
+            )
+            .unwrap();
+            cache
+        }
+
+        /// The features of the first pictures, and how many had to be taken.
+        fn take(&self, count: u8, stop: &Stop) -> (Result<Features>, usize) {
+            let cache = self.cache(count);
+            let pictures: Vec<usize> = (0..usize::from(count)).collect();
+            let order = Order {
+                cache: &cache,
+                pictures: &pictures,
+                towers: &self.towers,
+                parameters: &self.parameters,
+                views: 2,
+                augment: Augment::default(),
+            };
+            let mut taken = 0;
+            let output = self.folder.path().join("model");
+            let features = Features::open_or_take(&output, &order, stop, &mut |event| {
+                if let Event::Progress { what: "taking features", done, .. } = event {
+                    taken = done;
+                }
+            });
+            (features, taken)
+        }
+
+        fn file(&self) -> std::path::PathBuf {
+            let entries = std::fs::read_dir(self.folder.path().join("model")).unwrap().flatten();
+            let mut paths = entries.map(|entry| entry.path());
+            paths.find(|path| path.extension().is_some_and(|it| it == "features")).unwrap()
+        }
+    }
+
+    fn row(features: &Features, picture: usize, view: usize) -> Vec<f32> {
+        let mut values = Vec::new();
+        features.push(picture, view, &mut values);
+        values
+    }
+
+    #[test]
+    fn features_are_what_the_network_says_of_each_view() {
+        let studio = Studio::new();
+        let (features, _) = studio.take(3, &Stop::default());
+        let features = features.unwrap();
+        let cache = studio.cache(3);
+        let pass = Pass::new(Arc::clone(&studio.parameters), Mode::Inference);
+        for picture in 0..3 {
+            let mut mirrored = ImageBatch::new(cache.frame());
+            let flip = Augment { flip: 1.0, crop: 1.0, light: 0.0 };
+            flip.push(cache.get(picture).unwrap(), &mut mirrored, &mut Seed(0).stream("", 0));
+            let mut plain = ImageBatch::new(cache.frame());
+            plain.push(cache.get(picture).unwrap());
+            for (view, batch) in [plain, mirrored].iter().enumerate() {
+                let expected = studio.towers.features(&pass, batch);
+                for (found, expected) in row(&features, picture, view).iter().zip(expected) {
+                    let bound = 1e-3 * expected.abs() + 1e-6;
+                    assert!((found - expected).abs() < bound, "{found} and {expected}");
+                }
+            }
+        }
+        assert_ne!(row(&features, 0, 0), row(&features, 0, 1));
+    }
+
+    #[test]
+    fn a_catalogue_that_grows_has_features_taken_of_what_is_new() {
+        let studio = Studio::new();
+        let (before, taken) = studio.take(3, &Stop::default());
+        assert_eq!(taken, 3);
+        let before = row(&before.unwrap(), 1, 0);
+        let (after, taken) = studio.take(5, &Stop::default());
+        assert_eq!((taken, row(&after.unwrap(), 1, 0)), (2, before));
+        assert_eq!(studio.take(5, &Stop::default()).1, 0);
+    }
+
+    #[test]
+    fn a_row_that_is_damaged_is_taken_again() {
+        let studio = Studio::new();
+        let sound = row(&studio.take(3, &Stop::default()).0.unwrap(), 0, 0);
+        let path = studio.file();
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[HEADER_BYTES + 5] ^= 0x11;
+        std::fs::write(&path, bytes).unwrap();
+        let (mended, taken) = studio.take(3, &Stop::default());
+        assert_eq!((taken, row(&mended.unwrap(), 0, 0)), (1, sound));
+        // And of a file that is cut short, all.
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &bytes[..bytes.len() - 3]).unwrap();
+        assert_eq!(studio.take(3, &Stop::default()).1, 3);
+    }
+
+    #[test]
+    fn what_was_taken_before_a_stop_is_not_taken_again() {
+        let studio = Studio::new();
+        studio.take(3, &Stop::default()).0.unwrap();
+        let stop = Stop::default();
+        stop.ask();
+        let (stopped, taken) = studio.take(5, &stop);
+        assert_eq!((stopped.unwrap_err().kind(), taken), (ErrorKind::Interrupted, 0));
+        assert_eq!(studio.take(5, &Stop::default()).1, 2);
+    }
+}

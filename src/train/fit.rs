@@ -1,6 +1,6 @@
 //! The loop.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
@@ -11,16 +11,18 @@ use super::budget::{self, Clock, Plan, Rate};
 use super::checkpoint::{self, Best, State};
 use super::log::{Log, StepLine};
 use super::loss::{LossKind, Measured, Pairs};
-use super::optimiser::{Diverged, Learner};
+use super::optimiser::{Diverged, Learner, Optimiser};
+use super::phase::Phase;
 use super::recipe::Recipe;
 use super::schedule::Validations;
 use super::watch::Watch;
 use super::{Job, calibrate, diagnose};
-use crate::encoder::parameters::{Mode, Pass};
+use crate::catalogue::{Learnt, as_typed};
+use crate::encoder::parameters::{Mode, Parameters, Pass};
 use crate::encoder::towers::Towers;
-use crate::encoder::{self, About, Calibration};
+use crate::encoder::{self, About, Architecture, Calibration};
 use crate::error::{Error, ErrorKind, Fact, Result};
-use crate::metrics::{self, Summary};
+use crate::metrics::{self, Answered, Answers, Summary};
 use crate::ops::values_of;
 use crate::units::{Event, Listener, Stop};
 use crate::vectors::Vectors;
@@ -36,6 +38,10 @@ pub(super) struct Trainer<'a> {
     pub(super) job: &'a Job,
     /// The job's recipe; a budget of time becomes its number of steps.
     pub(super) recipe: Recipe,
+    /// The recipe's, with what pretrained weights demand of pictures.
+    pub(super) architecture: Architecture,
+    /// The part of the run that is under way.
+    pub(super) phase: Phase,
     pub(super) towers: Towers,
     pub(super) material: &'a Material,
     pub(super) learner: Learner,
@@ -44,44 +50,87 @@ pub(super) struct Trainer<'a> {
 }
 
 impl Trainer<'_> {
-    /// Trains to the end of the recipe or the budget; returns what the run came to, and its steps.
-    pub(super) fn fit(&mut self, stop: &Stop, listener: Listener<'_>) -> Result<(String, u64)> {
-        let batches = Batches::new(self.material, &self.job.recipe, self.job.seed);
-        let (size, per_epoch) = (batches.size(), batches.per_epoch());
-        let seen = self.material.validation.len().div_ceil(size.max(1));
-        let validations = Validations { closest: seen.max(1) as u64 };
+    /// Trains to the end of the recipe or the budget; returns what the run came to, its steps, and
+    /// those in which the network was tuned.
+    pub(super) fn run(
+        &mut self,
+        stop: &Stop,
+        listener: Listener<'_>,
+    ) -> Result<(String, u64, u64)> {
+        self.enter(Phase::learning(&self.job.recipe, self.job.minutes));
         let first_look_s = self.look_first()?;
-        match self.clock.budget {
-            Some(budget) => self.plan(budget, first_look_s, validations, stop, listener)?,
-            None => self.forget_plan(per_epoch, listener),
+        let learned = self.fit(first_look_s, stop, listener)?;
+        let mut steps = learned;
+        if self.job.recipe.tunes(self.job.minutes) {
+            self.enter(Phase::tuning(&self.job.recipe, learned));
+            listener(Event::Note("the head has learned; now the network itself is tuned"));
+            steps = self.fit(0.0, stop, listener)?;
         }
-        let mut log = Log::open(&self.job.output, self.state.step)?;
-        let (step, now) = (self.state.step, self.clock.now());
-        let mut run = Run {
-            log: &mut log,
-            watch: Watch::default(),
-            size,
-            per_epoch,
-            length: self.recipe.schedule.length(per_epoch),
-            validate_every: self.recipe.schedule.validate_every(per_epoch, validations),
-            validated: step,
-            saved: now,
-            first: (step, now),
-        };
-        batches::ahead(batches, step, stop, |receiver| {
-            self.steps(&mut run, receiver, stop, listener)
-        })?;
-        if self.state.step > run.validated || self.state.best.is_none() {
-            self.validate_and_keep(&mut run, listener)?;
-        }
-        if let Err(error) = self.save_checkpoint(&mut run) {
+        if let Err(error) = self.write_checkpoint() {
             listener(Event::Warning(&format!(
                 "the last checkpoint cannot be written ({}); the model is whole, but training it \
                  for longer will begin at an earlier step",
                 error.whole()
             )));
         }
-        Ok((self.summary(), run.length))
+        Ok((self.summary(), learned, steps - learned))
+    }
+
+    /// Begins a part of the run, or goes on in it.
+    fn enter(&mut self, phase: Phase) {
+        let mut parameters = Parameters::clone(self.learner.parameters());
+        self.towers.freeze(&mut parameters, phase.freeze);
+        let begins = phase.tunes && self.state.step <= phase.first;
+        let optimiser =
+            if begins { Optimiser::default() } else { self.learner.optimiser().clone() };
+        self.learner = Learner::new(parameters, optimiser);
+        self.state.tunes |= phase.tunes;
+        self.phase = phase;
+    }
+
+    /// Trains to the end of a part; returns the steps of the run up to there.
+    fn fit(&mut self, first_look_s: f64, stop: &Stop, listener: Listener<'_>) -> Result<u64> {
+        // Of the material alone, so that the trainer can change meanwhile.
+        let batches = Batches::new(self.material, &self.job.recipe, &self.phase, self.job.seed);
+        let (size, per_epoch) = (batches.size(), batches.per_epoch());
+        let seen = self.material.validation.len().div_ceil(size.max(1));
+        let validations = Validations { closest: seen.max(1) as u64 };
+        match self.clock.budget {
+            Some(budget) => {
+                let budget = budget.mul_f64(self.phase.until);
+                self.plan(budget, first_look_s, validations, stop, listener)?;
+            }
+            None => self.forget_plan(per_epoch, listener),
+        }
+        let mut log = Log::open(&self.job.output, self.state.step)?;
+        let (step, now) = (self.state.step, self.clock.now());
+        let schedule = &self.phase.schedule;
+        let mut run = Run {
+            log: &mut log,
+            watch: Watch::default(),
+            size,
+            per_epoch,
+            length: self.phase.first + schedule.length(per_epoch),
+            validate_every: schedule.validate_every(per_epoch, validations),
+            validated: step,
+            saved: now,
+            first: (step, now),
+        };
+        if step < run.length {
+            batches::ahead(batches, step, stop, |receiver| {
+                self.steps(&mut run, receiver, stop, listener)
+            })?;
+        }
+        if self.state.step > run.validated || self.state.best.is_none() {
+            self.validate_and_keep(&mut run, listener)?;
+        }
+        run.log.flush()?;
+        Ok(run.length)
+    }
+
+    /// What a budget came to, of the part that is under way.
+    fn plan_of_the_phase(&mut self) -> &mut Option<Plan> {
+        if self.phase.tunes { &mut self.state.tune_plan } else { &mut self.state.plan }
     }
 
     /// Before the first step, measures the untrained model and writes a checkpoint; returns the
@@ -107,7 +156,7 @@ impl Trainer<'_> {
         stop: &Stop,
         listener: Listener<'_>,
     ) -> Result<()> {
-        let plan = if let Some(plan) = self.state.plan {
+        let plan = if let Some(plan) = *self.plan_of_the_phase() {
             plan.under(budget, self.state.step, validations)
         } else {
             let Some(rate) = self.rate(budget, first_look_s, stop, listener)? else {
@@ -115,20 +164,26 @@ impl Trainer<'_> {
             };
             Plan::new(budget, self.clock.used(), self.state.step, rate, validations)
         };
-        if self.state.plan != Some(plan) {
-            self.state.plan = Some(plan);
+        if *self.plan_of_the_phase() != Some(plan) {
+            *self.plan_of_the_phase() = Some(plan);
             self.state.elapsed_s = self.clock.used().as_secs_f64();
             self.write_checkpoint()?;
         }
-        self.recipe.schedule.steps = plan.steps;
-        tell(&plan, listener);
+        let steps = plan.steps.saturating_sub(self.phase.first).max(1);
+        self.phase.schedule.steps = steps;
+        if self.phase.tunes {
+            self.recipe.tune.steps = steps;
+        } else {
+            self.recipe.schedule.steps = steps;
+        }
+        tell(&plan, &self.phase, listener);
         Ok(())
     }
 
     /// A run that goes on without its budget has the length of its recipe.
     fn forget_plan(&mut self, per_epoch: u64, listener: Listener<'_>) {
-        let steps = self.recipe.schedule.length(per_epoch);
-        if let Some(plan) = self.state.plan.take_if(|plan| plan.steps != steps) {
+        let steps = self.phase.first + self.phase.schedule.length(per_epoch);
+        if let Some(plan) = self.plan_of_the_phase().take_if(|plan| plan.steps != steps) {
             listener(Event::Note(&format!(
                 "no budget is given any more: the run has the {steps} steps of its recipe, not the \
                  {} that its budget came to",
@@ -145,7 +200,7 @@ impl Trainer<'_> {
         stop: &Stop,
         listener: Listener<'_>,
     ) -> Result<Option<Rate>> {
-        let validation_s = if self.state.step == 0 {
+        let validation_s = if self.state.step == 0 && first_look_s > 0.0 {
             first_look_s
         } else {
             // A run of an earlier build, or one that had no budget so far.
@@ -155,7 +210,8 @@ impl Trainer<'_> {
         };
         let left = budget.saturating_sub(self.clock.used());
         let kept = (self.learner.clone(), self.state.step);
-        let batches = Batches::new(self.material, &self.job.recipe, self.job.seed);
+        // Of the material alone, so that the learner can change meanwhile.
+        let batches = Batches::new(self.material, &self.job.recipe, &self.phase, self.job.seed);
         let step_s = batches::ahead(batches, self.state.step, stop, |receiver| {
             self.trial(receiver, left, stop, listener)
         })?;
@@ -171,7 +227,7 @@ impl Trainer<'_> {
         stop: &Stop,
         listener: Listener<'_>,
     ) -> Result<Option<f64>> {
-        let rate = self.recipe.schedule.rate(0.0, &self.state.plateau);
+        let rate = self.phase.schedule.rate(0.0, &self.state.plateau);
         let mut started = self.clock.now();
         for steps in 0.. {
             let Ok(batch) = batches.recv() else { break };
@@ -203,8 +259,9 @@ impl Trainer<'_> {
                 return self.interrupted(run);
             }
             let Ok(batch) = batches.recv() else { return self.interrupted(run) };
-            let progress = self.state.step as f64 / run.length as f64;
-            let rate = self.recipe.schedule.rate(progress, &self.state.plateau);
+            let first = self.phase.first;
+            let progress = (self.state.step - first) as f64 / (run.length - first) as f64;
+            let rate = self.phase.schedule.rate(progress, &self.state.plateau);
             let learned = self.learn(&batch, rate)?;
             self.state.elapsed_s = self.clock.used().as_secs_f64();
             run.log.step(&self.line(&learned, rate, run))?;
@@ -223,16 +280,18 @@ impl Trainer<'_> {
     /// One step: forward, backward, update.
     fn learn(&mut self, batch: &Batch, rate: f32) -> Result<Learned> {
         let step = self.state.step;
-        let pass = self.learner.pass(Mode::Training);
+        // A network that is tuned goes on from the moments that its weights belong to.
+        let pass = self.learner.pass(Mode::Training).with_fixed_moments(self.phase.tunes);
         let measured = self.measure(&pass, batch);
         let loss = values_of(measured.loss.clone())[0];
         if !loss.is_finite() {
             let what = format!("the loss of step {} is {loss}", step + 1);
             return Err(self.not_finite(&what, batch, &BTreeMap::new()));
         }
-        let gradient = self
-            .learner
-            .descend(pass, &measured.loss, &self.recipe.schedule, rate, step + 1)
+        let Self { towers, phase, learner, .. } = self;
+        let rate = |name: &str| rate * phase.share_of_the_rate(towers.below_the_top(name));
+        let gradient = learner
+            .descend(pass, &measured.loss, &phase.schedule, rate, step + 1 - phase.first)
             .map_err(|Diverged { error, gradients }| {
                 self.not_finite(error.message(), batch, &gradients)
             })?;
@@ -244,7 +303,7 @@ impl Trainer<'_> {
     fn line(&self, learned: &Learned, rate: f32, run: &Run<'_>) -> StepLine {
         StepLine {
             step: self.state.step,
-            epoch: (self.state.step - 1) / run.per_epoch,
+            epoch: (self.state.step - 1 - self.phase.first) / run.per_epoch,
             loss: learned.loss,
             active: learned.active,
             distance: learned.distance,
@@ -264,13 +323,30 @@ impl Trainer<'_> {
     fn measure(&self, pass: &Pass, batch: &Batch) -> Measured {
         let mut chance = self.job.seed.stream("dropout", self.state.step);
         let negatives = batch.negatives.as_ref();
+        let images = self.images(pass, &batch.pictures, &mut chance);
         let pairs = Pairs {
-            images: self.images(pass, &batch.pictures, &mut chance),
+            images: images.clone(),
             texts: self.towers.texts(pass, &batch.texts, &mut chance),
             negatives: negatives.map(|texts| self.towers.texts(pass, texts, &mut chance)),
             truth: &batch.truth,
         };
-        self.recipe.loss.measure(pass, pairs)
+        let progress = self.progress();
+        let of_texts = self.recipe.loss.measure(pass, pairs, progress);
+        let Some(alike) = &batch.alike else { return of_texts };
+        // As texts are to pictures, so are other pictures of their label.
+        let alike = self.images(pass, alike, &mut chance);
+        let pairs = Pairs { images, texts: alike, negatives: None, truth: &batch.truth };
+        let of_pictures = self.recipe.loss.measure(pass, pairs, progress);
+        let loss = (of_texts.loss + of_pictures.loss).div_scalar(2.0);
+        Measured { loss, ..of_pictures }
+    }
+
+    /// The share of the part that is done, 0 to 1; 1 where its length is not known yet.
+    fn progress(&self) -> f32 {
+        let Phase { first, schedule, .. } = &self.phase;
+        let per_epoch = (self.material.training.len() / self.phase.batch_size.max(1)).max(1) as u64;
+        let length = schedule.length(per_epoch).max(1);
+        ((self.state.step - first.min(&self.state.step)) as f32 / length as f32).min(1.0)
     }
 
     /// Pictures -> unit rows.
@@ -308,6 +384,8 @@ impl Trainer<'_> {
         let resting = match loss.kind {
             LossKind::Triplet => loss.margin,
             LossKind::InfoNce => (run.size as f32).ln(),
+            // Of a batch in which nothing is told apart; the bias decides, and there is no one figure.
+            LossKind::Sigmoid => f32::INFINITY,
         };
         if let Some(warning) = run.watch.see(loss.kind, learned.loss, learned.distance, resting) {
             listener(Event::Suspicion(&warning, Fact::Collapsed));
@@ -326,7 +404,7 @@ impl Trainer<'_> {
         match self.validate()? {
             Some((measured, calibration)) => {
                 run.log.validation(&measured)?;
-                self.recipe.schedule.validated(measured.score, &mut self.state.plateau);
+                self.phase.schedule.validated(measured.score, &mut self.state.plateau);
                 listener(Event::Note(&self.note(&measured, run)));
                 let best = self.state.best.as_ref().map_or(f64::NEG_INFINITY, |best| best.score);
                 if measured.score > best {
@@ -349,33 +427,71 @@ impl Trainer<'_> {
         }
         let (images, texts) = self.embed(members)?;
         let never = |_, _| false;
-        let own = |query: usize, row: usize| query == row;
+        // Equal texts are equal answers.
+        let titles = self.titles();
+        let own = |query: usize, row: usize| query == row || titles[query] == titles[row];
         let seed = self.job.seed;
-        let summarised = |queries, gallery| {
-            let ranks = metrics::ranks(queries, gallery, &own, &never);
+        let summarised = |queries, gallery, itself: &(dyn Fn(usize, usize) -> bool + Sync)| {
+            let ranks = metrics::ranks(queries, gallery, &own, itself);
             metrics::summarise(&ranks.into_iter().flatten().collect::<Vec<_>>(), seed)
         };
         let (Some(text_to_image), Some(image_to_text)) =
-            (summarised(&texts, &images), summarised(&images, &texts))
+            (summarised(&texts, &images, &never), summarised(&images, &texts, &never))
         else {
             return Ok(None);
         };
+        let alike = self.material.labels.as_ref();
+        let itself = |query: usize, row: usize| query == row;
+        let image_to_image = alike.and_then(|_| summarised(&images, &images, &itself));
         let groups: Vec<u32> =
             members.iter().map(|&member| self.material.pairs[member].group).collect();
         let calibration = calibrate::fit(&images, &texts, &groups).unwrap_or_default();
-        let score = f64::midpoint(text_to_image.mrr, image_to_text.mrr);
-        let measured = Best { step: self.state.step, score, text_to_image, image_to_text };
+        let short = self.ask(&images)?;
+        let score = match &image_to_image {
+            Some(alike) => alike.mrr,
+            None => score(&text_to_image, &image_to_text, &short),
+        };
+        let step = self.state.step;
+        let measured = Best { step, score, text_to_image, image_to_text, image_to_image, short };
         Ok(Some((measured, calibration)))
+    }
+
+    /// How well the pictures of the validation answer what people type, by kind of question.
+    fn ask(&self, images: &Vectors) -> Result<BTreeMap<String, Answers>> {
+        let questions = &self.material.questions;
+        let pass = self.learner.pass(Mode::Inference);
+        let longest = self.towers.preprocessing().texts.longest;
+        let mut vectors = Vectors::empty(self.towers.vector_dim());
+        for chunk in questions.chunks(VALIDATION_BATCH) {
+            let texts: Vec<&str> = chunk.iter().map(|question| question.text.as_str()).collect();
+            let tokens = self.material.vocabulary.batch(&texts, longest);
+            vectors.append(&self.towers.embed_texts(&pass, &tokens)?)?;
+        }
+        let right: Vec<&[usize]> =
+            questions.iter().map(|question| question.right.as_slice()).collect();
+        let mut by_kind: BTreeMap<String, Vec<(Answered, Answered)>> = BTreeMap::new();
+        for (question, answered) in questions.iter().zip(metrics::answers(&vectors, images, &right))
+        {
+            let chance = metrics::answered_by_chance(question.right.len(), images.len());
+            if let Some(answered) = answered {
+                by_kind.entry(question.kind.to_string()).or_default().push((answered, chance));
+            }
+        }
+        let summarised = by_kind.into_iter().filter_map(|(kind, answered)| {
+            Some((kind, metrics::summarise_answers(&answered, self.job.seed)?))
+        });
+        Ok(summarised.collect())
     }
 
     fn embed(&self, members: &[usize]) -> Result<(Vectors, Vectors)> {
         let (recipe, material) = (&self.recipe, self.material);
         let pass = self.learner.pass(Mode::Inference);
-        let mut images = Vectors::empty(recipe.dim);
-        let mut texts = Vectors::empty(recipe.dim);
+        let mut images = Vectors::empty(self.towers.vector_dim());
+        let mut texts = Vectors::empty(self.towers.vector_dim());
         let preprocessing = &self.towers.preprocessing().texts;
         for chunk in members.chunks(VALIDATION_BATCH) {
-            let pictures = material.pictures(chunk, recipe.frame());
+            let from_features = self.phase.from_features;
+            let pictures = material.pictures(chunk, recipe.frame(), from_features);
             // Titles, whatever is learned from: that is what people type at most.
             let words: Vec<&str> =
                 chunk.iter().map(|&member| material.pairs[member].texts[0].as_str()).collect();
@@ -398,7 +514,7 @@ impl Trainer<'_> {
     fn save_model(&self, calibration: Calibration) -> Result<()> {
         let recipe = &self.recipe;
         let about = About {
-            architecture: recipe.architecture(),
+            architecture: self.architecture.clone(),
             calibration,
             data: self.data_table(),
             metrics: self.metrics_table(),
@@ -411,13 +527,17 @@ impl Trainer<'_> {
 
     fn data_table(&self) -> toml::Table {
         let count = |n: usize| toml::Value::Integer(n as i64);
-        toml::Table::from_iter([
+        let mut table = toml::Table::from_iter([
             ("training_pairs".to_owned(), count(self.material.training.len())),
             ("validation_pairs".to_owned(), count(self.material.validation.len())),
             ("tokens".to_owned(), count(self.material.vocabulary.len())),
             ("seed".to_owned(), toml::Value::String(self.job.seed.0.to_string())),
             ("steps".to_owned(), toml::Value::Integer(self.state.step as i64)),
-        ])
+        ]);
+        if let Ok(learnt) = toml::Value::try_from(&self.material.learnt) {
+            table.insert(Learnt::ENTRY.to_owned(), learnt);
+        }
+        table
     }
 
     fn metrics_table(&self) -> toml::Table {
@@ -429,14 +549,34 @@ impl Trainer<'_> {
         };
         put("text_to_image", self.state.best.as_ref().map(|best| &best.text_to_image));
         put("image_to_text", self.state.best.as_ref().map(|best| &best.image_to_text));
+        if let Some(short) = self.state.best.as_ref().map(|best| &best.short)
+            && let Ok(short) = toml::Value::try_from(short)
+        {
+            table.insert("short".to_owned(), short);
+        }
+        let mut put = |name: &str, summary: Option<&Summary>| {
+            if let Some(summary) = summary.and_then(|s| toml::Value::try_from(s).ok()) {
+                table.insert(name.to_owned(), summary);
+            }
+        };
+        put("image_to_image", self.state.best.as_ref().and_then(|b| b.image_to_image.as_ref()));
         put("untrained", self.state.untrained.as_ref());
         put("chance", self.chance().as_ref());
         table
     }
 
     fn chance(&self) -> Option<Summary> {
-        let gallery = self.material.validation.len();
-        metrics::chance(&vec![1; gallery], gallery)
+        let titles = self.titles();
+        let mut counts: HashMap<&str, usize> = HashMap::new();
+        titles.iter().for_each(|title| *counts.entry(title).or_default() += 1);
+        let right: Vec<usize> = titles.iter().map(|title| counts[title.as_str()]).collect();
+        metrics::chance(&right, titles.len())
+    }
+
+    /// The titles that are measured with, as people type them.
+    fn titles(&self) -> Vec<String> {
+        let (members, pairs) = (&self.material.validation, &self.material.pairs);
+        members.iter().map(|&member| as_typed(&pairs[member].texts[0])).collect()
     }
 
     fn save_checkpoint(&self, run: &mut Run<'_>) -> Result<()> {
@@ -467,10 +607,14 @@ impl Trainer<'_> {
     fn note(&self, measured: &Best, run: &Run<'_>) -> String {
         let rate = self.images_per_s(run);
         format!(
-            "epoch {:.1}: text finds its picture among {}: {}; {rate:.0} pictures/s",
-            self.state.step as f64 / run.per_epoch as f64,
+            "epoch {:.1}: a title finds its picture among {}: {}{}{}; {rate:.0} pairs/s",
+            (self.state.step - self.phase.first) as f64 / run.per_epoch as f64,
             measured.text_to_image.queries,
             recalls(&measured.text_to_image),
+            measured.image_to_image.as_ref().map_or_else(String::new, |alike| {
+                format!("; a picture finds one of its label first: {:.1} %", 100.0 * alike.r1)
+            }),
+            precisions(&measured.short),
         )
     }
 
@@ -481,7 +625,7 @@ impl Trainer<'_> {
                 .to_owned();
         };
         let mut lines = vec![format!(
-            "text finds its own picture among {} that were put aside (best at step {}):",
+            "a title finds its own picture among {} that were put aside (best at step {}):",
             best.text_to_image.queries, best.step
         )];
         let mut line = |name: &str, summary: Option<&Summary>| {
@@ -492,6 +636,20 @@ impl Trainer<'_> {
         line("trained", Some(&best.text_to_image));
         line("untrained", self.state.untrained.as_ref());
         line("chance", self.chance().as_ref());
+        if let Some(alike) = &best.image_to_image {
+            lines.push(format!("a picture finds others of its label:\n  {}", recalls(alike)));
+        }
+        if !best.short.is_empty() {
+            lines.push("right among the first 9 pictures, by what is asked for:".to_owned());
+        }
+        for (kind, answers) in &best.short {
+            lines.push(format!(
+                "  {kind}: {:.1} % of {} questions ({:.1} % by chance)",
+                100.0 * answers.p9,
+                answers.questions,
+                100.0 * answers.chance.p9
+            ));
+        }
         lines.join("\n")
     }
 }
@@ -527,21 +685,48 @@ struct Run<'a> {
 }
 
 /// Says what a budget came to.
-fn tell(plan: &Plan, listener: Listener<'_>) {
-    let (minutes, steps) = (plan.budget_s / 60.0, plan.steps);
+fn tell(plan: &Plan, phase: &Phase, listener: Listener<'_>) {
+    let (minutes, steps) = (plan.budget_s / 60.0, plan.steps - phase.first);
+    let key = if phase.tunes { "tune.steps" } else { "schedule.steps" };
     if plan.used_s >= plan.budget_s {
         listener(Event::Warning(&format!(
             "the budget of {minutes} minutes was used up before the first step"
         )));
     }
     let again = match plan.since {
-        0 => format!("; a recipe with schedule.steps={steps} repeats this run step by step"),
+        since if since == phase.first => {
+            format!("; a recipe with {key}={steps} repeats this run step by step")
+        }
         _ => String::new(),
     };
     listener(Event::Note(&format!(
-        "{minutes} minutes come to {steps} steps of about {:.2} s{again}",
+        "{minutes:.1} minutes{} come to {steps} steps of about {:.2} s{again}",
+        if phase.tunes { " in all" } else { "" },
         plan.rate.step_s
     )));
+}
+
+/// One figure from 0 to 1 to choose the best model by: how near titles and pictures find each other,
+/// and how well what people type is answered, one as important as the other.
+pub(super) fn score(
+    text_to_image: &Summary,
+    image_to_text: &Summary,
+    short: &BTreeMap<String, Answers>,
+) -> f64 {
+    let partners = f64::midpoint(text_to_image.mrr, image_to_text.mrr);
+    if short.is_empty() {
+        return partners;
+    }
+    let answers = short.values().map(|answers| answers.map).sum::<f64>() / short.len() as f64;
+    f64::midpoint(partners, answers)
+}
+
+/// The share of right ones among the first nine, a kind of question each.
+fn precisions(short: &BTreeMap<String, Answers>) -> String {
+    let of_kind =
+        |(kind, answers): (&String, &Answers)| format!("{kind} {:.0} %", 100.0 * answers.p9);
+    let all: Vec<String> = short.iter().map(of_kind).collect();
+    if all.is_empty() { String::new() } else { format!("; right of 9: {}", all.join(", ")) }
 }
 
 fn recalls(summary: &Summary) -> String {

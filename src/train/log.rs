@@ -74,6 +74,8 @@ impl Log {
             "validation": {
                 "text_to_image": measured.text_to_image,
                 "image_to_text": measured.image_to_text,
+                "image_to_image": measured.image_to_image,
+                "short": measured.short,
             },
         }))
     }

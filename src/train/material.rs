@@ -1,22 +1,26 @@
 //! From a catalogue to training material: decoded pictures, texts, groups, split, vocabulary.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::Job;
-use super::batches::{Material, Pair};
+use super::batches::{Labels, Material, Pair};
 use super::loss::Spared;
 use super::recipe::TextChoice;
 use super::truth::WordSet;
-use crate::catalogue::{Catalogue, Item, Ledger, Reason, Skip, Split, Telling};
+use crate::catalogue::{Catalogue, Item, Learnt, Ledger, Reason, Skip, Split, Telling, as_typed};
 use crate::error::{Error, Result};
 use crate::images::{self, Cached, Limits, PixelCache};
+use crate::questions::{self, Described};
 use crate::tokens::Vocabulary;
 use crate::units::{Event, Listener, Stop};
 
 /// Most pairs that a validation measures: enough for ±3 % at a recall of one half. Of a large
 /// catalogue about so many are put aside; the rest is learned from.
 const VALIDATION_MOST: usize = 1000;
+
+/// Most questions of a kind that a validation asks.
+const QUESTIONS_MOST: usize = 200;
 
 /// Decodes the pictures (or finds them in the cache of an earlier run) and learns the vocabulary
 /// from the training side of the split.
@@ -26,6 +30,9 @@ pub(super) fn prepare(
     stop: &Stop,
     listener: Listener<'_>,
 ) -> Result<(Material, Ledger)> {
+    if let Some(field) = &job.label_field {
+        take_labels(&mut catalogue, field)?;
+    }
     drop_items_without_text(&mut catalogue);
     let pictures: Vec<_> = catalogue.items.iter().map(|item| item.image.clone()).collect();
     let Cached { cache, failed, truncated } = PixelCache::open_or_make(
@@ -51,6 +58,9 @@ pub(super) fn prepare(
     )));
     let Catalogue { items, ledger } = kept;
     let telling = Telling::of(&items);
+    let asked: Vec<Described<'_>> = validation.iter().map(|&n| (&items[n]).into()).collect();
+    let questions = questions::of(&asked, &telling, QUESTIONS_MOST);
+    let learnt = Learnt::of(training.iter().map(|&n| &items[n]));
     let pairs: Vec<Pair> = items
         .into_iter()
         .zip(pictures)
@@ -67,12 +77,66 @@ pub(super) fn prepare(
         Spared::True => pairs.iter().map(true_words).collect(),
     };
     let vocabulary = learn_words(job, &pairs, &training);
+    let labels = job.label_field.as_ref().map(|_| labels(&pairs, &training));
     let features = None;
-    Ok((Material { cache, features, pairs, words, training, validation, vocabulary }, ledger))
+    Ok((
+        Material {
+            cache,
+            features,
+            pairs,
+            words,
+            training,
+            validation,
+            questions,
+            vocabulary,
+            learnt,
+            labels,
+        },
+        ledger,
+    ))
 }
 
 fn true_words(pair: &Pair) -> WordSet {
     WordSet::of(pair.texts.iter().chain(&pair.values).map(String::as_str))
+}
+
+/// Makes the value of `field` the one text of every item, and nothing else that is said of it count:
+/// what is learned from labels is which pictures are alike.
+fn take_labels(catalogue: &mut Catalogue, field: &str) -> Result<()> {
+    let mut names = BTreeSet::new();
+    let mut found = false;
+    for item in &mut catalogue.items {
+        let label = match item.fields.get(field) {
+            Some(serde_json::Value::String(label)) => as_typed(label),
+            Some(serde_json::Value::Null) | None => String::new(),
+            Some(other) => other.to_string(),
+        };
+        found |= item.fields.contains_key(field);
+        names.extend(std::mem::take(&mut item.fields).into_iter().map(|(name, _)| name));
+        item.texts = if label.is_empty() { Vec::new() } else { vec![label] };
+    }
+    if found {
+        return Ok(());
+    }
+    let names: Vec<String> = names.into_iter().collect();
+    Err(Error::invalid(format!("no item has a field \"{field}\" (found: {})", names.join(", "))))
+}
+
+/// Equal numbers for pairs of equal labels.
+fn labels(pairs: &[Pair], training: &[usize]) -> Labels {
+    let mut numbers: HashMap<&str, u32> = HashMap::new();
+    let of: Vec<u32> = pairs
+        .iter()
+        .map(|pair| {
+            let next = numbers.len() as u32;
+            *numbers.entry(pair.texts[0].as_str()).or_insert(next)
+        })
+        .collect();
+    let mut members = vec![Vec::new(); numbers.len()];
+    for &member in training {
+        members[of[member] as usize].push(member);
+    }
+    Labels { of, members }
 }
 
 fn drop_items_without_text(catalogue: &mut Catalogue) {

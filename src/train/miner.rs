@@ -13,6 +13,9 @@ pub enum Miner {
     SemiHard,
     /// The closest text of the batch that is not the anchor's own.
     Hard,
+    /// The closest of the batch for pictures and for texts as anchors (VSE++; Faghri et al., 2018),
+    /// after a warm-up in which all count.
+    Hardest,
 }
 
 /// The negative of each anchor among the texts of its batch.
@@ -33,7 +36,7 @@ pub(super) fn choose(miner: Miner, similarity: &[f32], truth: &[bool]) -> Vec<us
                     .filter(|&j| row[j] < row[anchor])
                     .max_by(closest)
                     .or_else(|| others.min_by(closest)),
-                Miner::Hard | Miner::Random => others.max_by(closest),
+                Miner::Hard | Miner::Hardest | Miner::Random => others.max_by(closest),
             }
             .unwrap_or(anchor)
         })

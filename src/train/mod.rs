@@ -39,19 +39,24 @@ mod loss;
 mod material;
 mod miner;
 mod optimiser;
+mod phase;
+mod pretrained;
 mod recipe;
 mod schedule;
 mod start;
+mod subspace;
 mod truth;
 mod typed;
 mod watch;
 
-use std::path::{Path, PathBuf};
+use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub use loss::{Loss, LossKind, Spared};
+pub use loss::{Distance, Loss, LossKind, Spared};
 pub use miner::Miner;
+pub use phase::Tune;
 pub use recipe::{Flip, ImageRecipe, Recipe, TextChoice, TextRecipe};
 pub use schedule::{Schedule, ScheduleKind};
 pub use typed::Typed;
@@ -62,17 +67,24 @@ pub(crate) use optimiser::Optimiser;
 
 use crate::catalogue::{Catalogue, Ledger, Source};
 use crate::encoder::parameters::Parameters;
-use crate::encoder::towers::Towers;
-use crate::encoder::{FEATURE_DEVIATION, FEATURE_MEAN, weights};
+use crate::encoder::towers::{KEPT, Towers};
+use crate::encoder::{FEATURE_DEVIATION, FEATURE_MEAN, Pretrained};
 use crate::error::Result;
 use crate::files::{FolderLock, Made};
 use crate::images::Augment;
-use crate::units::{Event, Listener, Seed, Stop};
+use crate::units::{Listener, Seed, Stop};
 use batches::Material;
 use budget::Clock;
 use features::Features;
 use fit::Trainer;
 use folder::Found;
+use phase::Phase;
+
+/// Pictures whose features decide which of them are kept; more say the same.
+const SUBSPACE_ROWS: usize = 8192;
+
+/// Length of a picture's colours beside what the network sees, where features are kept.
+const COLOURS: f32 = 0.5;
 
 /// One training run.
 #[derive(Clone, Debug)]
@@ -83,8 +95,14 @@ pub struct Job {
     pub source: Source,
     /// The model folder.
     pub output: PathBuf,
+    /// The field that says which pictures are alike, to learn from in place of texts: the value is an
+    /// item's only text, and pictures with the same value are brought together.
+    pub label_field: Option<String>,
     /// Pretrained weights for the image tower.
     pub weights: Option<PathBuf>,
+    /// Word vectors that the embedding of the text tower begins with: the text form of word2vec,
+    /// `GloVe` or fastText, packed or not, as wide as the embedding.
+    pub word_vectors: Option<PathBuf>,
     /// Go on where an interrupted run stopped.
     pub resume: bool,
     /// About how many minutes the run may take, preparation of the pictures included; a year at
@@ -102,9 +120,11 @@ pub struct Outcome {
     pub summary: String,
     /// What was used and what was not.
     pub ledger: Ledger,
-    /// Steps of the whole run. As `schedule.steps` in the recipe they make the same model again,
+    /// Steps of the run but for those in which the network was tuned. As `schedule.steps` in the recipe they make the same model again,
     /// unless the run was interrupted and went on with another length.
     pub steps: u64,
+    /// Steps behind those in which the network was tuned: `tune.steps` in the recipe.
+    pub tuned: u64,
 }
 
 /// Trains until the recipe or the budget ends. A stop that was asked for saves a checkpoint and
@@ -128,7 +148,8 @@ fn run_by(
     let found = folder::admit(job)?;
     folder::refuse_weights_inside(job)?;
     // Weights are read first: a wrong file should not cost the decoding of a catalogue.
-    let pretrained = job.weights.as_deref().map(|path| read_weights(path, job)).transpose()?;
+    let pretrained = pretrained::read(job)?;
+    start::word_vectors(job)?;
     let catalogue = job.source.load()?;
     let made = Made::folder(&job.output)?;
     let outcome = prepare_and_fit(job, catalogue, pretrained.as_ref(), clock, stop, listener);
@@ -142,7 +163,7 @@ fn run_by(
 fn prepare_and_fit(
     job: &Job,
     catalogue: Catalogue,
-    pretrained: Option<&weights::Weights>,
+    pretrained: Option<&Pretrained>,
     mut clock: Clock<'_>,
     stop: &Stop,
     listener: Listener<'_>,
@@ -158,38 +179,39 @@ fn prepare_and_fit(
     let (mut material, ledger) = material::prepare(job, catalogue, stop, listener)?;
     let towers = Towers::new(&job.recipe.architecture(), material.vocabulary.len());
     let mut parameters = towers.parameters(job.seed);
-    if let Some(pretrained) = pretrained {
-        let taken = start_from(&towers, &mut parameters, pretrained)
+    if let Some(pretrained) = pretrained.filter(|_| found != Found::Checkpoint) {
+        pretrained::start_from(pretrained, &towers, &mut parameters, listener)
             .map_err(|e| e.at_file(job.weights.as_deref().unwrap_or(&job.output)))?;
-        listener(Event::Note(&format!("{taken} tensors taken from the pretrained weights")));
     }
+    start::with_word_vectors(job, &material.vocabulary, &mut parameters, listener)?;
     job.recipe.loss.add_parameters(&mut parameters, job.seed);
-    if job.recipe.keeps_features() {
+    let (mut state, optimiser) =
+        start::begin(job, found, task, &material, &mut parameters, listener)?;
+    let demands = pretrained::demands(pretrained, found, &mut state);
+    let architecture = pretrained::architecture(job, demands);
+    let towers = Towers::new(&architecture, material.vocabulary.len());
+    let fresh = pretrained.filter(|_| found != Found::Checkpoint);
+    if let (Some(pretrained), false) = (fresh, stop.asked()) {
+        pretrained::look_at_statistics(pretrained, &towers, &parameters, &material, listener);
+    }
+    // A network that is tuned already says other things, and is not asked for features again.
+    if job.recipe.keeps_features() && !state.tunes {
         take_features(job, &mut material, &towers, &mut parameters, stop, listener)?;
     }
-    let (state, optimiser) = start::begin(job, found, task, &material, &mut parameters, listener)?;
-    towers.freeze(&mut parameters, job.recipe.freeze());
     clock.before = Duration::from_secs_f64(state.elapsed_s);
     let mut trainer = Trainer {
         job,
         recipe: job.recipe.clone(),
+        architecture,
+        phase: Phase::learning(&job.recipe, job.minutes),
         towers,
         material: &material,
         learner: Learner::new(parameters, optimiser),
         state,
         clock,
     };
-    let (summary, steps) = trainer.fit(stop, listener)?;
-    Ok(Outcome { summary, ledger, steps })
-}
-
-/// Reads pretrained weights and tries them on a tower, so that it fails where they would not fit.
-fn read_weights(path: &Path, job: &Job) -> Result<weights::Weights> {
-    let pretrained = weights::read(path)?;
-    let towers = Towers::new(&job.recipe.architecture(), 1);
-    start_from(&towers, &mut towers.parameters(job.seed), &pretrained)
-        .map_err(|e| e.at_file(path))?;
-    Ok(pretrained)
+    let (summary, steps, tuned) = trainer.run(stop, listener)?;
+    Ok(Outcome { summary, ledger, steps, tuned })
 }
 
 /// Takes the features of all pictures that the run looks at, and tells the head how they lie.
@@ -220,72 +242,41 @@ fn take_features(
         parameters.set_statistic(FEATURE_MEAN, mean);
         parameters.set_statistic(FEATURE_DEVIATION, deviation);
     }
+    if parameters.has(KEPT) {
+        parameters.set_statistic(KEPT, projection(job, material, towers, &kept));
+    }
     material.features = Some(kept);
     Ok(())
 }
 
-/// Takes an image tower under the names of its PyTorch original, but not the linear layer at its
-/// end.
-fn start_from(
-    towers: &Towers,
-    parameters: &mut Parameters,
-    pretrained: &weights::Weights,
-) -> Result<usize> {
-    // Weights of a looksee model carry the tower below "image.".
-    let own = pretrained.keys().any(|name| name.starts_with("image."));
-    let prefix = if own { "" } else { "image." };
-    let wanted = |name: &str| towers.is_of_the_network(name);
-    Ok(parameters.load(pretrained, prefix, wanted)?.len())
+/// `[plain features, kept]`: what the vector of a picture keeps of its features. What the network
+/// sees and the colours are brought to one length first, the colours to [`COLOURS`] of it.
+fn projection(job: &Job, material: &Material, towers: &Towers, features: &Features) -> Vec<f32> {
+    let (width, seen) = (towers.plain_features(), towers.network_features());
+    let every = material.training.len().div_ceil(SUBSPACE_ROWS).max(1);
+    let mut rows = Vec::new();
+    for &member in material.training.iter().step_by(every) {
+        let first = rows.len();
+        features.push(material.pairs[member].picture, 0, &mut rows);
+        rows.truncate(first + width);
+    }
+    let length = |columns: Range<usize>| {
+        let squares = |row: &[f32]| row[columns.clone()].iter().map(|v| v * v).sum::<f32>();
+        let mean = rows.chunks(width).map(squares).sum::<f32>() / (rows.len() / width) as f32;
+        mean.sqrt().max(1e-6)
+    };
+    let (network, colours) = (1.0 / length(0..seen), COLOURS / length(seen..width));
+    let scale = |column: usize| if column < seen { network } else { colours };
+    for row in rows.chunks_mut(width) {
+        row.iter_mut().enumerate().for_each(|(column, value)| *value *= scale(column));
+    }
+    let kept = job.recipe.image.kept;
+    let mut span = subspace::principal(rows, width, kept, job.seed);
+    for (column, row) in span.chunks_mut(kept).enumerate() {
+        row.iter_mut().for_each(|value| *value *= scale(column));
+    }
+    span
 }
 
 #[cfg(test)]
 mod whole_runs;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::encoder::parameters::Parameters;
-    use crate::error::ErrorKind;
-
-    fn small_towers() -> Towers {
-        let mut recipe = Recipe::named("default").unwrap();
-        recipe.set("dim", "8").unwrap();
-        Towers::new(&recipe.architecture(), 10)
-    }
-
-    fn small(seed: u64) -> Parameters {
-        small_towers().parameters(Seed(seed))
-    }
-
-    #[test]
-    fn a_tower_starts_from_torchvisions_names_or_from_a_model_of_ours() {
-        let of_a_model = small(1).to_weights();
-        let torchvision: weights::Weights = of_a_model
-            .iter()
-            .filter_map(|(name, tensor)| {
-                Some((name.strip_prefix("image.")?.to_owned(), tensor.clone()))
-            })
-            .collect();
-        for pretrained in [of_a_model, torchvision] {
-            let mut parameters = small(2);
-            let fresh = parameters.clone();
-            let taken = start_from(&small_towers(), &mut parameters, &pretrained).unwrap();
-            // ResNet18: 20 convolutions, and 20 batch norms of 4 tensors each.
-            assert_eq!(taken, 100);
-            let stem = "image.layer1.0.conv1.weight";
-            assert_eq!(parameters.get(stem), small(1).get(stem));
-            for kept in ["image.fc.weight", "text.fc.weight"] {
-                assert_eq!(parameters.get(kept), fresh.get(kept));
-            }
-        }
-    }
-
-    #[test]
-    fn weights_of_another_architecture_are_refused() {
-        let mut recipe = Recipe::named("article").unwrap();
-        recipe.set("dim", "8").unwrap();
-        let resnet50 = Towers::new(&recipe.architecture(), 10).parameters(Seed(0)).to_weights();
-        let error = start_from(&small_towers(), &mut small(0), &resnet50).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Mismatch);
-    }
-}

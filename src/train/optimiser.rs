@@ -84,7 +84,7 @@ impl Learner {
         pass: Pass,
         loss: &Tensor<1>,
         schedule: &Schedule,
-        rate: f32,
+        rate: impl Fn(&str) -> f32,
         step: u64,
     ) -> Result<f32, Diverged> {
         let mut gradients = pass.gradients(loss.backward());
@@ -111,7 +111,7 @@ impl Optimiser {
         parameters: &mut Parameters,
         gradients: &mut BTreeMap<String, Vec<f32>>,
         schedule: &Schedule,
-        rate: f32,
+        rate: impl Fn(&str) -> f32,
         step: u64,
     ) -> Result<f32> {
         let length = gradient_length(gradients, step)?;
@@ -125,7 +125,7 @@ impl Optimiser {
             let Some(gradient) = gradients.get(name) else { continue };
             let decays = parameter.shape.len() > 1;
             let adam = Adam {
-                learning_rate: rate,
+                learning_rate: rate(name),
                 beta1: BETA1,
                 beta2: BETA2,
                 epsilon: EPSILON,
@@ -175,7 +175,7 @@ mod tests {
         let (mut parameters, mut optimiser) = (one(), Optimiser::default());
         let schedule = Recipe::named("article").unwrap().schedule;
         let mut gradients = BTreeMap::from([("w".to_owned(), vec![1e-3, -50.0])]);
-        optimiser.update(&mut parameters, &mut gradients, &schedule, 0.1, 1).unwrap();
+        optimiser.update(&mut parameters, &mut gradients, &schedule, |_| 0.1, 1).unwrap();
         let values = &parameters.get("w").values;
         assert!((values[0] - 0.9).abs() < 1e-5 && (values[1] - 1.1).abs() < 1e-5, "{values:?}");
     }
@@ -186,7 +186,7 @@ mod tests {
         let schedule = Recipe::named("default").unwrap().schedule;
         let mut gradients = BTreeMap::from([("w".to_owned(), vec![f32::NAN, 0.0])]);
         let error =
-            optimiser.update(&mut parameters, &mut gradients, &schedule, 0.1, 41).unwrap_err();
+            optimiser.update(&mut parameters, &mut gradients, &schedule, |_| 0.1, 41).unwrap_err();
         assert!(error.to_string().contains("step 41"), "{error}");
         assert!(error.to_string().contains("of w "), "{error}");
         assert_eq!(parameters, one());

@@ -5,12 +5,13 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::loss::{Loss, LossKind};
+use super::phase::Tune;
 use super::schedule::Schedule;
 use super::typed::Typed;
 use crate::encoder::architecture::Bounded;
 use crate::encoder::{
-    Architecture, Convolutional, ConvolutionalNetwork, Freeze, GruTower, Head, ImageArchitecture,
-    Pool, Preprocessing, TextArchitecture,
+    Architecture, Convention, Convolutional, ConvolutionalNetwork, Freeze, GruTower, Head,
+    ImageArchitecture, Kept, Pool, Preprocessing, TextArchitecture,
 };
 use crate::error::{Error, ErrorKind, Fact, Result};
 use crate::images::{Augment, Filter, Fit, Frame};
@@ -29,6 +30,9 @@ fn name_in_a_recipe(name: &str) -> Cow<'static, str> {
         "preprocessing.pictures.frame.width_px" => "image.width".into(),
         "preprocessing.pictures.frame.height_px" => "image.height".into(),
         "preprocessing.texts.longest" => "text_tower.longest".into(),
+        "text.grams" => "tokens.buckets".into(),
+        "kept.dim" => "image.kept".into(),
+        "kept.share" => "image.kept_share".into(),
         "image.head.hidden" => "image.head".into(),
         "image.head.dropout" => "image.head_dropout".into(),
         _ => match name.strip_prefix("text.") {
@@ -72,11 +76,19 @@ pub struct ImageRecipe {
     pub tower: ConvolutionalNetwork,
     /// How its last feature map becomes one vector.
     pub pool: Pool,
+    /// Whether the colours of a picture stand beside what the network sees.
+    pub colours: bool,
     /// Values between the two layers of the head that stand beside the linear one; 0 for the linear
     /// one alone.
     pub head: usize,
     /// Chance that one of those is left out (dropout).
     pub head_dropout: f32,
+    /// Values that the vector of a picture keeps of the network's own features behind the common
+    /// space, so that pictures find pictures by more than texts speak of; 0 for none. With features
+    /// that are taken once only.
+    pub kept: usize,
+    /// Their share of that vector, 0 to below 1.
+    pub kept_share: f32,
     /// Views of a picture whose features are taken once when the whole network keeps its weights: 1
     /// for the picture itself, 2 with its mirror image, then random crops. 0: the network runs in
     /// every step.
@@ -113,13 +125,16 @@ pub struct TextRecipe {
     pub longest: usize,
     /// Chance that a feature of the embedding is left out for a whole text (spatial dropout).
     pub dropout: f32,
+    /// Whether the mean of the token embeddings stands beside the pooled states.
+    #[serde(default)]
+    pub mean: bool,
 }
 
 impl TextRecipe {
-    /// The network alone.
-    pub(crate) fn gru(&self) -> GruTower {
-        let &Self { embedding, hidden, bidirectional, pool, dropout, .. } = self;
-        GruTower { embedding, hidden, bidirectional, pool, dropout }
+    /// The network alone, for a vocabulary with so many buckets of n-grams.
+    pub(crate) fn gru(&self, grams: usize) -> GruTower {
+        let &Self { embedding, hidden, bidirectional, pool, dropout, mean, .. } = self;
+        GruTower { embedding, hidden, bidirectional, pool, dropout, mean, grams }
     }
 }
 
@@ -149,6 +164,8 @@ pub struct Recipe {
     pub loss: Loss,
     /// Learning rate over time.
     pub schedule: Schedule,
+    /// How the network is tuned behind that.
+    pub tune: Tune,
 }
 
 impl Recipe {
@@ -225,20 +242,37 @@ impl Recipe {
 
     /// The networks and what comes before them.
     pub fn architecture(&self) -> Architecture {
-        let &ImageRecipe { tower: network, pool, head: hidden, head_dropout: dropout, .. } =
-            &self.image;
+        let &ImageRecipe {
+            tower: network, pool, colours, head: hidden, head_dropout: dropout, ..
+        } = &self.image;
         let head = if hidden > 0 { Head::Residual { hidden, dropout } } else { Head::Linear };
         Architecture {
             dim: self.dim,
-            image: ImageArchitecture::Convolutional(Convolutional { network, pool, head }),
-            text: TextArchitecture::Gru(self.text_tower.gru()),
+            image: ImageArchitecture::Convolutional(Convolutional {
+                network,
+                convention: Convention::Original,
+                pool,
+                colours,
+                head,
+            }),
+            text: TextArchitecture::Gru(self.text_tower.gru(self.tokens.buckets())),
             preprocessing: self.preprocessing(),
+            kept: (self.image.kept > 0 && self.keeps_features())
+                .then_some(Kept { dim: self.image.kept, share: self.image.kept_share }),
         }
     }
 
     pub(super) fn freeze(&self) -> Freeze {
         // Checked when the recipe was read.
         Freeze::named(&self.image.freeze).unwrap_or_default()
+    }
+
+    /// Whether the network is tuned when its head has learned.
+    pub(super) fn tunes(&self, minutes: Option<f64>) -> bool {
+        match minutes {
+            Some(minutes) => self.tune.share > 0.0 && minutes >= self.tune.from_minutes,
+            None => self.tune.epochs > 0 || self.tune.steps > 0,
+        }
     }
 
     /// Whether the features of the image tower are taken once.
@@ -258,16 +292,20 @@ impl Recipe {
 
     fn checked(self) -> Result<Self> {
         Freeze::named(&self.image.freeze)?;
+        Freeze::named(&self.tune.freeze)?;
         let sizes = self.architecture().bounded().into_iter();
         let mut ranges: Vec<Bounded> = sizes.map(|size| size.renamed(name_in_a_recipe)).collect();
         ranges.extend([
             Bounded::size("batch_size", self.batch_size, 2.0, 65_536.0),
             Bounded::new("validation", self.validation, 0.0, 0.5),
             Bounded::size("image.head", self.image.head, 0.0, 65_536.0),
+            Bounded::size("image.kept", self.image.kept, 0.0, 65_536.0),
+            Bounded::new("image.kept_share", self.image.kept_share, 0.0, 0.99),
             Bounded::size("image.views", self.image.views, 0.0, 64.0),
             Bounded::new("image.crop", self.image.crop, 0.01, 1.0),
             Bounded::new("image.light", self.image.light, 0.0, 0.99),
             Bounded::new("loss.margin", self.loss.margin, 0.0, 4.0),
+            Bounded::new("loss.miner_warm_up", self.loss.miner_warm_up, 0.0, 1.0),
             Bounded::new("loss.temperature", self.loss.temperature, 0.001, 100.0),
             Bounded::size("schedule.epochs", self.schedule.epochs, 0.0, 1e9),
             Bounded::size("schedule.steps", self.schedule.steps as usize, 0.0, 1e12),
@@ -277,7 +315,18 @@ impl Recipe {
             Bounded::size("schedule.patience", self.schedule.patience, 0.0, 1e9),
             Bounded::new("schedule.weight_decay", self.schedule.weight_decay, 0.0, 10.0),
             Bounded::new("schedule.clip", self.schedule.clip, 0.0, 1e9),
+            Bounded::size("tune.epochs", self.tune.epochs, 0.0, 1e9),
+            Bounded::size("tune.steps", self.tune.steps as usize, 0.0, 1e12),
+            Bounded::new("tune.share", self.tune.share, 0.0, 0.99),
+            Bounded::new("tune.from_minutes", self.tune.from_minutes, 0.0, 1e9),
+            Bounded::size("tune.batch_size", self.tune.batch_size, 2.0, 65_536.0),
+            Bounded::new("tune.learning_rate", self.tune.learning_rate, 0.0, 100.0),
+            Bounded::new("tune.network", self.tune.network, 0.0, 1.0),
+            Bounded::new("tune.decay", self.tune.decay, 0.0, 1.0),
         ]);
+        if let Rules::WordsAndGrams { buckets, .. } = self.tokens {
+            ranges.push(Bounded::size("tokens.buckets", buckets, 1.0, 1e7));
+        }
         let shares = self.typed.shares();
         ranges.extend(
             shares.map(|(name, share)| Bounded::new(format!("typed.{name}"), share, 0.0, 1e6)),
@@ -381,14 +430,33 @@ mod tests {
         let mut recipe = Recipe::named("default").unwrap();
         for (name, tower) in [
             ("resnet18", ConvolutionalNetwork::ResNet18),
+            ("resnet34", ConvolutionalNetwork::ResNet34),
             ("resnet50", ConvolutionalNetwork::ResNet50),
+            ("resnet101", ConvolutionalNetwork::ResNet101),
             ("efficientnet-lite0", ConvolutionalNetwork::EfficientNetLite0),
             ("efficientnet-lite1", ConvolutionalNetwork::EfficientNetLite1),
             ("efficientnet-lite2", ConvolutionalNetwork::EfficientNetLite2),
         ] {
+            assert_eq!(tower.name(), name);
             recipe.set("image.tower", name).unwrap();
             assert_eq!(recipe.image.tower, tower);
             assert!(recipe.to_toml().contains(&format!("tower = \"{name}\"")));
+        }
+    }
+
+    #[test]
+    fn words_and_grams_are_chosen_by_their_kind_alone() {
+        for name in ["article", "default"] {
+            let mut recipe = Recipe::named(name).unwrap();
+            recipe.set("tokens.kind", "words-and-grams").unwrap();
+            let TextArchitecture::Gru(gru) = recipe.architecture().text else {
+                panic!("another tower")
+            };
+            assert_eq!(gru.grams, 20_000);
+            recipe.set("tokens.buckets", "500").unwrap();
+            assert_eq!(recipe.tokens.buckets(), 500);
+            let error = recipe.set("tokens.buckets", "0").unwrap_err().to_string();
+            assert!(error.contains("tokens.buckets is 0"), "{error}");
         }
     }
 

@@ -5,11 +5,14 @@ use super::folder::Found;
 use super::optimiser::Optimiser;
 use super::{Job, Material, schedule};
 use crate::encoder::folder::card_of;
+use crate::encoder::gru;
 use crate::encoder::parameters::Parameters;
 use crate::encoder::{Card, Model};
 use crate::error::{Error, ErrorKind, Fact, Result};
 use crate::files;
 use crate::metrics::Summary;
+use crate::tokens::Vocabulary;
+use crate::tokens::vectors::WordVectors;
 use crate::units::{Event, Listener};
 
 /// The state in which the run begins; of a checkpoint, its weights too.
@@ -50,6 +53,9 @@ fn fresh(job: &Job, task: String) -> State {
         untrained: None,
         best: None,
         plan: None,
+        pretrained: None,
+        tune_plan: None,
+        tunes: false,
     }
 }
 
@@ -106,12 +112,18 @@ pub(super) fn model_to_begin_beside(job: &Job) -> Result<Card> {
     .at_file(&job.output))
 }
 
-/// A recipe without its length, which may differ between two sittings.
+/// A recipe without its length, which may differ between two sittings, and without a mean of the
+/// tokens that is not taken: older recipes do not speak of it.
 fn without_length(recipe: &toml::Table) -> toml::Table {
     let mut recipe = recipe.clone();
-    if let Some(toml::Value::Table(schedule)) = recipe.get_mut("schedule") {
-        schedule.remove("epochs");
-        schedule.remove("steps");
+    if let Some(toml::Value::Table(tower)) = recipe.get_mut("text_tower") {
+        tower.retain(|key, value| key != "mean" || value.as_bool() != Some(false));
+    }
+    for part in ["schedule", "tune"] {
+        if let Some(toml::Value::Table(part)) = recipe.get_mut(part) {
+            part.remove("epochs");
+            part.remove("steps");
+        }
     }
     recipe
 }
@@ -129,19 +141,65 @@ fn best_of(card: &Card, material: &Material) -> Option<Best> {
     .all(|(name, own)| count(name) == i64::try_from(own).ok());
     let summary = |name: &str| card.metrics.get(name)?.clone().try_into::<Summary>().ok();
     let (text_to_image, image_to_text) = (summary("text_to_image")?, summary("image_to_text")?);
-    let score = f64::midpoint(text_to_image.mrr, image_to_text.mrr);
+    let short = card.metrics.get("short").and_then(|short| short.clone().try_into().ok());
+    let short = short.unwrap_or_default();
+    let image_to_image = summary("image_to_image");
+    let score = match &image_to_image {
+        Some(alike) => alike.mrr,
+        None => super::fit::score(&text_to_image, &image_to_text, &short),
+    };
     let step = u64::try_from(count("steps")?).ok()?;
     // Steps that are yet to be done count from 0: the best is the one of an earlier sitting.
-    (same && score.is_finite()).then_some(Best { step, score, text_to_image, image_to_text })
+    (same && score.is_finite()).then_some(Best {
+        step,
+        score,
+        text_to_image,
+        image_to_text,
+        image_to_image,
+        short,
+    })
+}
+
+/// The file of the word vectors to begin with, looked at before any work is done.
+pub(super) fn word_vectors(job: &Job) -> Result<Option<WordVectors>> {
+    let width = job.recipe.text_tower.embedding;
+    job.word_vectors.as_deref().map(|path| WordVectors::open(path, width)).transpose()
+}
+
+/// Puts the given word vectors, if there are any, in the place of the embedding that was drawn.
+pub(super) fn with_word_vectors(
+    job: &Job,
+    vocabulary: &Vocabulary,
+    parameters: &mut Parameters,
+    listener: Listener<'_>,
+) -> Result<()> {
+    let Some(vectors) = word_vectors(job)? else { return Ok(()) };
+    let found = vectors.of(vocabulary)?;
+    let embedding = parameters.iter_mut().find(|(name, _)| *name == gru::EMBEDDING);
+    if let Some((_, embedding)) = embedding {
+        let width = job.recipe.text_tower.embedding;
+        found.put(&mut embedding.values, width, gru::EMBEDDING_DEVIATION);
+    }
+    listener(Event::Note(&format!(
+        "{} of {} tokens begin with one of the {} word vectors given",
+        found.count(),
+        vocabulary.len(),
+        found.words
+    )));
+    Ok(())
 }
 
 /// What must be the same for a run to be resumed: catalogue, and all of the recipe but its length.
 ///
-/// The text is that of recipes before they had a number of steps, so that their runs go on.
+/// The text is that of recipes before they had a number of steps and a mean of the tokens, so that
+/// their runs go on.
 pub(super) fn task_of(job: &Job, catalogue: &str) -> String {
     let mut recipe = job.recipe.clone();
     recipe.schedule.epochs = 0;
     recipe.schedule.steps = 0;
-    let recipe = recipe.to_toml().replace("\nsteps = 0\n", "\n");
-    files::fingerprint([recipe.as_bytes(), catalogue.as_bytes()])
+    recipe.tune.epochs = 0;
+    recipe.tune.steps = 0;
+    let recipe = recipe.to_toml().replace("\nsteps = 0\n", "\n").replace("\nmean = false\n", "\n");
+    let label = job.label_field.as_deref().unwrap_or_default();
+    files::fingerprint([recipe.as_bytes(), catalogue.as_bytes(), label.as_bytes()])
 }

@@ -32,7 +32,7 @@ impl Watch {
         self.warned = true;
         let what = match kind {
             LossKind::Triplet => "the margin",
-            LossKind::InfoNce => "the loss of guessing",
+            LossKind::InfoNce | LossKind::Sigmoid => "the loss of guessing",
         };
         Some(format!(
             "the loss has stayed within 0.001 of {what} ({resting:.3}) for {PATIENCE} steps and \

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::*;
-use crate::encoder::Model;
+use crate::encoder::parameters::Parameters;
+use crate::encoder::{Convention, ConvolutionalNetwork, Model, PixelScale, weights};
 use crate::error::{Error, ErrorKind, Fact};
+use crate::units::Event;
 
 /// Ten plain pictures in two colours, and their titles.
 struct Shop(tempfile::TempDir);
@@ -54,11 +56,39 @@ impl Shop {
             recipe,
             source: Source { paths: vec![self.path("shop.jsonl")], ..Source::default() },
             output: self.path(output),
+            label_field: None,
             weights: None,
+            word_vectors: None,
             resume: false,
             minutes: None,
             seed: Seed(1),
         }
+    }
+
+    /// The head on features that were taken once, then the last stage of the network.
+    fn job_in_two_parts(&self, output: &str) -> Job {
+        let mut job = self.job(output);
+        job.recipe = Recipe::named("pretrained").unwrap();
+        for (key, value) in [
+            ("dim", "4"),
+            ("image.tower", "efficientnet-lite0"),
+            ("image.width", "16"),
+            ("image.height", "16"),
+            ("image.head", "4"),
+            ("image.kept", "3"),
+            ("image.views", "2"),
+            ("text_tower.embedding", "4"),
+            ("text_tower.hidden", "4"),
+            ("batch_size", "8"),
+            ("validation", "0.3"),
+            ("schedule.steps", "3"),
+            ("tune.freeze", "stage3"),
+            ("tune.steps", "3"),
+            ("tune.batch_size", "4"),
+        ] {
+            job.recipe.set(key, value).unwrap();
+        }
+        job
     }
 
     fn resumed(&self, output: &str) -> Job {
@@ -120,9 +150,18 @@ fn names(folder: &Path) -> Vec<String> {
 
 #[test]
 fn a_run_that_dies_at_any_moment_is_run_again_to_the_same_bytes() {
+    dies_at_any_moment(Shop::job);
+}
+
+#[test]
+fn a_run_in_two_parts_that_dies_at_any_moment_is_run_again_to_the_same_bytes() {
+    dies_at_any_moment(Shop::job_in_two_parts);
+}
+
+fn dies_at_any_moment(job_to: fn(&Shop, &str) -> Job) {
     let shop = Shop::new();
     let mut states: Vec<BTreeMap<String, u64>> = Vec::new();
-    let job = shop.job("whole");
+    let job = job_to(&shop, "whole");
     run(&job, &Stop::default(), &mut |_| {
         let state = sizes(&job.output);
         if states.last() != Some(&state) {
@@ -135,17 +174,61 @@ fn a_run_that_dies_at_any_moment_is_run_again_to_the_same_bytes() {
     assert!(states.len() >= 4, "{states:?}");
     for state in 0..states.len() {
         let name = format!("state{state}");
-        let plain = told(&shop.job(&name));
+        let plain = told(&job_to(&shop, &name));
         let again = match &plain {
             Ok(_) => plain,
             Err(refusal) => {
                 assert_eq!(refusal.fact(), Some(&Fact::RunIsThere), "{refusal}");
-                told(&shop.resumed(&name))
+                told(&Job { resume: true, ..job_to(&shop, &name) })
             }
         };
         again.unwrap_or_else(|error| panic!("{name} cannot be run again: {error}"));
         assert!(model(&shop.path(&name)) == whole, "{name} differs");
     }
+}
+
+#[test]
+fn labels_alone_teach_which_pictures_are_alike() {
+    let shop = Shop::new();
+    let mut rows = std::fs::read_to_string(shop.path("shop.jsonl")).unwrap();
+    rows = rows.replace("\"title\":\"red", "\"kind\":\"A\",\"title\":\"x");
+    rows = rows.replace("\"title\":\"blue", "\"kind\":\"B\",\"title\":\"x");
+    std::fs::write(shop.path("shop.jsonl"), rows).unwrap();
+    let mut job = Job { label_field: Some("kind".to_owned()), ..shop.job_in_two_parts("labels") };
+    (job.recipe.schedule.steps, job.recipe.tune.steps) = (60, 0);
+    let outcome = run(&job, &Stop::default(), &mut |_| {}).unwrap();
+    assert!(outcome.summary.contains("a picture finds others of its label"), "{}", outcome.summary);
+    let card = Model::load(&job.output).unwrap().card().clone();
+    let alike: crate::metrics::Summary = card.metrics["image_to_image"].clone().try_into().unwrap();
+    assert!(alike.r1 > 0.99, "{alike:?}");
+    // Labels are all that is read of the texts.
+    let vocabulary = crate::files::read_text(&job.output.join(&card.files.vocabulary)).unwrap();
+    assert!(!vocabulary.contains("\"x\""), "{vocabulary}");
+    job.label_field = Some("sort".to_owned());
+    job.output = shop.path("none");
+    assert!(refusal(&job).to_string().contains("(found: kind)"));
+}
+
+#[test]
+fn the_network_keeps_its_weights_while_the_head_learns_and_is_tuned_behind_that() {
+    let shop = Shop::new();
+    let mut job = shop.job_in_two_parts("whole");
+    let fresh = Towers::new(&job.recipe.architecture(), 2).parameters(job.seed).to_weights();
+    let moved = |job: &Job| -> Vec<String> {
+        run(job, &Stop::default(), &mut |_| {}).unwrap();
+        let checkpoint = job.output.join("checkpoints/last.safetensors");
+        let now = weights::read(&checkpoint).unwrap();
+        let convolutions = fresh.iter().filter(|(name, _)| name.contains("_conv"));
+        let moved =
+            convolutions.filter(|(name, of)| now[&format!("parameter.{name}")].values != of.values);
+        moved.map(|(name, _)| name.clone()).collect()
+    };
+    let tuned = moved(&job);
+    assert!(tuned.iter().any(|name| name.starts_with("image._conv_head")), "{tuned:?}");
+    // Stage 3 of Lite0 ends with block 10.
+    assert!(!tuned.iter().any(|name| name.starts_with("image._blocks.5.")), "{tuned:?}");
+    (job.output, job.recipe.tune.steps) = (shop.path("head"), 0);
+    assert_eq!(moved(&job), [""; 0]);
 }
 
 #[test]
@@ -260,7 +343,7 @@ fn a_last_checkpoint_for_which_there_is_no_room_is_a_warning() {
         Event::Warning(text) => warnings.push(text.to_owned()),
         _ => {}
     });
-    assert!(outcome.unwrap().summary.contains("text finds its own picture"));
+    assert!(outcome.unwrap().summary.contains("a title finds its own picture"));
     assert!(warnings.iter().any(|text| text.contains("last checkpoint")), "{warnings:?}");
     model(&job.output);
 }
@@ -451,4 +534,43 @@ fn a_run_that_had_no_budget_so_far_goes_on_under_one() {
     assert!(more > steps + 3, "{more} after {steps}");
     let log = std::fs::read_to_string(longer.output.join("log.jsonl")).unwrap();
     assert_eq!(log.lines().filter(|line| line.contains("\"loss\"")).count() as u64, more);
+}
+
+/// A weight file of a ResNet18 with the configuration of the hub beside it, whose scaling is its own.
+fn weights_with_a_scaling(shop: &Shop) -> PathBuf {
+    let folder = shop.path("hub");
+    std::fs::create_dir(&folder).unwrap();
+    let mut parameters = Parameters::default();
+    let network = ConvolutionalNetwork::ResNet18.layers(Convention::Original);
+    network.add_parameters(&mut parameters, Seed(5));
+    let path = folder.join("model.safetensors");
+    let of_network = parameters.to_weights().into_iter();
+    let torchvision = of_network.map(|(name, tensor)| (name.replace("image.", ""), tensor));
+    weights::write(&path, &torchvision.collect(), &BTreeMap::new()).unwrap();
+    let config = r#"{"pretrained_cfg": {"mean": [0.5, 0.25, 0.5], "std": [0.5, 0.5, 0.25]}}"#;
+    std::fs::write(folder.join("config.json"), config).unwrap();
+    path
+}
+
+#[test]
+fn a_run_that_goes_on_without_its_weight_file_keeps_the_scaling_of_the_file() {
+    let shop = Shop::new();
+    let weights_path = weights_with_a_scaling(&shop);
+    let with_weights = |output: &str| {
+        let mut job = shop.job(output);
+        job.recipe.set("image.tower", "resnet18").unwrap();
+        Job { weights: Some(weights_path.clone()), ..job }
+    };
+    let whole = with_weights("whole");
+    run(&whole, &Stop::default(), &mut |_| {}).unwrap();
+    let scaled = PixelScale { mean: [0.5, 0.25, 0.5], deviation: [0.5, 0.5, 0.25] };
+    let card = |output: &Path| Model::load(output).unwrap().card().clone();
+    assert_eq!(card(&whole.output).architecture.preprocessing.pictures.pixels, scaled);
+
+    let job = with_weights("stopped");
+    let error = stopped(&job, 1, is_step(1)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Interrupted);
+    let job = Job { weights: None, resume: true, ..job };
+    run(&job, &Stop::default(), &mut |_| {}).unwrap();
+    assert_eq!(model(&job.output), model(&whole.output));
 }

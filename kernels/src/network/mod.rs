@@ -116,6 +116,8 @@ pub struct LayerParameters<'a> {
     /// Whether the layer learns: it then uses its batch's own moments. Layers that do not learn
     /// come before all that do.
     pub learns: bool,
+    /// Whether it learns with its running moments in the place of its batch's, as constants.
+    pub fixed_moments: bool,
 }
 
 /// Where the numbers of a network are.

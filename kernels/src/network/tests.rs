@@ -80,7 +80,7 @@ impl LayerSource for Numbers {
     fn layer(&self, number: usize) -> LayerParameters<'_> {
         let [weights, gamma, beta, mean, variance] = &self.layers[number];
         let learns = number >= self.learning_from;
-        LayerParameters { weights, gamma, beta, mean, variance, learns }
+        LayerParameters { weights, gamma, beta, mean, variance, learns, fixed_moments: false }
     }
 }
 

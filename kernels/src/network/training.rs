@@ -97,7 +97,7 @@ pub struct Tape {
 
 impl Network {
     /// The features of a batch, `x` of the sizes of `input`, with batch moments where a layer
-    /// learns; they and all that the way back needs are in the result.
+    /// learns and its moments are not fixed; they and all that the way back needs are in the result.
     ///
     /// # Panics
     /// When a length does not follow from the sizes.
@@ -109,14 +109,13 @@ impl Network {
     fn walk(&self, source: &dyn LayerSource, input: MapShape, x: &[f32]) -> Tape {
         let mut first = Map::new(input);
         first.values.copy_from_slice(x);
-        let mut walk = Walk { source, next: 0, seen: Vec::new() };
+        let mut walk = Walk { source, next: 0, learning: false, seen: Vec::new() };
         let mut map = Arc::new(first);
         let mut stages = Vec::with_capacity(self.stages.len());
         for stage in &self.stages {
-            let learning = !walk.seen.is_empty();
             let (output, tape) = walk.stage(stage, &map);
             // What comes before all learning is not gone back through.
-            if learning || !walk.seen.is_empty() {
+            if walk.learning {
                 stages.push(tape);
             }
             map = output;
@@ -129,6 +128,8 @@ impl Network {
 struct Walk<'a> {
     source: &'a dyn LayerSource,
     next: usize,
+    /// Whether a layer has come that learns.
+    learning: bool,
     seen: Vec<Seen>,
 }
 
@@ -184,12 +185,14 @@ impl Walk<'_> {
         let number = self.next;
         self.next += 1;
         let numbers = self.source.layer(number);
+        self.learning |= numbers.learns;
+        let own_moments = numbers.learns && !numbers.fixed_moments;
         let without_zeros = layer.uneven_zeros(input.shape).map(|_| input.shape);
         let (input, convolution) = prepared(layer, input);
         let output = convolution.output();
         let mut raw = Buffer::new(output.values());
         let batch = match convolution {
-            Convolution::Full(shape) if numbers.learns => {
+            Convolution::Full(shape) if own_moments => {
                 Some(conv::forward_with_moments(&shape, &input.values, numbers.weights, &mut raw))
             }
             Convolution::Full(shape) => {
@@ -199,7 +202,7 @@ impl Walk<'_> {
             Convolution::Depthwise(shape) => {
                 let x = &input.values;
                 depthwise::forward(&shape, x, numbers.weights, Epilogue::NONE, &mut raw);
-                numbers.learns.then(|| norm::moments(&raw, output.channels))
+                own_moments.then(|| norm::moments(&raw, output.channels))
             }
         };
         let moments = match batch {
@@ -254,6 +257,7 @@ impl LayerTape {
             epsilon: self.layer.epsilon,
             gamma: numbers.gamma,
             beta: numbers.beta,
+            fixed: !numbers.learns || numbers.fixed_moments,
         }
     }
 }

@@ -25,6 +25,9 @@ impl Parts {
             ("image.height", "32"),
             ("text_tower.embedding", "8"),
             ("text_tower.hidden", "8"),
+            // What earlier builds could describe.
+            ("image.colours", "false"),
+            ("text_tower.mean", "false"),
         ] {
             recipe.set(key, value).unwrap();
         }
@@ -408,4 +411,57 @@ fn clearing_takes_out_no_link() {
     assert!(clear(folder.path()).is_err());
     assert!(at.exists() && link.exists());
     std::fs::remove_dir_all(precious).unwrap();
+}
+
+/// A model of pictures alone, of the image tower of [`Parts`].
+fn without_texts() -> (tempfile::TempDir, Model) {
+    let (folder, card) = saved();
+    let pretrained = Pretrained::read(&folder.path().join(&card.files.weights)).unwrap();
+    let frame = Parts::new(0).recipe.frame();
+    (folder, Model::of_pictures(&pretrained, frame).unwrap())
+}
+
+#[test]
+fn a_model_of_pictures_alone_gives_the_mean_features_and_comes_back_from_its_folder() {
+    let (folder, model) = without_texts();
+    let written = folder.path().join("written");
+    std::fs::create_dir(&written).unwrap();
+    assert!(!model.is_in(&written));
+    model.write_to(&written).unwrap();
+    assert!(model.is_in(&written));
+    let read = Model::load(&written).unwrap();
+    read.verify().unwrap();
+    assert_eq!((read.fingerprint(), read.dim()), (model.fingerprint(), 1280));
+    let mut batch = ImageBatch::new(model.frame());
+    batch.push(&(0..model.frame().bytes()).map(|i| (i * 37 % 251) as u8).collect::<Vec<_>>());
+    let vectors = model.images(&batch).unwrap();
+    assert_eq!(read.images(&batch).unwrap().as_slice(), vectors.as_slice());
+    // The mean over the last map of the network that it was made of.
+    let mut recipe = Parts::new(0).recipe;
+    recipe.set("image.pool", "average").unwrap();
+    recipe.set("image.colours", "false").unwrap();
+    let towers = Towers::new(&recipe.architecture(), 2);
+    let pass = Pass::new(Arc::new(Parts::new(0).parameters), Mode::Inference);
+    let features = Vectors::normalised(1280, towers.features(&pass, &batch)).unwrap();
+    let cosine: f32 = features.as_slice().iter().zip(vectors.as_slice()).map(|(a, b)| a * b).sum();
+    assert!(cosine > 0.9999, "{cosine}");
+}
+
+#[test]
+fn a_model_of_pictures_alone_reads_no_words() {
+    let (_folder, model) = without_texts();
+    assert!(!model.reads_texts());
+    assert_eq!(model.join(&["red hat".to_owned()]), None);
+    assert_eq!(model.unknown_words("red hat"), Vec::<String>::new());
+    assert_eq!(model.texts(&["red hat"]).unwrap_err().fact(), Some(&Fact::PicturesOnly));
+}
+
+#[test]
+fn features_that_are_vectors_have_as_many_values_as_the_network_gives() {
+    let (_folder, model) = without_texts();
+    let mut architecture = model.card().architecture.clone();
+    assert_eq!(Bounded::first_outside(&architecture.bounded()), None);
+    architecture.dim = 1000;
+    let sentence = Bounded::first_outside(&architecture.bounded()).unwrap();
+    assert_eq!(sentence, "dim is 1000; it must lie between 1280 and 1280");
 }

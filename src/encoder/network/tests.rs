@@ -7,7 +7,8 @@ use looksee_kernels::layers::norm::Activation;
 use looksee_kernels::network::Padding;
 
 use super::*;
-use crate::encoder::ConvolutionalNetwork;
+use crate::encoder::preprocessing::PixelScale;
+use crate::encoder::{Convention, ConvolutionalNetwork};
 use crate::ops::{values_of, with_winograd};
 
 const PLAIN: Layer = Layer {
@@ -58,7 +59,8 @@ fn parameters(network: &Network) -> Parameters {
 
 fn pixels([n, height, width, channels]: [usize; 4]) -> Pixels {
     let shape = network::MapShape { n, height, width, channels };
-    Pixels { shape, values: random(shape.values(), 1) }
+    let scale = PixelScale { mean: [0.0; 3], deviation: [1.0; 3] };
+    Pixels { shape, values: random(shape.values(), 1), scale }
 }
 
 /// What a pass comes to.
@@ -70,8 +72,18 @@ struct Found {
 }
 
 fn run(network: &Network, parameters: &Parameters, x: &Pixels, mode: Mode, whole: bool) -> Found {
-    let pass = Pass::new(Arc::new(parameters.clone()), mode);
-    let pass = if whole { pass } else { pass.layer_by_layer() };
+    let way = |pass: Pass| if whole { pass } else { pass.layer_by_layer() };
+    run_by(network, parameters, x, mode, way)
+}
+
+fn run_by(
+    network: &Network,
+    parameters: &Parameters,
+    x: &Pixels,
+    mode: Mode,
+    way: impl Fn(Pass) -> Pass,
+) -> Found {
+    let pass = way(Pass::new(Arc::new(parameters.clone()), mode));
     let out = network.forward(&pass, x.clone());
     let shape = out.dims();
     let features = values_of(out.clone());
@@ -202,11 +214,38 @@ fn blocks_of_every_kind_agree_whatever_is_frozen() {
     let x = pixels([3, 23, 26, 3]);
     for learning_from in [0, 1, 3, 6] {
         let mut parameters = parameters(&network);
-        for names in &network.names[..learning_from] {
-            let own = [&names.weights, &names.gamma, &names.beta];
-            parameters.freeze(|name| own.iter().any(|own| name == *own));
-        }
+        let frozen = &network.names[..learning_from];
+        parameters.freeze(|name| {
+            frozen.iter().any(|of| [&of.weights, &of.gamma, &of.beta].contains(&&name.to_owned()))
+        });
         check_with(&network, &parameters, &x, &format!("from {learning_from} on"));
+    }
+}
+
+#[test]
+fn blocks_of_every_kind_agree_where_running_moments_stay() {
+    let network = blocks();
+    let x = pixels([3, 23, 26, 3]);
+    let mut parameters = parameters(&network);
+    for frozen in [0, 3] {
+        parameters.freeze(|name| network.names[..frozen].iter().any(|of| of.weights == name));
+        let fixed = |pass: Pass| pass.with_fixed_moments(true);
+        let whole =
+            with_winograd(false, || run_by(&network, &parameters, &x, Mode::Training, fixed));
+        let layers =
+            run_by(&network, &parameters, &x, Mode::Training, |pass| fixed(pass).layer_by_layer());
+        assert!(whole.moments.is_empty() && layers.moments.is_empty());
+        // What comes out is what comes out of a network that does not learn.
+        let still = run(&network, &parameters, &x, Mode::Inference, true);
+        assert_near(&whole.features, &still.features, 0.0, "still");
+        assert_near(&whole.features, &layers.features, 0.0, "features");
+        let of_all = layers.gradients.values().map(|values| largest(values)).fold(0.0, f32::max);
+        let learned = network.names[frozen..].iter().map(|names| &names.weights);
+        for name in learned {
+            let (whole, layers) = (&whole.gradients[name], &layers.gradients[name]);
+            assert!(largest(layers) > 0.0, "{name}");
+            assert_near(whole, layers, of_all, name);
+        }
     }
 }
 
@@ -289,7 +328,7 @@ fn with_one_value_off(found: &Found, name: &str) -> Found {
 }
 
 fn without_bends_agree(tower: ConvolutionalNetwork, last: &str) {
-    let network = without_bends(&tower.layers());
+    let network = without_bends(&tower.layers(Convention::Original));
     let parameters = parameters(&network);
     let x = pixels([3, 48, 40, 3]);
     let layers = run(&network, &parameters, &x, Mode::Training, false);

@@ -56,6 +56,19 @@ pub fn read(path: &Path) -> Result<Weights> {
     read_bytes(&bytes).map_err(|error| error.at_file(path))
 }
 
+/// [`read`], and the string metadata of the file; that of other files than safetensors is empty.
+pub(crate) fn read_with_metadata(path: &Path) -> Result<(Weights, BTreeMap<String, String>)> {
+    let bytes = files::read_at_most(path, MOST_BYTES)?;
+    let read = || {
+        let metadata = match Form::of(&bytes) {
+            Form::Safetensors => safetensors::metadata(&bytes)?,
+            Form::Zip | Form::Pickle | Form::Unknown => BTreeMap::new(),
+        };
+        Ok((read_bytes(&bytes)?, metadata))
+    };
+    read().map_err(|error: Error| error.at_file(path))
+}
+
 /// Writes safetensors with string metadata, whole or not at all; same content, same bytes.
 ///
 /// A tensor whose shape does not multiply to its number of values is refused.
@@ -65,6 +78,13 @@ pub fn write(path: &Path, weights: &Weights, metadata: &BTreeMap<String, String>
     }
     let header = header(shapes(weights), metadata);
     files::replace(path, |out| safetensors::write(out, &header, weights))
+}
+
+/// The bytes of the file that [`write`] makes, without metadata.
+pub(super) fn to_bytes(weights: &Weights) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    safetensors::write(&mut bytes, &header(shapes(weights), &BTreeMap::new()), weights)?;
+    Ok(bytes)
 }
 
 /// The bytes before the values in the file that [`write`] makes of tensors of these names and
@@ -169,7 +189,7 @@ fn unknown(bytes: &[u8]) -> Error {
 }
 
 /// A name from a file, fit for a message: no control characters, not longer than a line.
-fn clipped(name: &str) -> String {
+pub(super) fn clipped(name: &str) -> String {
     const LONGEST: usize = 80;
     let mut shown: String = name.chars().take(LONGEST).flat_map(char::escape_debug).collect();
     if name.chars().nth(LONGEST).is_some() {

@@ -6,7 +6,7 @@ use super::*;
 use crate::encoder::parameters::{Mode, Pass};
 use crate::encoder::towers::Towers;
 use crate::images::ImageBatch;
-use crate::tokens::TokenBatch;
+use crate::tokens::{Rules, Vocabulary};
 use crate::train::Recipe;
 use crate::units::Seed;
 
@@ -120,20 +120,37 @@ fn recurrent_layers_and_their_pools_agree() {
     }
 }
 
+#[test]
+fn means_of_rows_agree() {
+    let vocabulary = Vocabulary::learn(["red dress size 42"], &grams(13));
+    for texts in [vec!["red"], vec!["red dress size 42 red dress", "", "red xyzzy 42"]] {
+        let grams = Arc::new(vocabulary.batch(&texts, 70).grams);
+        check(&format!("{texts:?}"), &[13 * 5], |inputs| {
+            let table = inputs[0].clone().reshape([13, 5]);
+            flat(ops::means_of_rows(table, Arc::clone(&grams)))
+        });
+    }
+}
+
+fn grams(buckets: usize) -> Rules {
+    Rules::WordsAndGrams { min_count: 1, buckets }
+}
+
 /// Outputs and every gradient of both towers on a small batch.
 fn whole_model() -> (Vec<f32>, BTreeMap<String, Vec<f32>>) {
     let mut recipe = Recipe::named("default").unwrap();
     for (key, value) in [("dim", "5"), ("image.tower", "resnet18"), ("text_tower.dropout", "0")] {
         recipe.set(key, value).unwrap();
     }
-    let towers = Towers::new(&recipe.architecture(), 11);
+    recipe.tokens = grams(30);
+    let vocabulary = Vocabulary::learn(["red dress size 42", "blue coat"], &recipe.tokens);
+    let towers = Towers::new(&recipe.architecture(), vocabulary.len());
     let pass = Pass::new(Arc::new(towers.parameters(Seed(3))), Mode::Training);
     let (width_px, height_px) = (47, 66);
     let mut rng = Seed(4).stream("pixels", 0);
     let rgb = (0..3 * width_px * height_px * 3).map(|_| rng.u8(..)).collect();
     let images = towers.images(&pass, &ImageBatch { width_px, height_px, rgb }, &mut rng);
-    let ids = vec![2, 3, 4, 5, 6, 0, 0, 7, 8, 9, 10, 0];
-    let texts = TokenBatch { len: 4, ids, lengths: vec![4, 1, 4] };
+    let texts = vocabulary.batch(&["red dress 42", "blue", "size xyzzy coats"], 70);
     let texts = towers.texts(&pass, &texts, &mut rng);
     let out = Tensor::cat(vec![images, texts], 0);
     let cotangent: Tensor<2> = pass.tensor(random(30, 5), &[6, 5]);

@@ -101,7 +101,13 @@ fn results_and_gradients_agree_with_differences_in_f64() {
             let beta: Vec<f32> = random(channels, 7).iter().map(|b| 0.1 * b).collect();
             let moments = moments(&x, channels);
             let (mut out, mut dx) = (vec![f32::NAN; x.len()], vec![f32::NAN; x.len()]);
-            let norm = Norm { moments: &moments, epsilon: EPSILON, gamma: &gamma, beta: &beta };
+            let norm = Norm {
+                moments: &moments,
+                epsilon: EPSILON,
+                gamma: &gamma,
+                beta: &beta,
+                fixed: false,
+            };
             normalise(&x, channels, &norm, activation, &mut out);
             let gradients = normalise_backward(&x, channels, &norm, activation, &dout, &mut dx);
             for channel in 0..channels {
@@ -137,7 +143,13 @@ fn values_that_are_not_numbers_stay_in_their_channel() {
     assert!(found.mean[0].is_nan() && (found.mean[1] - 2.0).abs() < 1e-6, "{found:?}");
     let mut out = [0.0; 4];
     for activation in [Activation::Relu, Activation::Relu6] {
-        let norm = Norm { moments: &found, epsilon: EPSILON, gamma: &[1.0; 2], beta: &[0.0; 2] };
+        let norm = Norm {
+            moments: &found,
+            epsilon: EPSILON,
+            gamma: &[1.0; 2],
+            beta: &[0.0; 2],
+            fixed: false,
+        };
         normalise(&x, 2, &norm, activation, &mut out);
         assert!(out[0].is_nan() && out[2].is_nan() && out[3] > 0.9, "{out:?}");
     }
@@ -149,7 +161,7 @@ fn relu6_cuts_off_at_both_ends_and_so_does_its_gradient() {
     let x = [-1.0, 0.0, 0.5, 5.5, 6.0, 7.0, f32::INFINITY, f32::NEG_INFINITY];
     let moments = Moments { mean: vec![0.0], variance: vec![1.0] };
     let mut out = [f32::NAN; 8];
-    let norm = Norm { moments: &moments, epsilon: 0.0, gamma: &[1.0], beta: &[0.0] };
+    let norm = Norm { moments: &moments, epsilon: 0.0, gamma: &[1.0], beta: &[0.0], fixed: false };
     normalise(&x, 1, &norm, Activation::Relu6, &mut out);
     assert_close(&out, &[0.0, 0.0, 0.5, 5.5, 6.0, 6.0, 6.0, 0.0].map(Sum::exact));
     let (finite, mut dx) = (&x[..6], [f32::NAN; 6]);
