@@ -13,6 +13,7 @@ use super::recipe::TextChoice;
 use super::truth::{self, WordSet};
 use crate::catalogue::Learnt;
 use crate::encoder::TextPreprocessing;
+use crate::files::Blob;
 use crate::images::{Augment, Frame, ImageBatch, PixelCache};
 use crate::questions::Question;
 use crate::tokens::{TokenBatch, Vocabulary};
@@ -35,6 +36,8 @@ pub(super) struct Pair {
 #[derive(Debug)]
 pub(super) struct Material {
     pub(super) cache: PixelCache,
+    /// Where each of its pictures lies.
+    pub(super) places: Vec<Blob>,
     /// What a network that keeps its weights says of the pictures, if that is learned from.
     pub(super) features: Option<Features>,
     pub(super) pairs: Vec<Pair>,

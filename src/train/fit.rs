@@ -14,6 +14,7 @@ use super::loss::{LossKind, Measured, Pairs};
 use super::optimiser::{Diverged, Learner, Optimiser};
 use super::phase::Phase;
 use super::recipe::Recipe;
+use super::report::{self, Figures, Report};
 use super::schedule::Validations;
 use super::watch::Watch;
 use super::{Job, calibrate, diagnose};
@@ -74,6 +75,25 @@ impl Trainer<'_> {
             )));
         }
         Ok((self.summary(), learned, steps - learned))
+    }
+
+    /// What there is to show of the model that the run has kept.
+    pub(super) fn report(&self, stop: &Stop, listener: Listener<'_>) -> Option<Report> {
+        let best = self.state.best.as_ref();
+        let figures = Figures {
+            trained: best.map(|best| best.text_to_image.clone()),
+            untrained: self.state.untrained.clone(),
+            chance: self.chance(),
+            short: best.map(|best| best.short.clone()).unwrap_or_default(),
+        };
+        let step = best.map_or(self.state.step, |best| best.step);
+        report::of(&self.job.output, self.material, (step, figures), stop).unwrap_or_else(|error| {
+            listener(Event::Warning(&format!(
+                "the model is whole, but its report cannot be made: {}",
+                error.whole()
+            )));
+            None
+        })
     }
 
     /// Begins a part of the run, or goes on in it.

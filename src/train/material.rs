@@ -10,6 +10,7 @@ use super::recipe::TextChoice;
 use super::truth::WordSet;
 use crate::catalogue::{Catalogue, Item, Learnt, Ledger, Reason, Skip, Split, Telling, as_typed};
 use crate::error::{Error, Result};
+use crate::files::Blob;
 use crate::images::{self, Cached, Limits, PixelCache};
 use crate::questions::{self, Described};
 use crate::tokens::Vocabulary;
@@ -34,10 +35,10 @@ pub(super) fn prepare(
         take_labels(&mut catalogue, field)?;
     }
     drop_items_without_text(&mut catalogue);
-    let pictures: Vec<_> = catalogue.items.iter().map(|item| item.image.clone()).collect();
+    let places: Vec<Blob> = catalogue.items.iter().map(|item| item.image.clone()).collect();
     let Cached { cache, failed, truncated } = PixelCache::open_or_make(
         &job.output,
-        &pictures,
+        &places,
         job.recipe.frame(),
         Limits::default(),
         stop,
@@ -82,6 +83,7 @@ pub(super) fn prepare(
     Ok((
         Material {
             cache,
+            places,
             features,
             pairs,
             words,

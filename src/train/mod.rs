@@ -42,6 +42,7 @@ mod optimiser;
 mod phase;
 mod pretrained;
 mod recipe;
+mod report;
 mod schedule;
 mod start;
 mod subspace;
@@ -58,6 +59,7 @@ pub use loss::{Distance, Loss, LossKind, Spared};
 pub use miner::Miner;
 pub use phase::Tune;
 pub use recipe::{Flip, ImageRecipe, Recipe, TextChoice, TextRecipe};
+pub use report::{Confusion, Figures, Grid, Hit, Picture, Report};
 pub use schedule::{Schedule, ScheduleKind};
 pub use typed::Typed;
 
@@ -125,6 +127,9 @@ pub struct Outcome {
     pub steps: u64,
     /// Steps behind those in which the network was tuned: `tune.steps` in the recipe.
     pub tuned: u64,
+    /// What there is to show of the model; `None` when a stop was asked for meanwhile, or it could
+    /// not be made, of which a warning tells.
+    pub report: Option<Report>,
 }
 
 /// Trains until the recipe or the budget ends. A stop that was asked for saves a checkpoint and
@@ -211,7 +216,8 @@ fn prepare_and_fit(
         clock,
     };
     let (summary, steps, tuned) = trainer.run(stop, listener)?;
-    Ok(Outcome { summary, ledger, steps, tuned })
+    let report = trainer.report(stop, listener);
+    Ok(Outcome { summary, ledger, steps, tuned, report })
 }
 
 /// Takes the features of all pictures that the run looks at, and tells the head how they lie.

@@ -349,6 +349,47 @@ fn a_last_checkpoint_for_which_there_is_no_room_is_a_warning() {
 }
 
 #[test]
+fn a_report_shows_what_was_put_aside_by_the_model_that_was_kept() {
+    let shop = Shop::new();
+    let mut rows = std::fs::read_to_string(shop.path("shop.jsonl")).unwrap();
+    for colour in ["red", "blue"] {
+        let title = format!("\"title\":\"{colour} ");
+        rows = rows.replace(&title, &format!("\"color\":\"{colour}\",{title}"));
+    }
+    std::fs::write(shop.path("shop.jsonl"), rows).unwrap();
+    let mut job = shop.job("model");
+    job.recipe.set("validation", "0.5").unwrap();
+    let report = run(&job, &Stop::default(), &mut |_| {}).unwrap().report.unwrap();
+    let model = Model::load(&job.output).unwrap();
+    assert_eq!(model.card().data["steps"].as_integer(), Some(report.step as i64));
+    assert_eq!(report.figures.trained.as_ref().unwrap().queries, report.held_out);
+    assert!(report.figures.untrained.is_some() && report.figures.chance.is_some());
+    // Of the article's queries, none is of words that were learned.
+    assert!(report.grids.iter().all(|grid| grid.kind.is_some()));
+    assert_eq!(report.grids.len(), 2, "red and blue");
+    for grid in &report.grids {
+        assert_eq!(grid.hits.len(), report.held_out.min(crate::metrics::GRID), "{}", grid.query);
+        for hit in &grid.hits {
+            let has_it = report.pictures[hit.picture].title.contains(&grid.query);
+            assert_eq!(hit.right, Some(has_it), "{}", grid.query);
+        }
+    }
+    let ranks: Vec<usize> = report.confusions.iter().map(|confusion| confusion.rank).collect();
+    assert!(!ranks.is_empty() && ranks.is_sorted_by(|a, b| a >= b) && ranks.iter().all(|&r| r > 1));
+    for confusion in &report.confusions {
+        let [own, first] = [confusion.own, confusion.first].map(|n| &report.pictures[n]);
+        assert_eq!(own.title, confusion.text);
+        assert_ne!(first.title, confusion.text);
+        // The picture of item 4 is 4.png, and has the colour of its title.
+        let number = own.title.split(' ').next_back().unwrap();
+        assert!(own.path.ends_with(&format!("{number}.png")), "{}", own.path);
+        let (red, blue) = (own.rgb[0], own.rgb[2]);
+        assert_eq!(own.title.starts_with("red"), red > blue);
+        assert_eq!(own.rgb.len(), own.width_px * own.height_px * 3);
+    }
+}
+
+#[test]
 fn somebody_elses_folder_is_refused_before_any_work_and_stays_as_it_is() {
     let shop = Shop::new();
     for name in ["weights.safetensors", "log.jsonl", "vocabulary.json", "skipped.jsonl", "a.jpg"] {

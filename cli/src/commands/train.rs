@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use looksee::encoder::Pretrained;
-use looksee::train::{self, Job, Outcome as Trained, Recipe};
+use looksee::train::{self, Job, Outcome as Trained, Recipe, Report};
 use looksee::{Error, Result, files};
 use serde_json::json;
 
@@ -12,6 +12,7 @@ use crate::args::TrainArgs;
 use crate::console::Console;
 use crate::outcome::{Outcome, Status};
 use crate::output;
+use crate::render::train_html;
 
 /// What is missed without pretrained weights.
 const FROM_NOTHING: &str = "the network that sees began from nothing; from weights that others trained it would find far more in \
@@ -118,6 +119,11 @@ fn report(trained: &Trained, model: &Path, console: &mut Console) -> Outcome {
             .warn(&format!("the list of what was left out cannot be written: {}", error.whole()));
         trained.ledger.summary()
     });
+    if let Some(report) = &trained.report {
+        show(report, model, console).unwrap_or_else(|error| {
+            console.warn(&format!("the report cannot be written: {}", error.whole()));
+        });
+    }
     if console.json {
         output::document(&json!({
             "model": model.to_string_lossy(),
@@ -129,4 +135,19 @@ fn report(trained: &Trained, model: &Path, console: &mut Console) -> Outcome {
         output::line(&format!("{}\n{ledger}", trained.summary))?;
     }
     Ok(Status::Done)
+}
+
+/// Writes `report.html` beside the model. A file of that name that looksee did not write stays.
+fn show(report: &Report, model: &Path, console: &mut Console) -> Result<()> {
+    let path = model.join(Report::FILE);
+    if !Report::may_replace(&path)? {
+        console.warn(&format!(
+            "{} is not a report that looksee wrote, so it stays as it is; move it away to get one",
+            path.display()
+        ));
+        return Ok(());
+    }
+    train_html::write(model, report)?;
+    console.note(&format!("what the model answers and confuses, with curves: {}", path.display()));
+    Ok(())
 }
