@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Job, checkpoint, features, log};
+use super::{Job, Report, checkpoint, features, log};
 use crate::encoder::folder as model;
 use crate::error::{Error, ErrorKind, Fact, Result};
 use crate::files::{self, Cut, FileKind, FolderLock, Made};
@@ -113,6 +113,7 @@ pub(super) fn tidy(folder: &Path) {
 fn beginning_of(name: &str) -> Option<files::Beginning> {
     match name {
         log::NAME | SKIPPED => Some((0, b"{\"")),
+        Report::FILE => Some((0, Report::BEGINNING.as_bytes())),
         _ => beginning_of_cache(name).map(|magic| (0, magic)),
     }
 }
@@ -172,7 +173,7 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
 /// Refuses names that a run writes where they are not what a run makes of them.
 fn refuse_links(folder: &Path) -> Result<()> {
     let checkpoints = folder.join(checkpoint::FOLDER);
-    for path in ["model.toml", ".lock", log::NAME, SKIPPED]
+    for path in ["model.toml", ".lock", log::NAME, SKIPPED, Report::FILE]
         .map(|name| folder.join(name))
         .into_iter()
         .chain([checkpoints.join(checkpoint::LAST)])

@@ -60,6 +60,7 @@ pub(super) fn prepare(
     let telling = Telling::of(&items);
     let asked: Vec<Described<'_>> = validation.iter().map(|&n| (&items[n]).into()).collect();
     let questions = questions::of(&asked, &telling, QUESTIONS_MOST);
+    let aside: Vec<Item> = validation.iter().map(|&n| items[n].clone()).collect();
     let learnt = Learnt::of(training.iter().map(|&n| &items[n]));
     let pairs: Vec<Pair> = items
         .into_iter()
@@ -87,6 +88,7 @@ pub(super) fn prepare(
             words,
             training,
             validation,
+            aside,
             questions,
             vocabulary,
             learnt,

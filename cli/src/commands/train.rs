@@ -3,15 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use looksee::encoder::Pretrained;
-use looksee::train::{self, Job, Outcome as Trained, Recipe};
+use looksee::train::{self, Job, Outcome as Trained, Recipe, Report};
 use looksee::{Error, Result, files};
 use serde_json::json;
 
 use super::{keep_ledger, ledger_json};
+use crate::advice;
 use crate::args::TrainArgs;
 use crate::console::Console;
 use crate::outcome::{Outcome, Status};
 use crate::output;
+use crate::render::train_html;
 
 /// What is missed without pretrained weights.
 const FROM_NOTHING: &str = "the network that sees began from nothing; from weights that others trained it would find far more in \
@@ -118,15 +120,49 @@ fn report(trained: &Trained, model: &Path, console: &mut Console) -> Outcome {
             .warn(&format!("the list of what was left out cannot be written: {}", error.whole()));
         trained.ledger.summary()
     });
+    let page = trained.report.as_ref().and_then(|report| show(report, model, console));
+    let verdict = trained.verdict.as_ref();
+    let verdict = verdict.map(|found| advice::advised(&found.sentence, Some(&found.fact)));
+    if let Some(verdict) = &verdict {
+        console.note(verdict);
+    }
     if console.json {
         output::document(&json!({
             "model": model.to_string_lossy(),
             "steps": trained.steps,
             "summary": trained.summary,
+            "verdict": verdict,
+            "report": page.map(|path| path.to_string_lossy().into_owned()),
             "ledger": ledger_json(&trained.ledger),
         }))?;
     } else {
         output::line(&format!("{}\n{ledger}", trained.summary))?;
     }
     Ok(Status::Done)
+}
+
+/// Writes the page beside the model; the model is whole, whatever becomes of its page. A file of its
+/// name that looksee did not write stays as it is.
+fn show(report: &Report, model: &Path, console: &mut Console) -> Option<PathBuf> {
+    let path = model.join(Report::FILE);
+    let written = Report::may_replace(&path).and_then(|may| {
+        if !may {
+            return Err(Error::invalid(
+                "this is not a page that looksee wrote, so it stays as it is; move it away to get one",
+            )
+            .at_file(&path));
+        }
+        train_html::write(&path, model, report)
+    });
+    match written {
+        Ok(()) => {
+            console
+                .note(&format!("figures, curves, what is found and mixed up: {}", path.display()));
+            Some(path)
+        }
+        Err(error) => {
+            console.warn(&format!("there is no page of this run: {}", error.whole()));
+            None
+        }
+    }
 }

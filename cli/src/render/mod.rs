@@ -15,6 +15,7 @@ pub(crate) mod report;
 pub(crate) mod samples;
 pub(crate) mod table;
 pub(crate) mod text;
+pub(crate) mod train_html;
 
 use std::io::{self, Write};
 

@@ -13,6 +13,7 @@ const OURS: &[(&str, &[u8])] = &[
     ("vocabulary-0123456789abcdef.json", b"{\"format\":\"looksee-vocabulary\",\"version\":1}"),
     (".weights-0123456789abcdef.safetensors.4711.tmp", b"\x20\0\0\0"),
     (".model.toml.4711.tmp", b"format = 2"),
+    (".report.html.4711.tmp", b"<!doctype html>\n<!-- what a tr"),
     ("checkpoints/.last.safetensors.4711.tmp", b"\x20\0\0"),
 ];
 
@@ -74,6 +75,9 @@ fn a_model_or_a_checkpoint_is_gone_on_from_with_resume_alone() {
     assert_eq!(both(folder.path()), [None, Some(Found::Checkpoint)]);
     std::fs::remove_file(folder.path().join("model.toml")).unwrap();
     assert_eq!(both(folder.path()), [None, Some(Found::Checkpoint)]);
+    // The page of an earlier run is in nobody's way.
+    write(folder.path(), "report.html", Report::BEGINNING.as_bytes());
+    assert_eq!(both(folder.path()), [None, Some(Found::Checkpoint)]);
     // What a person put beside a model of ours is no hindrance.
     write(folder.path(), "model.toml", b"format = 1\nfingerprint");
     write(folder.path(), "notes.txt", b"mine");
@@ -88,6 +92,7 @@ fn a_folder_that_is_not_ours_is_refused_by_the_name_of_what_is_in_it() {
         ("vocabulary.json", b"{\"format\":\"looksee-vocabulary\""),
         ("log.jsonl", b"{\"event\":\"mine\"}"),
         ("skipped.jsonl", b"{\"file\":\"mine\"}"),
+        ("report.html", b"<!doctype html>\n<html>my thesis"),
         ("model.toml", b"[package]"),
         ("cache-0123456789ab.pixels", b"mine"),
         ("checkpoints/epoch-3.pth", b"mine"),
@@ -114,7 +119,8 @@ fn a_folder_that_is_not_ours_is_refused_by_the_name_of_what_is_in_it() {
 #[cfg(unix)]
 #[test]
 fn links_are_refused_also_beside_a_model_of_ours() {
-    for name in ["model.toml", ".lock", "log.jsonl", "skipped.jsonl", "checkpoints"] {
+    for name in ["model.toml", ".lock", "log.jsonl", "skipped.jsonl", "report.html", "checkpoints"]
+    {
         let folder = tempfile::tempdir().unwrap();
         let output = folder.path().join("output");
         write(&output, "weights-0123456789abcdef.safetensors", b"");
