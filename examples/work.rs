@@ -4,6 +4,7 @@
 //! cargo run --release -p looksee -F bench --example work -- train --batch 32 --side 64 --threads 2 --warm 2 --runs 5
 //! cargo run --release -p looksee -F bench --example work -- embed --network resnet50 --batch 1 --side 224
 //! cargo run --release -p looksee -F bench --example work -- gru --batch 32
+//! cargo run --release -p looksee -F bench --example work -- grams --batch 512
 //! cargo run --release -p looksee -F bench --example work -- conv --batch 32 --side 64
 //! ```
 //!
@@ -48,17 +49,23 @@ fn main() -> Result<()> {
     match asked.work.as_str() {
         "train" => measure(&asked, bench::image_training(size)?),
         "gru" => measure(&asked, bench::text_training(asked.batch)?),
+        "words" => measure(&asked, bench::word_training(asked.batch, false)?),
+        "grams" => measure(&asked, bench::word_training(asked.batch, true)?),
         "embed" => measure(&asked, bench::embedding(size)?),
         "conv" => {
             convolutions(&asked);
             Ok(())
         }
-        other => Err(format!("`{other}` is no work: train, gru, embed or conv").into()),
+        other => {
+            Err(format!("`{other}` is no work: train, gru, words, grams, embed or conv").into())
+        }
     }
 }
 
 fn parse(mut words: impl Iterator<Item = String>) -> Result<Asked> {
-    let work = words.next().ok_or("the name of a work is missing: train, gru, embed or conv")?;
+    let work = words
+        .next()
+        .ok_or("the name of a work is missing: train, gru, words, grams, embed or conv")?;
     let network = "resnet50".to_owned();
     let (batch, side, threads, warm, runs) = (32, 64, 1, 2, 5);
     let mut asked = Asked { work, network, batch, side, threads, warm, runs, in_turn: false };

@@ -230,8 +230,8 @@ fn no_texts(items: usize, place: &Path) -> Error {
     let error = match items {
         0 => Error::invalid("the index is empty").with_fact(Fact::EmptyIndex),
         items => Error::invalid(format!(
-            "none of the {items} items has a text, so there is nothing to compare the pictures \
-             with; index a catalogue with texts"
+            "none of the {items} items has a text that a model has read, so there is nothing to compare \
+             the pictures with; index a catalogue with texts by a model that reads them"
         )),
     };
     error.at_file(place)

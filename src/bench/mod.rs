@@ -60,6 +60,12 @@ pub fn text_training(batch: usize) -> Result<Box<dyn Work>> {
     Ok(Box::new(Training::of_texts(batch)?))
 }
 
+/// `words`: the same of the whole text tower on short texts, its embedding included; `grams`: with
+/// character n-grams beside the words.
+pub fn word_training(batch: usize, with_grams: bool) -> Result<Box<dyn Work>> {
+    Ok(Box::new(Training::of_words(batch, with_grams)?))
+}
+
 /// `embed`: decoded pictures to unit vectors.
 pub fn embedding(size: Size<'_>) -> Result<Box<dyn Work>> {
     Ok(Box::new(Embedding::new(size)?))

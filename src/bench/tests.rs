@@ -15,6 +15,16 @@ fn a_step_is_taken_against_the_gradient_and_again_gives_the_same() {
 }
 
 #[test]
+fn short_texts_are_learned_with_and_without_n_grams() {
+    let losses = [false, true].map(|with_grams| {
+        let answer = word_training(4, with_grams).unwrap().answer().unwrap();
+        assert!(figure(&answer, "loss_after") < figure(&answer, "loss"), "n-grams: {with_grams}");
+        figure(&answer, "loss")
+    });
+    assert!((losses[0] - losses[1]).abs() > 0.0, "n-grams are a part of what is read");
+}
+
+#[test]
 fn works_that_are_not_there_are_refused() {
     let size = Size { network: "resnet51", batch: 1, side: 32 };
     assert!(image_training(size).is_err());

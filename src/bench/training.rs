@@ -9,13 +9,19 @@ use crate::encoder::towers::Towers;
 use crate::error::Result;
 use crate::images::ImageBatch;
 use crate::ops::values_of;
-use crate::tokens::TokenBatch;
+use crate::tokens::{Rules, TokenBatch, Vocabulary};
 use crate::train::{Learner, Optimiser, Schedule};
 use crate::units::Seed;
 
 const RATE: f32 = 1e-4;
 /// Tokens of each text.
 const TOKENS: usize = 70;
+/// Of the short texts: words of a text, different words, and buckets of n-grams.
+const WORDS_A_TEXT: usize = 8;
+const WORDS: usize = 8000;
+const BUCKETS: usize = 20_000;
+/// Values of their tokens and of a state.
+const WIDTH: usize = 192;
 
 /// A network and one batch of its inputs.
 #[derive(Debug)]
@@ -27,6 +33,8 @@ enum Forward {
         embedded: Vec<f32>,
         batch: TokenBatch,
     },
+    /// Texts from their words on.
+    Words(TokenBatch),
 }
 
 /// A network on its way through training.
@@ -88,10 +96,44 @@ impl Training {
         })
     }
 
+    /// Short texts of words drawn by Zipf's law, as titles are: few words are frequent.
+    pub(super) fn of_words(batch: usize, with_grams: bool) -> Result<Self> {
+        let mut recipe = super::recipe("resnet50", 64)?;
+        (recipe.text_tower.embedding, recipe.text_tower.hidden) = (WIDTH, WIDTH);
+        recipe.tokens = if with_grams {
+            Rules::WordsAndGrams { min_count: 1, buckets: BUCKETS }
+        } else {
+            Rules::Words { min_count: 1 }
+        };
+        let mut rng = Seed(0).stream("words", 0);
+        let mut word = || {
+            let length = rng.usize(3..10);
+            (0..length).map(|_| rng.lowercase()).collect::<String>()
+        };
+        let words: Vec<String> = (0..WORDS).map(|_| word()).collect();
+        let vocabulary = Vocabulary::learn(words.iter().map(String::as_str), &recipe.tokens);
+        let mut drawn = || {
+            let rank = (WORDS as f64).powf(rng.f64()) as usize;
+            words[rank.min(WORDS - 1)].as_str()
+        };
+        let mut text = || (0..WORDS_A_TEXT).map(|_| drawn()).collect::<Vec<_>>().join(" ");
+        let texts: Vec<String> = (0..batch).map(|_| text()).collect();
+        let batch = vocabulary.batch(&texts, TOKENS);
+        let towers = Towers::new(&recipe.architecture(), vocabulary.len());
+        let tokens = batch.ids.len();
+        Ok(Self {
+            state: State::new(towers.text_parameters(Seed(0))),
+            towers,
+            forward: Forward::Words(batch),
+            schedule: recipe.schedule,
+            gflop: operations::of_text_step(tokens, WIDTH, WIDTH),
+        })
+    }
+
     fn fresh(&self) -> State {
         State::new(match self.forward {
             Forward::Images(_) => self.towers.parameters(Seed(0)),
-            Forward::Texts { .. } => self.towers.text_parameters(Seed(0)),
+            Forward::Texts { .. } | Forward::Words(_) => self.towers.text_parameters(Seed(0)),
         })
     }
 
@@ -106,6 +148,10 @@ impl Training {
                 let shape = [batch.ids.len(), embedded.len() / batch.ids.len()];
                 let embedded = pass.tensor(embedded.clone(), &shape);
                 tower.features(pass, &embedded, batch)
+            }
+            Forward::Words(batch) => {
+                let mut chance = Seed(0).stream("no dropout", 0);
+                self.towers.texts(pass, batch, &mut chance).slice([0..batch.lengths.len(), 0..1])
             }
         };
         out.powi_scalar(2).mean()

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::Item;
+use super::{Item, markup};
 use crate::filter::Fields;
 
 /// Most words of a value that people type.
@@ -143,8 +143,9 @@ impl Census {
     }
 }
 
-/// A text as people type it: in lower case, with single blanks between its words.
+/// A text as people type it: without markup, in lower case, with single blanks between its words.
 pub fn as_typed(text: &str) -> String {
+    let text = markup::plain(text);
     let words = text.split(|letter: char| letter.is_whitespace() || letter == '_');
     let words: Vec<String> = words.filter(|word| !word.is_empty()).map(str::to_lowercase).collect();
     words.join(" ")
@@ -274,6 +275,12 @@ mod tests {
             column(&values)
         };
         assert!(with(2) && !with(6));
+    }
+
+    #[test]
+    fn nobody_types_markup() {
+        assert_eq!(as_typed("Black &amp; White"), "black & white");
+        assert_eq!(as_typed("<b>Navy</b>_blue"), "navy blue");
     }
 
     #[test]

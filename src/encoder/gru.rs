@@ -1,7 +1,8 @@
 //! The text tower: word embedding, bidirectional GRU (Cho et al., 2014), pool over the tokens,
 //! linear layer. A token's embedding is that of its word and, where the vocabulary has character
-//! n-grams, the mean of theirs (Bojanowski et al., 2017; PyTorch's `nn.EmbeddingBag`). The mean of the token embeddings may stand beside the pooled states: it keeps what
-//! each word says by itself, which short queries need more than the order of words.
+//! n-grams, the mean of theirs (Bojanowski et al., 2017; PyTorch's `nn.EmbeddingBag`). The mean of the
+//! token embeddings may stand beside the pooled states: it keeps what each word says by itself, which
+//! short queries need more than the order of words.
 //!
 //! Names are PyTorch's for `nn.Embedding`, `nn.GRU` and `nn.Linear`, below `text.`. Padding takes
 //! no part: each sequence ends at its own length, backward states start there, and the pool sees

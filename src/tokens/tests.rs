@@ -163,7 +163,12 @@ fn titles_of_other_scripts_have_no_unknown_token_and_come_back_the_same() {
             // As other keyboards and programs write it.
             let decomposed: String =
                 unicode_normalization::UnicodeNormalization::nfd(title).collect();
-            assert_eq!(vocabulary.encode(&decomposed.to_uppercase()), ids, "{title}");
+            // Only words and n-grams take the two letters for the one that a capital ß is written with.
+            let again = match rules {
+                Rules::WordsAndGrams { .. } => decomposed.to_uppercase(),
+                _ => decomposed,
+            };
+            assert_eq!(vocabulary.encode(&again), ids, "{title}");
         }
         assert_eq!(vocabulary.encode("ﾚﾃﾞｨｰｽ ４２"), vocabulary.encode("レディース 42"));
     }

@@ -21,10 +21,11 @@ pub enum LossKind {
 }
 
 /// The distance of a triplet loss.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Distance {
     /// The squared Euclidean one, 0 to 4.
+    #[default]
     Squared,
     /// The Euclidean one, 0 to 2.
     Plain,
@@ -39,25 +40,30 @@ pub struct Loss {
     /// How much farther a negative should be (triplet), 0 to 4.
     pub margin: f32,
     /// Farther by which distance (triplet).
+    #[serde(default)]
     pub distance: Distance,
     /// Which negatives (triplet).
     pub miner: Miner,
     /// Share of the run in which all negatives of the batch count before the hardest alone does, 0
     /// to 1 (miner hardest).
+    #[serde(default)]
     pub miner_warm_up: f32,
     /// What cosines are divided by (infonce, sigmoid), above 0.
     pub temperature: f32,
     /// Whether that is where it begins, and is learned from there (infonce, sigmoid).
+    #[serde(default)]
     pub learned: bool,
     /// Which texts of a batch are no negatives of a picture.
+    #[serde(default)]
     pub spared: Spared,
 }
 
 /// Which texts of a batch are no negatives of a picture, although they are not its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Spared {
     /// Those of its group.
+    #[default]
     Group,
     /// Those, and all whose every word is true of the picture's item.
     True,

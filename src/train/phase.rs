@@ -37,6 +37,23 @@ pub struct Tune {
     pub decay: f32,
 }
 
+impl Default for Tune {
+    /// Nothing is tuned.
+    fn default() -> Self {
+        Self {
+            freeze: "all".to_owned(),
+            epochs: 0,
+            steps: 0,
+            share: 0.0,
+            from_minutes: 0.0,
+            batch_size: 128,
+            learning_rate: 0.0005,
+            network: 0.0,
+            decay: 1.0,
+        }
+    }
+}
+
 /// One part of a run.
 #[derive(Clone, Debug)]
 pub(super) struct Phase {

@@ -77,21 +77,27 @@ pub struct ImageRecipe {
     /// How its last feature map becomes one vector.
     pub pool: Pool,
     /// Whether the colours of a picture stand beside what the network sees.
+    #[serde(default)]
     pub colours: bool,
     /// Values between the two layers of the head that stand beside the linear one; 0 for the linear
     /// one alone.
+    #[serde(default)]
     pub head: usize,
     /// Chance that one of those is left out (dropout).
+    #[serde(default)]
     pub head_dropout: f32,
     /// Values that the vector of a picture keeps of the network's own features behind the common
     /// space, so that pictures find pictures by more than texts speak of; 0 for none. With features
     /// that are taken once only.
+    #[serde(default)]
     pub kept: usize,
     /// Their share of that vector, 0 to below 1.
+    #[serde(default)]
     pub kept_share: f32,
     /// Views of a picture whose features are taken once when the whole network keeps its weights: 1
     /// for the picture itself, 2 with its mirror image, then random crops. 0: the network runs in
     /// every step.
+    #[serde(default)]
     pub views: usize,
     /// Width of the frame in pixels.
     pub width: usize,
@@ -147,6 +153,7 @@ pub struct Recipe {
     /// Which text is learned from.
     pub text: TextChoice,
     /// What is drawn when texts are learned from as people type them.
+    #[serde(default)]
     pub typed: Typed,
     /// Values of an embedding.
     pub dim: usize,
@@ -165,6 +172,7 @@ pub struct Recipe {
     /// Learning rate over time.
     pub schedule: Schedule,
     /// How the network is tuned behind that.
+    #[serde(default)]
     pub tune: Tune,
 }
 
@@ -399,6 +407,27 @@ mod tests {
     }
 
     #[test]
+    fn a_recipe_of_an_earlier_build_is_what_it_was() {
+        let mut table: toml::Table = Recipe::named("article").unwrap().to_toml().parse().unwrap();
+        for key in ["typed", "tune"] {
+            table.remove(key).unwrap();
+        }
+        for (part, keys) in [
+            ("image", &["colours", "head", "head_dropout", "kept", "kept_share", "views"][..]),
+            ("text_tower", &["mean"]),
+            ("loss", &["distance", "miner_warm_up", "learned", "spared"]),
+        ] {
+            let part = table[part].as_table_mut().unwrap();
+            keys.iter().for_each(|key| drop(part.remove(*key).unwrap()));
+        }
+        let former = Recipe::parse(&toml::to_string(&table).unwrap()).unwrap();
+        let now = Recipe::named("article").unwrap();
+        assert_eq!(former.architecture(), now.architecture());
+        assert_eq!((former.loss.spared, former.loss.learned), (now.loss.spared, false));
+        assert!(!former.tunes(None) && !former.tunes(Some(1e6)));
+    }
+
+    #[test]
     fn the_article_is_what_the_article_says() {
         let recipe = Recipe::named("article").unwrap();
         assert_eq!(recipe.loss.kind, LossKind::Triplet);
@@ -449,7 +478,9 @@ mod tests {
         for name in ["article", "default"] {
             let mut recipe = Recipe::named(name).unwrap();
             recipe.set("tokens.kind", "words-and-grams").unwrap();
-            let TextArchitecture::Gru(gru) = recipe.architecture().text;
+            let TextArchitecture::Gru(gru) = recipe.architecture().text else {
+                panic!("another tower")
+            };
             assert_eq!(gru.grams, 20_000);
             recipe.set("tokens.buckets", "500").unwrap();
             assert_eq!(recipe.tokens.buckets(), 500);

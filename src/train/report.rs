@@ -22,7 +22,7 @@ use crate::error::Result;
 use crate::files::{self, Blob, Cut, FileKind};
 use crate::images::ImageBatch;
 use crate::metrics::{self, GRID, Summary};
-use crate::questions::Question;
+use crate::questions::{Kind, Question};
 use crate::short::{self, Asked, Short};
 use crate::units::{Event, ItemId, Listener, Stop};
 use crate::vectors::Vectors;
@@ -31,6 +31,8 @@ use crate::vectors::Vectors;
 const CONFUSIONS: usize = 12;
 /// Pictures that are shown before the right one.
 const BEFORE: usize = 3;
+/// Nearest pictures among which these are looked for: right ones are passed over.
+const NEAREST: usize = 32;
 /// Pictures that are first for other titles most often.
 const IN_THE_WAY: usize = 6;
 /// Questions of the catalogue's own that are shown.
@@ -183,6 +185,8 @@ pub struct InTheWay {
 pub struct Grid {
     /// What was asked.
     pub query: String,
+    /// What kind of question of the catalogue's own it is.
+    pub kind: Option<Kind>,
     /// How many pictures are right, if that is known.
     pub right: Option<usize>,
     /// The best first; at most 9.
@@ -320,7 +324,7 @@ impl Gallery<'_> {
         let vectors = self.model.texts(&titles)?;
         let right = |query: usize, row: usize| typed[query] == typed[row];
         let ranks = metrics::ranks(&vectors, &self.images, &right, &|_, _| false);
-        let nearest = self.nearest(&vectors, BEFORE);
+        let nearest = self.nearest(&vectors, NEAREST);
         let mut worst: Vec<(usize, usize)> =
             ranks.iter().enumerate().filter_map(|(title, rank)| Some((title, (*rank)?))).collect();
         worst.retain(|&(_, rank)| rank > 1);
@@ -332,7 +336,8 @@ impl Gallery<'_> {
             rank,
             before: nearest[title]
                 .iter()
-                .take(rank - 1)
+                .filter(|scored| !right(title, scored.row))
+                .take(BEFORE.min(rank - 1))
                 .map(|scored| self.picture(scored.row))
                 .collect(),
         };
@@ -366,26 +371,36 @@ impl Gallery<'_> {
             return Ok(Vec::new());
         }
         let nearest = self.nearest(&self.model.texts(&known)?, GRID);
-        Ok(known.iter().zip(nearest).map(|(query, found)| self.grid(query, None, &found)).collect())
+        let grid = |(query, found): (&&str, Vec<Scored>)| Grid {
+            query: (*query).to_owned(),
+            kind: None,
+            right: None,
+            found: self.found(&found, None),
+        };
+        Ok(known.iter().zip(nearest).map(grid).collect())
     }
 
     fn own_queries(&self, questions: &[Question]) -> Result<Vec<Grid>> {
         let chosen = chosen(questions, OWN_QUERIES);
         let texts: Vec<&str> = chosen.iter().map(|question| question.text.as_str()).collect();
         let nearest = self.nearest(&self.model.texts(&texts)?, GRID);
-        let grid = |(question, found): (&&Question, Vec<Scored>)| {
-            self.grid(&question.text, Some(&question.right), &found)
+        let grid = |(question, found): (&&Question, Vec<Scored>)| Grid {
+            query: question.text.clone(),
+            kind: Some(question.kind.clone()),
+            right: Some(question.right.len()),
+            found: self.found(&found, Some(&question.right)),
         };
         Ok(chosen.iter().zip(nearest).map(grid).collect())
     }
 
-    fn grid(&self, query: &str, right: Option<&[usize]>, found: &[Scored]) -> Grid {
+    /// The pictures that were found, where `right` are the right ones.
+    fn found(&self, found: &[Scored], right: Option<&[usize]>) -> Vec<Found> {
         let found = found.iter().map(|&Scored { row, score }| Found {
             picture: self.picture(row),
             score,
             is_right: right.map(|right| right.binary_search(&row).is_ok()),
         });
-        Grid { query: query.to_owned(), right: right.map(<[usize]>::len), found: found.collect() }
+        found.collect()
     }
 }
 
@@ -414,7 +429,6 @@ fn chosen(questions: &[Question], most: usize) -> Vec<&Question> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::questions::Kind;
 
     #[test]
     fn a_page_of_somebodys_is_not_replaced() {

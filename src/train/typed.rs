@@ -12,7 +12,7 @@ use crate::encoder::TextPreprocessing;
 
 /// How often an item is asked for by what. The shares need not sum to 1: they are weights. What an
 /// item does not have (a second text, fields) leaves its share to the title.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Typed {
     /// Its first text.

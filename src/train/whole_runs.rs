@@ -406,6 +406,43 @@ fn a_last_checkpoint_for_which_there_is_no_room_is_a_warning() {
 }
 
 #[test]
+fn a_report_shows_what_was_put_aside_by_the_model_that_was_kept() {
+    let shop = Shop::new();
+    let mut rows = std::fs::read_to_string(shop.path("shop.jsonl")).unwrap();
+    for colour in ["red", "blue"] {
+        let title = format!("\"title\":\"{colour} ");
+        rows = rows.replace(&title, &format!("\"color\":\"{colour}\",{title}"));
+    }
+    std::fs::write(shop.path("shop.jsonl"), rows).unwrap();
+    let mut job = shop.job("model");
+    job.recipe.set("validation", "0.5").unwrap();
+    let report = run(&job, &Stop::default(), &mut |_| {}).unwrap().report.unwrap();
+    let model = Model::load(&job.output).unwrap();
+    assert_eq!(model.card().data["steps"].as_integer(), Some(report.run.best_step as i64));
+    let aside = report.run.validation_pairs;
+    assert_eq!(report.figures.trained.queries, aside);
+    assert!(report.figures.untrained.is_some() && report.figures.chance.is_some());
+    // Of the article's queries, none is of words that were learned.
+    assert!(report.usual_queries.is_empty());
+    assert_eq!(report.own_queries.len(), 2, "red and blue");
+    for grid in &report.own_queries {
+        assert_eq!(grid.found.len(), aside.min(crate::metrics::GRID), "{}", grid.query);
+        for found in &grid.found {
+            let has_it = found.picture.title.contains(&grid.query);
+            assert_eq!(found.is_right, Some(has_it), "{}", grid.query);
+        }
+    }
+    let ranks: Vec<usize> = report.confusions.iter().map(|confusion| confusion.rank).collect();
+    assert!(!ranks.is_empty() && ranks.is_sorted_by(|a, b| a >= b) && ranks.iter().all(|&r| r > 1));
+    for Confusion { own, before, .. } in &report.confusions {
+        assert!(!before.is_empty() && before.iter().all(|picture| picture.title != own.title));
+        // The picture of item 4 is 4.png.
+        let number = own.title.split(' ').next_back().unwrap();
+        assert_eq!(own.image.path(), shop.path(&format!("{number}.png")));
+    }
+}
+
+#[test]
 fn somebody_elses_folder_is_refused_before_any_work_and_stays_as_it_is() {
     let shop = Shop::new();
     for name in ["weights.safetensors", "log.jsonl", "vocabulary.json", "skipped.jsonl", "a.jpg"] {

@@ -88,9 +88,14 @@ fn cell(hit: &Shown, picture: Option<&[u8]>, side: usize) -> Result<String> {
 
 /// A picture `[side, side, 3]` as the source of an `img`.
 pub(super) fn data_uri(rgb: &[u8], side: usize) -> Result<String> {
+    data_uri_of(rgb, side, side)
+}
+
+/// A picture `[height, width, 3]` as the source of an `img`.
+pub(super) fn data_uri_of(rgb: &[u8], width: usize, height: usize) -> Result<String> {
     let mut bytes = Vec::new();
     JpegEncoder::new_with_quality(&mut Cursor::new(&mut bytes), QUALITY)
-        .encode(rgb, side as u32, side as u32, ExtendedColorType::Rgb8)
+        .encode(rgb, width as u32, height as u32, ExtendedColorType::Rgb8)
         .map_err(|e| Error::new(ErrorKind::Io, "cannot encode a picture").with_source(e))?;
     Ok(format!("data:image/jpeg;base64,{}", BASE64.encode(&bytes)))
 }

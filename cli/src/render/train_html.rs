@@ -242,14 +242,16 @@ fn grids(
     }
     let _ =
         writeln!(page, "<section id=\"{id}\">\n<h2>{heading}</h2>\n<p class=\"grey\">{about}</p>");
-    for Grid { query, right, found } in grids {
+    for Grid { query, kind, right, found } in grids {
         let query = text::one_line(query);
         let _ = write!(page, "<h3><bdi>{}</bdi>", encode_text(&query));
-        if let Some(right) = right {
+        if let (Some(kind), Some(right)) = (kind, right) {
+            let kind = text::one_line(&kind.to_string());
+            let kind = encode_text(&kind);
             let is_right = found.iter().filter(|found| found.is_right == Some(true)).count();
             let _ = write!(
                 page,
-                " <span>{is_right} of {} right; {} in all</span>",
+                " <span>({kind}; {is_right} of {} right, {} in all)</span>",
                 found.len(),
                 thousands(*right)
             );
@@ -340,6 +342,7 @@ fn settings(page: &mut String, run: &Ran) {
 mod tests {
     use looksee::Fact;
     use looksee::metrics::Intervals;
+    use looksee::questions::Kind;
     use looksee::train::{Curves, Engine, StepPoint, ValidationPoint};
 
     use super::*;
@@ -413,11 +416,13 @@ mod tests {
             in_the_way: vec![InTheWay { picture: picture("two", "<i>ring"), titles: 17 }],
             usual_queries: vec![Grid {
                 query: "<red>".to_owned(),
+                kind: None,
                 right: None,
                 found: vec![found("one", None)],
             }],
             own_queries: vec![Grid {
                 query: "blue".to_owned(),
+                kind: Some(Kind::Field("<color>".to_owned())),
                 right: Some(30),
                 found: vec![found("one", Some(true)), found("two", Some(false))],
             }],
@@ -467,7 +472,10 @@ mod tests {
         // One usual query, two of the catalogue's own, two of a confusion, one in the way.
         assert_eq!(page.matches("src=\"data:image/jpeg;base64,").count(), 6);
         assert_eq!(page.matches(NOT_FOUND).count(), 1);
-        assert!(page.contains("1 of 2 right; 30 in all") && page.contains("place 1,100"));
+        assert!(
+            page.contains("(&lt;color&gt;; 1 of 2 right, 30 in all)")
+                && page.contains("place 1,100")
+        );
         assert_eq!(page.matches("<li class=\"right\">").count(), 1);
         assert_eq!(page.matches("<li class=\"wrong\">").count(), 1);
         assert!(page.contains("first for 17 others"));

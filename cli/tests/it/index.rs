@@ -157,8 +157,8 @@ fn an_audit_of_an_index_without_texts_says_so() {
     let folder = Folder::new();
     make(&folder, "shop", "abc", &["B1", "B2"]);
     folder.run(["audit", "shop"]).failed_with(
-        "shop: none of the 2 items has a text, so there is nothing to compare the pictures with; \
-         index a catalogue with texts",
+        "shop: none of the 2 items has a text that a model has read, so there is nothing to \
+         compare the pictures with; index a catalogue with texts by a model that reads them",
     );
 }
 

@@ -1,32 +1,17 @@
-//! The page that a training run leaves beside its model.
-
-use std::path::PathBuf;
+//! What a training run says of itself, on its way and in the page that it leaves beside its model.
 
 use serde_json::Value;
 
 use crate::shop;
-use crate::util::{Folder, Ran};
-
-/// The shop with a model of one epoch as `model`, and what its training said.
-fn trained(more: &[&str]) -> (Folder, Ran) {
-    let folder = Folder::new();
-    shop::write(&folder);
-    let ran = train(&folder, more);
-    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-    (folder, ran)
-}
-
-fn train(folder: &Folder, more: &[&str]) -> Ran {
-    folder.run([&["train", "shop.jsonl", "-o", "model"], shop::SMALL, more].concat())
-}
-
-fn page(folder: &Folder) -> PathBuf {
-    folder.path().join("model/report.html")
-}
+use crate::util::Folder;
 
 #[test]
 fn a_run_leaves_a_page_with_figures_curves_and_what_is_found() {
-    let (folder, ran) = trained(&["--epochs=2", "--json"]);
+    let folder = Folder::new();
+    shop::write(&folder);
+    let words = ["train", "shop.jsonl", "-o", "model", "--epochs=2", "--json"];
+    let ran = folder.run([&words, shop::SMALL].concat());
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     let told: Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!(told["report"], "model/report.html");
     let verdict = told["verdict"].as_str().unwrap();
@@ -35,7 +20,7 @@ fn a_run_leaves_a_page_with_figures_curves_and_what_is_found() {
         "{verdict}"
     );
     assert!(ran.stderr.contains(verdict), "{}", ran.stderr);
-    let page = std::fs::read_to_string(page(&folder)).unwrap();
+    let page = std::fs::read_to_string(folder.path().join("model/report.html")).unwrap();
     assert!(page.starts_with("<!doctype html>\n<!-- what a training run of looksee came to -->\n"));
     for part in ["figures", "short", "curves", "own", "run"] {
         assert!(page.contains(&format!("<section id=\"{part}\">")), "{part} is not in the page");
@@ -50,18 +35,4 @@ fn a_run_leaves_a_page_with_figures_curves_and_what_is_found() {
     assert!(!page.contains("picture not found") && !page.contains("<script"));
     // Nobody asks a shop of discs and bars for a pendant.
     assert!(!page.contains("animal pendant"));
-}
-
-#[test]
-fn a_page_of_ones_own_stays_and_that_of_an_earlier_run_is_replaced() {
-    let (folder, _) = trained(&["--epochs=1"]);
-    let first = std::fs::read_to_string(page(&folder)).unwrap();
-    let ran = train(&folder, &["--epochs=2", "--resume"]);
-    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-    assert!(std::fs::read_to_string(page(&folder)).unwrap() != first);
-    folder.write("model/report.html", "<!doctype html>\n<html>my thesis");
-    let ran = train(&folder, &["--epochs=3", "--resume"]);
-    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-    assert!(ran.stderr.contains("report.html: this is not a page that looksee wrote"), "{ran:?}");
-    assert!(std::fs::read_to_string(page(&folder)).unwrap().ends_with("my thesis"));
 }

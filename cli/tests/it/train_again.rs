@@ -76,6 +76,42 @@ fn a_run_of_so_many_minutes_prints_the_setting_that_makes_its_model_again() {
 }
 
 #[test]
+fn a_run_leaves_a_page_that_shows_it_and_only_its_own_page_gives_way_to_the_next() {
+    let folder = shop();
+    let ran = folder.run(words("model", &[]));
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(ran.stderr.contains("report.html"), "{}", ran.stderr);
+    let path = folder.path().join("model/report.html");
+    let page = std::fs::read_to_string(&path).unwrap();
+    for part in ["figures", "curves", "confusions", "own"] {
+        assert!(page.contains(&format!("<section id=\"{part}\">")), "no {part}");
+    }
+    for row in ["this model", "untrained", "chance"] {
+        assert!(page.contains(&format!("<td>{row}</td>")), "no {row}");
+    }
+    assert!(page.contains(" <span>(color; ") && page.contains("prefers-color-scheme: dark"));
+    assert!(page.contains("<polyline") && page.contains("data:image/jpeg;base64,"));
+    for other in ["http://", "https://", "<script", "<link"] {
+        assert!(!page.contains(other), "{other}");
+    }
+    // No word of the article's queries but colours was learned.
+    assert!(!page.contains("halloween"));
+    std::fs::write(&path, page.replacen("</main>", "<p>earlier</p></main>", 1)).unwrap();
+    let ran = folder.run(words("model", &["--resume"]));
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), page);
+    std::fs::write(&path, "mine").unwrap();
+    let ran = folder.run(words("model", &["--resume"]));
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("report.html: this is not a page that looksee wrote"),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
+}
+
+#[test]
 fn ones_own_files_are_refused_and_stay() {
     let folder = shop();
     for name in ["weights.safetensors", "log.jsonl", "skipped.jsonl", "clip.mp4"] {

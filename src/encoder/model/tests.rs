@@ -414,7 +414,7 @@ fn clearing_takes_out_no_link() {
 }
 
 /// A model of pictures alone, of the image tower of [`Parts`].
-fn of_pictures() -> (tempfile::TempDir, Model) {
+fn without_texts() -> (tempfile::TempDir, Model) {
     let (folder, card) = saved();
     let pretrained = Pretrained::read(&folder.path().join(&card.files.weights)).unwrap();
     let frame = Parts::new(0).recipe.frame();
@@ -423,7 +423,7 @@ fn of_pictures() -> (tempfile::TempDir, Model) {
 
 #[test]
 fn a_model_of_pictures_alone_gives_the_mean_features_and_comes_back_from_its_folder() {
-    let (folder, model) = of_pictures();
+    let (folder, model) = without_texts();
     let written = folder.path().join("written");
     std::fs::create_dir(&written).unwrap();
     assert!(!model.is_in(&written));
@@ -449,7 +449,7 @@ fn a_model_of_pictures_alone_gives_the_mean_features_and_comes_back_from_its_fol
 
 #[test]
 fn a_model_of_pictures_alone_reads_no_words() {
-    let (_folder, model) = of_pictures();
+    let (_folder, model) = without_texts();
     assert!(!model.reads_texts());
     assert_eq!(model.join(&["red hat".to_owned()]), None);
     assert_eq!(model.unknown_words("red hat"), Vec::<String>::new());
@@ -458,7 +458,7 @@ fn a_model_of_pictures_alone_reads_no_words() {
 
 #[test]
 fn features_that_are_vectors_have_as_many_values_as_the_network_gives() {
-    let (_folder, model) = of_pictures();
+    let (_folder, model) = without_texts();
     let mut architecture = model.card().architecture.clone();
     assert_eq!(Bounded::first_outside(&architecture.bounded()), None);
     architecture.dim = 1000;
