@@ -112,6 +112,18 @@ pub enum Fact {
     /// All vectors of a model have become alike: semi-hard negatives, another loss or a lower
     /// learning rate may help.
     Collapsed,
+    /// The loss has risen far above what it was: a lower learning rate or clipped gradients may help.
+    Diverged,
+    /// A model finds far more of what it learned from than of what was put aside: more pairs, or more
+    /// texts of the same ones, help most.
+    Overfitted,
+    /// A model was still getting better when its training ended: a longer run helps most.
+    StillRising,
+    /// A model finds hardly more than a linear one: pretrained weights, a longer run or another
+    /// learning rate may help.
+    HardlyBetterThanLinear,
+    /// A model has learned what its network sees: tuning that, a larger one or larger pictures help most.
+    NetworkTooSmall,
     /// A model was measured on what it has learnt from; measure it on items that were put aside before
     /// ([`Catalogue::split`](crate::catalogue::Catalogue::split)).
     MeasuredOnLearnt,

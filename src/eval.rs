@@ -26,7 +26,8 @@ use crate::questions::Described;
 use crate::units::{Event, ItemId, Listener, Seed, Stop};
 use crate::vectors::Vectors;
 
-pub use short::{Asked, OfKind, Short, ShortComparison, WeakField, WeakWord, Weakest};
+pub use crate::short::{Asked, OfKind, Short, WeakField, WeakWord, Weakest};
+pub use short::ShortComparison;
 
 /// Other pictures of a group that join its first one where pictures ask for pictures.
 const PARTNERS: usize = 4;

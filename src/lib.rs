@@ -58,6 +58,7 @@ pub mod agreement;
 pub mod encoder;
 pub mod metrics;
 mod ops;
+pub mod short;
 
 pub mod index;
 pub mod train;

@@ -59,6 +59,19 @@ fn fixed_advice(fact: &Fact) -> Option<&'static str> {
         Fact::Stopped { .. } => "run the same command with --resume to go on",
         Fact::NotFinite => "try a lower --lr, or --set schedule.clip=1",
         Fact::Collapsed => "try --miner semi-hard, --loss infonce or a lower --lr",
+        Fact::Diverged => "try a lower --lr, or --set schedule.clip=1",
+        Fact::Overfitted => {
+            "name further catalogues behind the first, or further texts with --text-field; until then \
+             fewer --epochs or --minutes do"
+        }
+        Fact::StillRising => "give it more --minutes or --epochs",
+        Fact::HardlyBetterThanLinear => {
+            "begin from pretrained weights (--weights), or try more --minutes or another --lr"
+        }
+        Fact::NetworkTooSmall => {
+            "--image-tower names a larger network, --image-size larger pictures; with --weights, half an \
+             hour or more of --minutes tunes the network"
+        }
         Fact::MeasuredOnLearnt => {
             "`looksee split CATALOGUE -o DIR` puts a part aside before training"
         }

@@ -3,6 +3,7 @@
 //! A batch depends on the seed and its step alone, so that a run that was interrupted goes on
 //! with the same batches.
 
+use std::collections::HashSet;
 use std::sync::mpsc::{Receiver, sync_channel};
 
 use super::Recipe;
@@ -11,9 +12,8 @@ use super::loss::Spared;
 use super::phase::Phase;
 use super::recipe::TextChoice;
 use super::truth::{self, WordSet};
-use crate::catalogue::Learnt;
+use crate::catalogue::{Item, Learnt};
 use crate::encoder::TextPreprocessing;
-use crate::files::Blob;
 use crate::images::{Augment, Frame, ImageBatch, PixelCache};
 use crate::questions::Question;
 use crate::tokens::{TokenBatch, Vocabulary};
@@ -36,8 +36,6 @@ pub(super) struct Pair {
 #[derive(Debug)]
 pub(super) struct Material {
     pub(super) cache: PixelCache,
-    /// Where each of its pictures lies.
-    pub(super) places: Vec<Blob>,
     /// What a network that keeps its weights says of the pictures, if that is learned from.
     pub(super) features: Option<Features>,
     pub(super) pairs: Vec<Pair>,
@@ -47,6 +45,8 @@ pub(super) struct Material {
     pub(super) training: Vec<usize>,
     /// Pairs to measure on, one a group.
     pub(super) validation: Vec<usize>,
+    /// The items of those, in their order.
+    pub(super) aside: Vec<Item>,
     /// What people ask of the pairs to measure on, with the numbers of those that are right.
     pub(super) questions: Vec<Question>,
     pub(super) vocabulary: Vocabulary,
@@ -101,6 +101,19 @@ impl Labels {
 }
 
 impl Material {
+    /// As many pairs that are learned from as are measured on, one a group, from all of the list; none
+    /// when there are not so many.
+    pub(super) fn as_many_learned_from(&self) -> Vec<usize> {
+        let (wanted, all) = (self.validation.len(), &self.training);
+        let mut groups = HashSet::new();
+        let fresh = |member: &usize| groups.insert(self.pairs[*member].group);
+        let members: Vec<usize> = all.iter().copied().filter(fresh).collect();
+        if members.len() < wanted {
+            return Vec::new();
+        }
+        (0..wanted).map(|number| members[number * members.len() / wanted]).collect()
+    }
+
     /// The pictures of these pairs as they are.
     pub(super) fn pictures(
         &self,

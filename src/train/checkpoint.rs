@@ -34,6 +34,9 @@ pub(super) struct State {
     pub(super) plateau: Plateau,
     /// Validation of the untrained model.
     pub(super) untrained: Option<Summary>,
+    /// Validation of a linear baseline; none where there are too few pairs, and of earlier builds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) linear: Option<Summary>,
     /// Validation of the model that was saved, with its score and step.
     pub(super) best: Option<Best>,
     /// What a budget of time came to, once that is known; earlier builds never knew.
@@ -61,6 +64,9 @@ pub(super) struct Best {
     /// Pictures that find others of their label, where labels are learned from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) image_to_image: Option<Summary>,
+    /// Titles that find their pictures among as many pairs that were learned from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) training: Option<Summary>,
     /// How well what people type is answered, by kind of question.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) short: BTreeMap<String, Answers>,
@@ -263,6 +269,7 @@ mod tests {
             task: "0123456789ab".to_owned(),
             plateau: Plateau { scale: 0.25, best: Some(0.5), waited: 1 },
             untrained: None,
+            linear: None,
             best: None,
             plan: Some(plan(41)),
             pretrained: None,

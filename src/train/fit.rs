@@ -9,15 +9,17 @@ use burn::tensor::Tensor;
 use super::batches::{self, Batch, Batches, Material, Pictures};
 use super::budget::{self, Clock, Plan, Rate};
 use super::checkpoint::{self, Best, State};
+use super::curves::Curves;
 use super::log::{Log, StepLine};
 use super::loss::{LossKind, Measured, Pairs};
+use super::miner::Miner;
 use super::optimiser::{Diverged, Learner, Optimiser};
 use super::phase::Phase;
 use super::recipe::Recipe;
-use super::report::{self, Figures, Report};
 use super::schedule::Validations;
+use super::verdict::{self, Engine, Seen, Verdict};
 use super::watch::Watch;
-use super::{Job, calibrate, diagnose};
+use super::{Job, baseline, calibrate, diagnose};
 use crate::catalogue::{Learnt, as_typed};
 use crate::encoder::parameters::{Mode, Parameters, Pass};
 use crate::encoder::towers::Towers;
@@ -59,7 +61,9 @@ impl Trainer<'_> {
         listener: Listener<'_>,
     ) -> Result<(String, u64, u64)> {
         self.enter(Phase::learning(&self.job.recipe, self.job.minutes));
+        self.measure_baseline(stop, listener)?;
         let first_look_s = self.look_first()?;
+        self.tell_what_to_beat(listener);
         let learned = self.fit(first_look_s, stop, listener)?;
         let mut steps = learned;
         if self.job.recipe.tunes(self.job.minutes) {
@@ -75,25 +79,6 @@ impl Trainer<'_> {
             )));
         }
         Ok((self.summary(), learned, steps - learned))
-    }
-
-    /// What there is to show of the model that the run has kept.
-    pub(super) fn report(&self, stop: &Stop, listener: Listener<'_>) -> Option<Report> {
-        let best = self.state.best.as_ref();
-        let figures = Figures {
-            trained: best.map(|best| best.text_to_image.clone()),
-            untrained: self.state.untrained.clone(),
-            chance: self.chance(),
-            short: best.map(|best| best.short.clone()).unwrap_or_default(),
-        };
-        let step = best.map_or(self.state.step, |best| best.step);
-        report::of(&self.job.output, self.material, (step, figures), stop).unwrap_or_else(|error| {
-            listener(Event::Warning(&format!(
-                "the model is whole, but its report cannot be made: {}",
-                error.whole()
-            )));
-            None
-        })
     }
 
     /// Begins a part of the run, or goes on in it.
@@ -151,6 +136,35 @@ impl Trainer<'_> {
     /// What a budget came to, of the part that is under way.
     fn plan_of_the_phase(&mut self) -> &mut Option<Plan> {
         if self.phase.tunes { &mut self.state.tune_plan } else { &mut self.state.plan }
+    }
+
+    /// Before anything is learned, measures a linear model on the same pairs.
+    fn measure_baseline(&mut self, stop: &Stop, listener: Listener<'_>) -> Result<()> {
+        if self.state.step > 0 || self.state.linear.is_some() || self.material.validation.is_empty()
+        {
+            return Ok(());
+        }
+        if let Some((images, texts)) =
+            baseline::embed(self.material, self.job.seed, stop, listener)?
+        {
+            let titles = self.titles(&self.material.validation);
+            self.state.linear = self.summarised(&texts, &images, &titles);
+        }
+        Ok(())
+    }
+
+    /// Says what figures mean nothing without, before the first of them.
+    fn tell_what_to_beat(&self, listener: Listener<'_>) {
+        let (State { step, untrained, linear, .. }, chance) = (&self.state, self.chance());
+        let lines = [("chance", &chance), ("the untrained model", untrained)];
+        for (name, summary) in lines.into_iter().chain([("a linear baseline", linear)]) {
+            if let Some(summary) = summary.as_ref().filter(|_| *step == 0) {
+                let (among, recalls) = (summary.queries, recalls(summary));
+                listener(Event::Note(&format!(
+                    "to compare with, by {name}, among {among}: {recalls}"
+                )));
+            }
+        }
     }
 
     /// Before the first step, measures the untrained model and writes a checkpoint; returns the
@@ -410,6 +424,11 @@ impl Trainer<'_> {
         if let Some(warning) = run.watch.see(loss.kind, learned.loss, learned.distance, resting) {
             listener(Event::Suspicion(&warning, Fact::Collapsed));
         }
+        // Another loss begins when the hardest negative alone counts.
+        let warms_up = loss.miner == Miner::Hardest && self.progress() < loss.miner_warm_up;
+        if let Some(warning) = run.watch.see_loss(learned.loss, warms_up) {
+            listener(Event::Suspicion(&warning, Fact::Diverged));
+        }
         let pictures = |steps: u64| (steps as usize).saturating_mul(run.size);
         let (done, total) = (pictures(self.state.step), pictures(run.length));
         listener(Event::Progress { what: "training", done, total });
@@ -427,6 +446,12 @@ impl Trainer<'_> {
                 self.phase.schedule.validated(measured.score, &mut self.state.plateau);
                 listener(Event::Note(&self.note(&measured, run)));
                 let best = self.state.best.as_ref().map_or(f64::NEG_INFINITY, |best| best.score);
+                let learnt = measured.training.as_ref();
+                let warning =
+                    run.watch.see_validation(measured.score, learnt, &measured.text_to_image);
+                if let Some(warning) = warning {
+                    listener(Event::Suspicion(&warning, Fact::Overfitted));
+                }
                 if measured.score > best {
                     self.state.best = Some(measured);
                     self.save_model(calibration)?;
@@ -446,23 +471,16 @@ impl Trainer<'_> {
             return Ok(None);
         }
         let (images, texts) = self.embed(members)?;
-        let never = |_, _| false;
-        // Equal texts are equal answers.
-        let titles = self.titles();
-        let own = |query: usize, row: usize| query == row || titles[query] == titles[row];
-        let seed = self.job.seed;
-        let summarised = |queries, gallery, itself: &(dyn Fn(usize, usize) -> bool + Sync)| {
-            let ranks = metrics::ranks(queries, gallery, &own, itself);
-            metrics::summarise(&ranks.into_iter().flatten().collect::<Vec<_>>(), seed)
-        };
+        let titles = self.titles(members);
         let (Some(text_to_image), Some(image_to_text)) =
-            (summarised(&texts, &images, &never), summarised(&images, &texts, &never))
+            (self.summarised(&texts, &images, &titles), self.summarised(&images, &texts, &titles))
         else {
             return Ok(None);
         };
         let alike = self.material.labels.as_ref();
         let itself = |query: usize, row: usize| query == row;
-        let image_to_image = alike.and_then(|_| summarised(&images, &images, &itself));
+        let image_to_image =
+            alike.and_then(|_| self.summarised_without(&images, &images, &titles, &itself));
         let groups: Vec<u32> =
             members.iter().map(|&member| self.material.pairs[member].group).collect();
         let calibration = calibrate::fit(&images, &texts, &groups).unwrap_or_default();
@@ -472,8 +490,44 @@ impl Trainer<'_> {
             None => score(&text_to_image, &image_to_text, &short),
         };
         let step = self.state.step;
-        let measured = Best { step, score, text_to_image, image_to_text, image_to_image, short };
+        let training = self.recall_of_what_was_learned()?;
+        let measured =
+            Best { step, score, text_to_image, image_to_text, image_to_image, training, short };
         Ok(Some((measured, calibration)))
+    }
+
+    /// How titles find their pictures among as many pairs that are learned from.
+    fn recall_of_what_was_learned(&self) -> Result<Option<Summary>> {
+        let members = self.material.as_many_learned_from();
+        if members.is_empty() {
+            return Ok(None);
+        }
+        let (images, texts) = self.embed(&members)?;
+        Ok(self.summarised(&texts, &images, &self.titles(&members)))
+    }
+
+    /// How queries find their partners; row i of both is of title i.
+    fn summarised(
+        &self,
+        queries: &Vectors,
+        gallery: &Vectors,
+        titles: &[String],
+    ) -> Option<Summary> {
+        self.summarised_without(queries, gallery, titles, &|_, _| false)
+    }
+
+    /// The same, when `skip` takes rows out of a query's gallery.
+    fn summarised_without(
+        &self,
+        queries: &Vectors,
+        gallery: &Vectors,
+        titles: &[String],
+        skip: &(dyn Fn(usize, usize) -> bool + Sync),
+    ) -> Option<Summary> {
+        // Equal texts are equal answers.
+        let own = |query: usize, row: usize| query == row || titles[query] == titles[row];
+        let ranks = metrics::ranks(queries, gallery, &own, skip);
+        metrics::summarise(&ranks.into_iter().flatten().collect::<Vec<_>>(), self.job.seed)
     }
 
     /// How well the pictures of the validation answer what people type, by kind of question.
@@ -580,22 +634,24 @@ impl Trainer<'_> {
             }
         };
         put("image_to_image", self.state.best.as_ref().and_then(|b| b.image_to_image.as_ref()));
+        put("training", self.state.best.as_ref().and_then(|b| b.training.as_ref()));
+        put("linear", self.state.linear.as_ref());
         put("untrained", self.state.untrained.as_ref());
         put("chance", self.chance().as_ref());
         table
     }
 
-    fn chance(&self) -> Option<Summary> {
-        let titles = self.titles();
+    pub(super) fn chance(&self) -> Option<Summary> {
+        let titles = self.titles(&self.material.validation);
         let mut counts: HashMap<&str, usize> = HashMap::new();
         titles.iter().for_each(|title| *counts.entry(title).or_default() += 1);
         let right: Vec<usize> = titles.iter().map(|title| counts[title.as_str()]).collect();
         metrics::chance(&right, titles.len())
     }
 
-    /// The titles that are measured with, as people type them.
-    fn titles(&self) -> Vec<String> {
-        let (members, pairs) = (&self.material.validation, &self.material.pairs);
+    /// The titles of these pairs, as people type them.
+    fn titles(&self, members: &[usize]) -> Vec<String> {
+        let pairs = &self.material.pairs;
         members.iter().map(|&member| as_typed(&pairs[member].texts[0])).collect()
     }
 
@@ -638,7 +694,30 @@ impl Trainer<'_> {
         )
     }
 
-    /// What the run came to, beside chance and the untrained model.
+    /// How the network came to its weights.
+    pub(super) fn engine(&self) -> Engine {
+        match self.state.pretrained {
+            None => Engine::FromNothing,
+            Some(_) if self.state.tunes || !self.recipe.keeps_features() => Engine::Tuned,
+            Some(_) => Engine::Frozen,
+        }
+    }
+
+    /// What would help the model most; `None` when nothing was put aside to tell by.
+    pub(super) fn verdict(&self) -> Option<Verdict> {
+        let best = self.state.best.as_ref()?;
+        let curves = Curves::read(&self.job.output).unwrap_or_default();
+        let of_the_phase = curves.validations.iter().filter(|v| v.step > self.phase.first);
+        Some(verdict::of(&Seen {
+            engine: self.engine(),
+            trained: &best.text_to_image,
+            learnt: best.training.as_ref(),
+            linear: self.state.linear.as_ref(),
+            validations: &of_the_phase.copied().collect::<Vec<_>>(),
+        }))
+    }
+
+    /// What the run came to, beside a linear baseline, the untrained model and chance.
     fn summary(&self) -> String {
         let Some(best) = &self.state.best else {
             return "no pairs were put aside to measure on; the model of the last step was kept"
@@ -654,6 +733,7 @@ impl Trainer<'_> {
             }
         };
         line("trained", Some(&best.text_to_image));
+        line("linear", self.state.linear.as_ref());
         line("untrained", self.state.untrained.as_ref());
         line("chance", self.chance().as_ref());
         if let Some(alike) = &best.image_to_image {

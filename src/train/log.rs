@@ -72,9 +72,11 @@ impl Log {
         self.line(&json!({
             "step": measured.step,
             "validation": {
+                "score": measured.score,
                 "text_to_image": measured.text_to_image,
                 "image_to_text": measured.image_to_text,
                 "image_to_image": measured.image_to_image,
+                "training": measured.training,
                 "short": measured.short,
             },
         }))

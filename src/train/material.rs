@@ -10,7 +10,6 @@ use super::recipe::TextChoice;
 use super::truth::WordSet;
 use crate::catalogue::{Catalogue, Item, Learnt, Ledger, Reason, Skip, Split, Telling, as_typed};
 use crate::error::{Error, Result};
-use crate::files::Blob;
 use crate::images::{self, Cached, Limits, PixelCache};
 use crate::questions::{self, Described};
 use crate::tokens::Vocabulary;
@@ -35,10 +34,10 @@ pub(super) fn prepare(
         take_labels(&mut catalogue, field)?;
     }
     drop_items_without_text(&mut catalogue);
-    let places: Vec<Blob> = catalogue.items.iter().map(|item| item.image.clone()).collect();
+    let pictures: Vec<_> = catalogue.items.iter().map(|item| item.image.clone()).collect();
     let Cached { cache, failed, truncated } = PixelCache::open_or_make(
         &job.output,
-        &places,
+        &pictures,
         job.recipe.frame(),
         Limits::default(),
         stop,
@@ -61,6 +60,7 @@ pub(super) fn prepare(
     let telling = Telling::of(&items);
     let asked: Vec<Described<'_>> = validation.iter().map(|&n| (&items[n]).into()).collect();
     let questions = questions::of(&asked, &telling, QUESTIONS_MOST);
+    let aside: Vec<Item> = validation.iter().map(|&n| items[n].clone()).collect();
     let learnt = Learnt::of(training.iter().map(|&n| &items[n]));
     let pairs: Vec<Pair> = items
         .into_iter()
@@ -83,12 +83,12 @@ pub(super) fn prepare(
     Ok((
         Material {
             cache,
-            places,
             features,
             pairs,
             words,
             training,
             validation,
+            aside,
             questions,
             vocabulary,
             learnt,

@@ -26,10 +26,12 @@
 //! A model is whole at every moment (`encoder::folder`). The last checkpoint only serves a longer
 //! run: when there is no room for it, the run has still done its work, and that is a warning.
 
+mod baseline;
 mod batches;
 mod budget;
 mod calibrate;
 mod checkpoint;
+mod curves;
 mod diagnose;
 mod features;
 mod fit;
@@ -48,6 +50,7 @@ mod start;
 mod subspace;
 mod truth;
 mod typed;
+mod verdict;
 mod watch;
 
 use std::ops::Range;
@@ -55,13 +58,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+pub use curves::{Curves, StepPoint, ValidationPoint};
 pub use loss::{Distance, Loss, LossKind, Spared};
 pub use miner::Miner;
 pub use phase::Tune;
 pub use recipe::{Flip, ImageRecipe, Recipe, TextChoice, TextRecipe};
-pub use report::{Confusion, Figures, Grid, Hit, Picture, Report};
+pub use report::{Confusion, Figures, Found as FoundPicture, Grid, InTheWay, Picture, Ran, Report};
 pub use schedule::{Schedule, ScheduleKind};
 pub use typed::Typed;
+pub use verdict::{Engine, Verdict};
 
 pub(crate) use optimiser::Learner;
 #[cfg(any(test, feature = "bench"))]
@@ -74,7 +79,7 @@ use crate::encoder::{FEATURE_DEVIATION, FEATURE_MEAN, Pretrained};
 use crate::error::Result;
 use crate::files::{FolderLock, Made};
 use crate::images::Augment;
-use crate::units::{Listener, Seed, Stop};
+use crate::units::{Event, Listener, Seed, Stop};
 use batches::Material;
 use budget::Clock;
 use features::Features;
@@ -127,8 +132,10 @@ pub struct Outcome {
     pub steps: u64,
     /// Steps behind those in which the network was tuned: `tune.steps` in the recipe.
     pub tuned: u64,
-    /// What there is to show of the model; `None` when a stop was asked for meanwhile, or it could
-    /// not be made, of which a warning tells.
+    /// What would help the model most; `None` when nothing was put aside to tell by.
+    pub verdict: Option<Verdict>,
+    /// All there is to show of the run and of the model that was kept; `None` when nothing was put
+    /// aside, or it could not be made, of which a warning tells.
     pub report: Option<Report>,
 }
 
@@ -216,8 +223,17 @@ fn prepare_and_fit(
         clock,
     };
     let (summary, steps, tuned) = trainer.run(stop, listener)?;
-    let report = trainer.report(stop, listener);
-    Ok(Outcome { summary, ledger, steps, tuned, report })
+    let verdict = trainer.verdict();
+    let length = (steps + tuned, (tuned > 0).then_some(steps));
+    let report = report::of(&trainer, length, verdict.clone(), stop, listener);
+    let report = report.unwrap_or_else(|error| {
+        let error = error.whole();
+        listener(Event::Warning(&format!(
+            "the model is whole, but its report cannot be made: {error}"
+        )));
+        None
+    });
+    Ok(Outcome { summary, ledger, steps, tuned, verdict, report })
 }
 
 /// Takes the features of all pictures that the run looks at, and tells the head how they lie.

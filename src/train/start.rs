@@ -51,6 +51,7 @@ fn fresh(job: &Job, task: String) -> State {
         task,
         plateau: schedule::Plateau::default(),
         untrained: None,
+        linear: None,
         best: None,
         plan: None,
         pretrained: None,
@@ -156,6 +157,7 @@ fn best_of(card: &Card, material: &Material) -> Option<Best> {
         text_to_image,
         image_to_text,
         image_to_image,
+        training: summary("training"),
         short,
     })
 }

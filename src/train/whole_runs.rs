@@ -8,21 +8,24 @@ use super::*;
 use crate::encoder::parameters::Parameters;
 use crate::encoder::{Convention, ConvolutionalNetwork, Model, PixelScale, weights};
 use crate::error::{Error, ErrorKind, Fact};
+use crate::metrics::Summary;
 use crate::units::Event;
 
-/// Ten plain pictures in two colours, and their titles.
+/// Plain pictures in two colours, and their titles.
 struct Shop(tempfile::TempDir);
 
 impl Shop {
     fn new() -> Self {
+        Self::of(20)
+    }
+
+    fn of(pictures: u16) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut rows = String::new();
-        for number in 0..20u8 {
-            let (name, rgb) = if number % 2 == 0 {
-                ("red", [200, number, 0])
-            } else {
-                ("blue", [0, number, 200])
-            };
+        for number in 0..pictures {
+            let green = (number % 256) as u8;
+            let (name, rgb) =
+                if number % 2 == 0 { ("red", [200, green, 0]) } else { ("blue", [0, green, 200]) };
             let picture = image::RgbImage::from_pixel(16, 16, image::Rgb(rgb));
             picture.save(folder.path().join(format!("{number}.png"))).unwrap();
             let row = format!("{{\"image\":\"{number}.png\",\"title\":\"{name} {number}\"}}\n");
@@ -185,6 +188,60 @@ fn dies_at_any_moment(job_to: fn(&Shop, &str) -> Job) {
         again.unwrap_or_else(|error| panic!("{name} cannot be run again: {error}"));
         assert!(model(&shop.path(&name)) == whole, "{name} differs");
     }
+}
+
+#[test]
+fn a_run_shows_what_the_model_that_it_kept_finds() {
+    let shop = Shop::new();
+    let job = shop.job("model");
+    let outcome = run(&job, &Stop::default(), &mut |_| {}).unwrap();
+    let (report, model) = (outcome.report.unwrap(), Model::load(&job.output).unwrap());
+    assert_eq!(report.run.steps, outcome.steps);
+    assert_eq!(report.run.training_pairs + report.run.validation_pairs, 20);
+    assert_eq!((report.run.engine, report.run.tuned_from), (Engine::FromNothing, None));
+    let kept: Summary = model.card().metrics["text_to_image"].clone().try_into().unwrap();
+    assert_eq!(report.figures.trained, kept);
+    assert_eq!(report.curves.steps.len() as u64, outcome.steps);
+    assert_eq!(report.curves.validations.len(), 3);
+    assert!(
+        report.curves.validations.iter().all(|v| v.score.is_some() && v.training_r10.is_some())
+    );
+    // The best is that of the step that was kept.
+    let best = report.curves.validations.iter().find(|v| v.step == report.run.best_step).unwrap();
+    assert_eq!(best.r10, report.figures.trained.r10);
+    // A title whose picture is not first is confused, and nothing else is.
+    let wrong = ((1.0 - kept.r1) * kept.queries as f64).round() as usize;
+    assert_eq!(report.confusions.len(), wrong.min(12));
+    assert!(report.confusions.iter().all(|one| one.rank > 1 && !one.before.is_empty()));
+    assert!(report.confusions.is_sorted_by_key(|one| std::cmp::Reverse(one.rank)));
+    assert!(report.own_queries.iter().all(|grid| grid.found.iter().all(|f| f.is_right.is_some())));
+    assert_eq!(report.verdict, outcome.verdict);
+}
+
+#[test]
+fn a_linear_baseline_is_told_before_anything_is_learned_and_kept_with_the_model() {
+    let shop = Shop::of(300);
+    let mut job = shop.job("model");
+    job.recipe.set("schedule.steps", "2").unwrap();
+    let told = told(&job).unwrap();
+    let place = |part: &str| told.iter().position(|text| text.contains(part));
+    let baseline = place("to compare with, by a linear baseline").unwrap();
+    assert!(place("to compare with, by chance").unwrap() < baseline);
+    assert!(baseline < place("a title finds its picture among").unwrap(), "{told:?}");
+    let model = Model::load(&job.output).unwrap();
+    let figure = |name: &str| model.card().metrics[name].clone().try_into::<Summary>().unwrap().r10;
+    // Which of two colours it is can be seen; the number cannot.
+    assert!(figure("linear") > 1.5 * figure("chance"), "{} {}", figure("linear"), figure("chance"));
+    // What is learned from says so; where there is too little, that is said.
+    let few = shop_of_twenty_told();
+    assert!(few.iter().any(|text| text.starts_with("no linear baseline")), "{few:?}");
+}
+
+fn shop_of_twenty_told() -> Vec<String> {
+    let shop = Shop::new();
+    let mut job = shop.job("model");
+    job.recipe.set("schedule.steps", "1").unwrap();
+    told(&job).unwrap()
 }
 
 #[test]
@@ -361,31 +418,27 @@ fn a_report_shows_what_was_put_aside_by_the_model_that_was_kept() {
     job.recipe.set("validation", "0.5").unwrap();
     let report = run(&job, &Stop::default(), &mut |_| {}).unwrap().report.unwrap();
     let model = Model::load(&job.output).unwrap();
-    assert_eq!(model.card().data["steps"].as_integer(), Some(report.step as i64));
-    assert_eq!(report.figures.trained.as_ref().unwrap().queries, report.held_out);
+    assert_eq!(model.card().data["steps"].as_integer(), Some(report.run.best_step as i64));
+    let aside = report.run.validation_pairs;
+    assert_eq!(report.figures.trained.queries, aside);
     assert!(report.figures.untrained.is_some() && report.figures.chance.is_some());
     // Of the article's queries, none is of words that were learned.
-    assert!(report.grids.iter().all(|grid| grid.kind.is_some()));
-    assert_eq!(report.grids.len(), 2, "red and blue");
-    for grid in &report.grids {
-        assert_eq!(grid.hits.len(), report.held_out.min(crate::metrics::GRID), "{}", grid.query);
-        for hit in &grid.hits {
-            let has_it = report.pictures[hit.picture].title.contains(&grid.query);
-            assert_eq!(hit.right, Some(has_it), "{}", grid.query);
+    assert!(report.usual_queries.is_empty());
+    assert_eq!(report.own_queries.len(), 2, "red and blue");
+    for grid in &report.own_queries {
+        assert_eq!(grid.found.len(), aside.min(crate::metrics::GRID), "{}", grid.query);
+        for found in &grid.found {
+            let has_it = found.picture.title.contains(&grid.query);
+            assert_eq!(found.is_right, Some(has_it), "{}", grid.query);
         }
     }
     let ranks: Vec<usize> = report.confusions.iter().map(|confusion| confusion.rank).collect();
     assert!(!ranks.is_empty() && ranks.is_sorted_by(|a, b| a >= b) && ranks.iter().all(|&r| r > 1));
-    for confusion in &report.confusions {
-        let [own, first] = [confusion.own, confusion.first].map(|n| &report.pictures[n]);
-        assert_eq!(own.title, confusion.text);
-        assert_ne!(first.title, confusion.text);
-        // The picture of item 4 is 4.png, and has the colour of its title.
+    for Confusion { own, before, .. } in &report.confusions {
+        assert!(!before.is_empty() && before.iter().all(|picture| picture.title != own.title));
+        // The picture of item 4 is 4.png.
         let number = own.title.split(' ').next_back().unwrap();
-        assert!(own.path.ends_with(&format!("{number}.png")), "{}", own.path);
-        let (red, blue) = (own.rgb[0], own.rgb[2]);
-        assert_eq!(own.title.starts_with("red"), red > blue);
-        assert_eq!(own.rgb.len(), own.width_px * own.height_px * 3);
+        assert_eq!(own.image.path(), shop.path(&format!("{number}.png")));
     }
 }
 

@@ -8,6 +8,7 @@ use looksee::{Error, Result, files};
 use serde_json::json;
 
 use super::{keep_ledger, ledger_json};
+use crate::advice;
 use crate::args::TrainArgs;
 use crate::console::Console;
 use crate::outcome::{Outcome, Status};
@@ -119,16 +120,19 @@ fn report(trained: &Trained, model: &Path, console: &mut Console) -> Outcome {
             .warn(&format!("the list of what was left out cannot be written: {}", error.whole()));
         trained.ledger.summary()
     });
-    if let Some(report) = &trained.report {
-        show(report, model, console).unwrap_or_else(|error| {
-            console.warn(&format!("the report cannot be written: {}", error.whole()));
-        });
+    let page = trained.report.as_ref().and_then(|report| show(report, model, console));
+    let verdict = trained.verdict.as_ref();
+    let verdict = verdict.map(|found| advice::advised(&found.sentence, Some(&found.fact)));
+    if let Some(verdict) = &verdict {
+        console.note(verdict);
     }
     if console.json {
         output::document(&json!({
             "model": model.to_string_lossy(),
             "steps": trained.steps,
             "summary": trained.summary,
+            "verdict": verdict,
+            "report": page.map(|path| path.to_string_lossy().into_owned()),
             "ledger": ledger_json(&trained.ledger),
         }))?;
     } else {
@@ -137,17 +141,28 @@ fn report(trained: &Trained, model: &Path, console: &mut Console) -> Outcome {
     Ok(Status::Done)
 }
 
-/// Writes `report.html` beside the model. A file of that name that looksee did not write stays.
-fn show(report: &Report, model: &Path, console: &mut Console) -> Result<()> {
+/// Writes the page beside the model; the model is whole, whatever becomes of its page. A file of its
+/// name that looksee did not write stays as it is.
+fn show(report: &Report, model: &Path, console: &mut Console) -> Option<PathBuf> {
     let path = model.join(Report::FILE);
-    if !Report::may_replace(&path)? {
-        console.warn(&format!(
-            "{} is not a report that looksee wrote, so it stays as it is; move it away to get one",
-            path.display()
-        ));
-        return Ok(());
+    let written = Report::may_replace(&path).and_then(|may| {
+        if !may {
+            return Err(Error::invalid(
+                "this is not a page that looksee wrote, so it stays as it is; move it away to get one",
+            )
+            .at_file(&path));
+        }
+        train_html::write(&path, model, report)
+    });
+    match written {
+        Ok(()) => {
+            console
+                .note(&format!("figures, curves, what is found and mixed up: {}", path.display()));
+            Some(path)
+        }
+        Err(error) => {
+            console.warn(&format!("there is no page of this run: {}", error.whole()));
+            None
+        }
     }
-    train_html::write(model, report)?;
-    console.note(&format!("what the model answers and confuses, with curves: {}", path.display()));
-    Ok(())
 }

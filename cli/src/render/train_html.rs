@@ -1,95 +1,87 @@
-//! A training run as one self-contained page: its figures, its curves, what the model confuses and
-//! what it answers. No script, nothing to load; light or dark as the reader's system is.
+//! What a training run came to as one self-contained page: figures, curves, what is found and what is
+//! mixed up. No script, nothing to load; light or dark as the reader's system is.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::fmt::Write;
 use std::path::Path;
 
 use html_escape::{encode_double_quoted_attribute, encode_text};
-use looksee::metrics::Summary;
-use looksee::train::{Confusion, Figures, Grid, Hit, Picture, Report};
-use looksee::{Result, files};
+use looksee::files::Blob;
+use looksee::metrics::{AnswerMeans, Summary};
+use looksee::short::Short;
+use looksee::train::{
+    Confusion, Figures, FoundPicture, Grid, InTheWay, Picture, Ran, Report, Verdict,
+};
+use looksee::{ItemId, Result, files};
 use rayon::prelude::*;
-use serde_json::Value;
 
-use super::grid_html::data_uri_of;
+use super::grid::{NOT_FOUND, open, square};
+use super::grid_html::data_uri;
 use super::text;
+use crate::advice;
 use crate::figures::{count, percent, thousands};
 
-/// Points of a curve; of a longer run, neighbours become their mean.
-const POINTS_MOST: usize = 300;
-/// The units of a plot, which is stretched to the width of the page.
-const WIDTH: f64 = 600.0;
-const HEIGHT: f64 = 200.0;
-/// Colours; further curves have them again, dashed.
-const COLOURS: usize = 6;
+mod curves;
 
-const STYLE: &str = "\
-:root { color-scheme: light dark; --back: #fff; --ink: #1c1c20; --grey: #66666f; --line: #dadade;
-  --right: #16794a; --wrong: #b3261e; --c0: #2563c9; --c1: #c2571a; --c2: #16794a; --c3: #8a3fbf;
-  --c4: #b3266e; --c5: #6b6b1f; }
-@media (prefers-color-scheme: dark) { :root { --back: #16161a; --ink: #ececf0; --grey: #a2a2ac;
-  --line: #3a3a42; --right: #5fd19a; --wrong: #ff8a80; --c0: #7fb0ff; --c1: #ffa36b; --c2: #5fd19a;
-  --c3: #cf9bff; --c4: #ff8ac2; --c5: #d6d66b; } }
-* { box-sizing: border-box; }
-body { margin: 0; padding: 2rem; background: var(--back); color: var(--ink);
-  font: 15px/1.45 system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif; }
-main { max-width: 72rem; margin: 0 auto; }
-h1 { margin: 0; font-size: 1.5rem; overflow-wrap: anywhere; }
-h2 { margin: 2.75rem 0 .75rem; font-size: 1.2rem; }
-h3 { margin: 1.5rem 0 .4rem; font-size: 1rem; overflow-wrap: anywhere; }
-p { margin: .3rem 0; max-width: 46rem; }
-.grey, header p, h3 span, figcaption, .axis, th { color: var(--grey); font-weight: normal;
-  font-variant-numeric: tabular-nums; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .5rem 0 1.25rem; }
-th, td { text-align: right; padding: .3rem .9rem .3rem 0; border-bottom: 1px solid var(--line);
-  white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; white-space: normal; }
-.charts { display: grid; gap: 2rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); }
-figure { margin: 0; min-width: 0; }
-.plot { display: grid; grid-template-columns: 3.6rem minmax(0, 1fr); gap: .2rem .5rem; }
-.axis { font-size: .8rem; display: flex; justify-content: space-between; }
-.axis.y { flex-direction: column; text-align: right; }
-.axis.x { grid-column: 2; }
-svg { display: block; width: 100%; height: 12rem; border: solid var(--line); border-width: 0 0 1px 1px; }
-polyline { fill: none; stroke: var(--c); stroke-width: 2; vector-effect: non-scaling-stroke;
-  stroke-linejoin: round; stroke-linecap: round; }
-.dashed { stroke-dasharray: 2 6; }
-.legend { list-style: none; margin: .5rem 0 0 4.1rem; padding: 0; display: flex; flex-wrap: wrap;
-  gap: .1rem 1rem; font-size: .85rem; }
-.legend i { display: inline-block; width: 1.4rem; margin-right: .4rem; vertical-align: middle;
-  border-top: 3px solid var(--c); }
-.legend .dashed i { border-top-style: dotted; }
-.confusions, .hits { list-style: none; margin: 0; padding: 0; display: grid; }
-.confusions { gap: 1.5rem; grid-template-columns: repeat(auto-fill, minmax(min(100%, 20rem), 1fr)); }
-.confusions > li { border-top: 1px solid var(--line); padding-top: .75rem; min-width: 0;
-  overflow-wrap: anywhere; }
-.both { display: grid; grid-template-columns: 1fr 1fr; gap: .75rem; margin-top: .5rem; }
-.hits { gap: .5rem; grid-template-columns: repeat(9, minmax(0, 1fr)); }
-img { display: block; width: 100%; height: auto; border: 1px solid var(--line); background: #fff; }
-.hits .right img { outline: 3px solid var(--right); outline-offset: -1px; }
-.mark { text-align: center; font-size: .85rem; }
-.right .mark { color: var(--right); }
-.wrong .mark { color: var(--wrong); }
-figcaption { font-size: .8rem; overflow: hidden; display: -webkit-box; -webkit-line-clamp: 3;
-  -webkit-box-orient: vertical; }
-@media (max-width: 44rem) { body { padding: 1rem; } .hits { grid-template-columns: repeat(3, minmax(0, 1fr)); }
-  th, td { padding-right: .6rem; } .legend { margin-left: 0; } }
-";
+/// Pixels of a picture's side.
+const SIDE: usize = 128;
 
-/// Writes the page on `report` beside the model in `folder`, whose `log.jsonl` has the curves.
-pub(crate) fn write(folder: &Path, report: &Report) -> Result<()> {
-    let log = files::read_text(&folder.join("log.jsonl"))?;
-    let page = page(&folder.to_string_lossy(), report, &log)?;
-    files::replace_bytes(&folder.join(Report::FILE), page.as_bytes())
+const STYLE: &str = include_str!("train_html/page.css");
+
+/// Writes the page into `path`; `model` is the folder of the model, as it was named.
+pub(crate) fn write(path: &Path, model: &Path, report: &Report) -> Result<()> {
+    let pictures = Pictures::of(report, &|picture| open(picture, square(SIDE)))?;
+    let page = page(&model.to_string_lossy(), report, &pictures);
+    files::replace_bytes(path, page.as_bytes())
 }
 
-fn page(name: &str, report: &Report, log: &str) -> Result<String> {
+/// Each picture of a report once, as the source of an `img`; those that cannot be opened any more are
+/// missing.
+struct Pictures(HashMap<ItemId, String>);
+
+impl Pictures {
+    fn of(report: &Report, open: &(dyn Fn(&Blob) -> Option<Vec<u8>> + Sync)) -> Result<Self> {
+        let mut shown: HashMap<&ItemId, &Blob> = HashMap::new();
+        let grids = report.usual_queries.iter().chain(&report.own_queries);
+        let found = grids.flat_map(|grid| &grid.found).map(|found| &found.picture);
+        let confused = report.confusions.iter();
+        let confused = confused.flat_map(|one| std::iter::once(&one.own).chain(&one.before));
+        let in_the_way = report.in_the_way.iter().map(|one| &one.picture);
+        for picture in found.chain(confused).chain(in_the_way) {
+            shown.insert(&picture.id, &picture.image);
+        }
+        let source = |(id, place): (&ItemId, &Blob)| {
+            open(place).map(|rgb| Ok((id.clone(), data_uri(&rgb, SIDE)?)))
+        };
+        let sources: Result<HashMap<ItemId, String>> =
+            shown.into_par_iter().filter_map(source).collect();
+        Ok(Self(sources?))
+    }
+
+    fn img(&self, picture: &Picture) -> String {
+        let title = text::one_line(&picture.title);
+        let id = text::one_line(picture.id.as_str());
+        match self.0.get(&picture.id) {
+            Some(source) => format!(
+                "<img src=\"{source}\" width=\"{SIDE}\" height=\"{SIDE}\" alt=\"{}\" title=\"{}\" \
+                 loading=\"lazy\">",
+                encode_double_quoted_attribute(&title),
+                encode_double_quoted_attribute(&format!("{title} ({id})")),
+            ),
+            None => format!("<div class=\"missing\">{NOT_FOUND}</div>"),
+        }
+    }
+
+    fn figure(&self, class: &str, picture: &Picture, caption: &str) -> String {
+        let (img, caption) = (self.img(picture), text::one_line(caption));
+        let caption = encode_text(&caption);
+        format!("<figure{class}>{img}<figcaption dir=\"auto\">{caption}</figcaption></figure>\n")
+    }
+}
+
+fn page(name: &str, report: &Report, pictures: &Pictures) -> String {
     let name = text::one_line(name);
     let name = encode_text(&name);
-    let encode = |picture: &Picture| data_uri_of(&picture.rgb, picture.width_px, picture.height_px);
-    let sources = report.pictures.par_iter().map(encode).collect::<Result<Vec<String>>>()?;
     let mut page = Report::BEGINNING.to_owned();
     let _ = write!(
         page,
@@ -98,338 +90,408 @@ fn page(name: &str, report: &Report, log: &str) -> Result<String> {
          <meta http-equiv=\"Content-Security-Policy\" \
          content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">\n\
          <title>Training of {name} - looksee</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
-         <main>\n<header>\n<h1>Training of {name}</h1>\n<p>The model of step {}. All that is shown \
-         comes from {} put aside, which the model never learned from.</p>\n</header>\n",
-        thousands(report.step as usize),
-        count(report.held_out, "pair"),
+         <main>\n"
     );
+    header(&mut page, &name, &report.run, report.verdict.as_ref());
     figures(&mut page, &report.figures);
-    Curves::read(log).draw(&mut page);
-    let pictures = Pictures { of: &report.pictures, sources: &sources };
-    if !report.confusions.is_empty() {
-        page.push_str(
-            "<section id=\"confusions\">\n<h2>Hardest confusions</h2>\n<p class=\"grey\">Titles whose \
-             own picture comes last among all that were put aside.</p>\n<ol class=\"confusions\">\n",
-        );
-        report.confusions.iter().for_each(|confusion| pictures.confusion(&mut page, confusion));
-        page.push_str("</ol>\n</section>\n");
+    if let Some(short) = &report.short {
+        answers(&mut page, short);
     }
-    let (own, common): (Vec<&Grid>, Vec<&Grid>) =
-        report.grids.iter().partition(|grid| grid.kind.is_some());
-    let parts = [
-        (
-            "common",
-            "Short queries",
-            "What people type into a shop, as far as the model knows the words.",
-            common,
-        ),
-        (
-            "questions",
-            "Questions of the catalogue's own",
-            "Values of its fields or pieces of its titles; \u{2713} is right, \u{2717} is not.",
-            own,
-        ),
+    curves::draw(&mut page, report);
+    let known = "Queries that shops for clothes are asked, as far as the model knows the words. The \
+                 nine nearest of the pictures that were put aside, nearest first.";
+    grids(&mut page, "usual", "What is found", known, &report.usual_queries, pictures);
+    let own = "Values of the catalogue's fields, or pieces of its titles: \u{2713} is right, \u{2717} is \
+               not by what the catalogue says.";
+    grids(&mut page, "own", "Questions of the catalogue's own", own, &report.own_queries, pictures);
+    confusions(&mut page, &report.confusions, pictures);
+    in_the_way(&mut page, &report.in_the_way, pictures);
+    settings(&mut page, &report.run);
+    page.push_str("</main>\n</body>\n</html>\n");
+    page
+}
+
+fn header(page: &mut String, name: &str, run: &Ran, verdict: Option<&Verdict>) {
+    let _ = write!(
+        page,
+        "<header>\n<h1>Training of {name}</h1>\n<p>{} to learn from, {} put aside; {} in {}. All that \
+         is shown here is about pairs that were put aside.</p>\n",
+        count(run.training_pairs, "pair"),
+        thousands(run.validation_pairs),
+        count(run.steps as usize, "step"),
+        minutes(run.minutes),
+    );
+    if let Some(Verdict { sentence, fact }) = verdict {
+        let advised = advice::advised(sentence, Some(fact));
+        let _ = writeln!(page, "<p class=\"verdict\">{}</p>", encode_text(&capital(&advised)));
+    }
+    page.push_str("</header>\n");
+}
+
+/// `3.2 minutes`, `2.5 hours`.
+fn minutes(minutes: f64) -> String {
+    if minutes < 90.0 {
+        format!("{minutes:.1} minutes")
+    } else {
+        format!("{:.1} hours", minutes / 60.0)
+    }
+}
+
+/// With a capital, as sentences of a page begin.
+fn capital(sentence: &str) -> String {
+    let mut letters = sentence.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+fn figures(page: &mut String, figures: &Figures) {
+    let queries = figures.trained.queries;
+    let _ = write!(
+        page,
+        "<section id=\"figures\">\n<h2>How good it is</h2>\n<p>How often a title finds its own picture \
+         among {} first, among the first 5 and among the first 10:</p>\n<div class=\"scroll\"><table>\n\
+         <tr><th></th><th>R@1</th><th>R@5</th><th>R@10</th><th>median rank</th></tr>\n",
+        thousands(queries)
+    );
+    let rows = [
+        ("this model", " class=\"own\"", Some(&figures.trained)),
+        ("the same, among pairs that it learned from", "", figures.learnt.as_ref()),
+        ("a linear baseline", "", figures.linear.as_ref()),
+        ("untrained", "", figures.untrained.as_ref()),
+        ("chance", "", figures.chance.as_ref()),
     ];
-    for (id, heading, about, grids) in parts {
-        if grids.is_empty() {
+    for (name, class, summary) in rows {
+        row(page, name, class, summary);
+    }
+    page.push_str("</table></div>\n");
+    page.push_str(
+        "<p>The other way, how a picture finds its title, and others of its label where there are \
+         labels:</p>\n<div class=\"scroll\"><table>\n<tr><th></th><th>R@1</th><th>R@5</th><th>R@10</th>\
+         <th>median rank</th></tr>\n",
+    );
+    row(page, "its title", "", Some(&figures.image_to_text));
+    row(page, "others of its label", "", figures.image_to_image.as_ref());
+    page.push_str("</table></div>\n</section>\n");
+}
+
+fn row(page: &mut String, name: &str, class: &str, summary: Option<&Summary>) {
+    let Some(Summary { r1, r5, r10, median_rank, .. }) = summary else { return };
+    let [r1, r5, r10] = [r1, r5, r10].map(|share| percent(*share));
+    let _ = writeln!(
+        page,
+        "<tr{class}><td>{name}</td><td>{r1}</td><td>{r5}</td><td>{r10}</td><td>{median_rank:.0}</td></tr>"
+    );
+}
+
+/// How short questions are answered, and what is found worst.
+fn answers(page: &mut String, short: &Short) {
+    page.push_str(
+        "<section id=\"short\">\n<h2>Short questions</h2>\n<p>How many of the first 9 pictures are \
+         right, by what is asked for:</p>\n<div class=\"scroll\"><table>\n<tr><th></th><th>right</th>\
+         <th>by chance</th><th>questions</th></tr>\n",
+    );
+    for kind in &short.kinds {
+        let (answers, kind) = (&kind.answers, kind.kind.to_string());
+        let chance = percent(answers.chance.p9);
+        answered(page, &kind, answers.p9, Some(&chance), answers.questions);
+    }
+    page.push_str("</table></div>\n");
+    let weak =
+        |word: &str, questions: usize, means: &AnswerMeans| (word.to_owned(), questions, means.p9);
+    let words = short.weakest.words.iter();
+    let words: Vec<_> = words.map(|w| weak(&w.word, w.questions, &w.means)).collect();
+    let fields = short.weakest.fields.iter();
+    let fields: Vec<_> = fields.map(|f| weak(&f.field, f.questions, &f.means)).collect();
+    for (heading, weakest) in [("Weakest fields", fields), ("Weakest words", words)] {
+        // Of one there is no weakest.
+        if weakest.len() < 2 {
             continue;
         }
         let _ = writeln!(
             page,
-            "<section id=\"{id}\">\n<h2>{heading}</h2>\n<p class=\"grey\">{about}</p>"
+            "<h3>{heading}</h3>\n<div class=\"scroll\"><table>\n<tr><th></th><th>right</th>\
+             <th>questions</th></tr>"
         );
-        grids.iter().for_each(|grid| pictures.grid(&mut page, grid));
-        page.push_str("</section>\n");
-    }
-    page.push_str("</main>\n</body>\n</html>\n");
-    Ok(page)
-}
-
-fn figures(page: &mut String, figures: &Figures) {
-    page.push_str("<section id=\"figures\">\n<h2>Figures</h2>\n");
-    if figures.trained.is_none() {
-        page.push_str("<p>No pairs were put aside to measure on.</p>\n</section>\n");
-        return;
-    }
-    page.push_str(
-        "<p>How often a title finds its own picture first, among the first 5, and among the first \
-         10:</p>\n<div class=\"scroll\"><table>\n<tr><th></th><th>R@1</th><th>R@5</th><th>R@10</th>\
-         <th>median rank</th></tr>\n",
-    );
-    let mut row = |name: &str, summary: Option<&Summary>| {
-        if let Some(Summary { r1, r5, r10, median_rank, .. }) = summary {
-            let [r1, r5, r10] = [r1, r5, r10].map(|share| percent(*share));
-            let _ = writeln!(
-                page,
-                "<tr><td>{name}</td><td>{r1}</td><td>{r5}</td><td>{r10}</td><td>{median_rank:.0}</td></tr>"
-            );
-        }
-    };
-    row("trained", figures.trained.as_ref());
-    row("untrained", figures.untrained.as_ref());
-    row("chance", figures.chance.as_ref());
-    page.push_str("</table></div>\n");
-    if !figures.short.is_empty() {
-        page.push_str(
-            "<p>How many of the first 9 pictures are right, by what is asked for:</p>\n\
-             <div class=\"scroll\"><table>\n<tr><th></th><th>trained</th><th>chance</th>\
-             <th>questions</th></tr>\n",
-        );
-        for (kind, answers) in &figures.short {
-            let _ = writeln!(
-                page,
-                "<tr><td dir=\"auto\">{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
-                encode_text(&text::one_line(kind)),
-                percent(answers.p9),
-                percent(answers.chance.p9),
-                thousands(answers.questions)
-            );
+        for (name, questions, p9) in weakest {
+            answered(page, &name, p9, None, questions);
         }
         page.push_str("</table></div>\n");
     }
     page.push_str("</section>\n");
 }
 
-/// The curves of a run, points `(step, value)`.
-#[derive(Debug, Default, PartialEq)]
-struct Curves {
-    loss: Vec<(f64, f64)>,
-    recall: Vec<(f64, f64)>,
-    precision: BTreeMap<String, Vec<(f64, f64)>>,
+fn answered(page: &mut String, name: &str, p9: f64, chance: Option<&str>, questions: usize) {
+    let name = text::one_line(name);
+    let _ =
+        write!(page, "<tr><td dir=\"auto\">{}</td><td>{}</td>", encode_text(&name), percent(p9));
+    if let Some(chance) = chance {
+        let _ = write!(page, "<td>{chance}</td>");
+    }
+    let _ = writeln!(page, "<td>{}</td></tr>", thousands(questions));
 }
 
-impl Curves {
-    /// Lines that are none, such as the last of a disk that was full, are passed over.
-    fn read(log: &str) -> Self {
-        let mut curves = Self::default();
-        for line in log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
-            let Some(step) = line["step"].as_f64() else { continue };
-            if let Some(loss) = line["loss"].as_f64() {
-                curves.loss.push((step, loss));
-            }
-            let validation = &line["validation"];
-            if let Some(recall) = validation["text_to_image"]["r10"].as_f64() {
-                curves.recall.push((step, recall));
-            }
-            for (kind, answers) in validation["short"].as_object().into_iter().flatten() {
-                if let Some(p9) = answers["p9"].as_f64() {
-                    curves.precision.entry(kind.clone()).or_default().push((step, p9));
-                }
-            }
-        }
-        curves
-    }
-
-    fn draw(&self, page: &mut String) {
-        let last = [&self.loss, &self.recall].into_iter().filter_map(|curve| curve.last());
-        let last = last.map(|&(step, _)| step).fold(1.0, f64::max);
-        page.push_str("<section id=\"curves\">\n<h2>Curves</h2>\n<div class=\"charts\">\n");
-        let number = |value: f64| format!("{value:.2}");
-        let share = |value: f64| format!("{:.0} %", 100.0 * value);
-        chart(page, "Loss", &[("", &self.loss)], last, &number);
-        let recall = "Titles that find their picture among the first 10";
-        chart(page, recall, &[("", &self.recall)], last, &share);
-        let kinds = self.precision.iter().map(|(kind, points)| (kind.as_str(), points.as_slice()));
-        let kinds: Vec<_> = kinds.collect();
-        chart(page, "Right ones among the first 9, by what is asked for", &kinds, last, &share);
-        page.push_str("</div>\n</section>\n");
-    }
-}
-
-/// One plot from step 0 to the last, and from 0 to the greatest value.
-fn chart(
+fn grids(
     page: &mut String,
+    id: &str,
     heading: &str,
-    curves: &[(&str, &[(f64, f64)])],
-    last: f64,
-    label: &dyn Fn(f64) -> String,
+    about: &str,
+    grids: &[Grid],
+    pictures: &Pictures,
 ) {
-    let thinned: Vec<(&str, Vec<(f64, f64)>)> =
-        curves.iter().map(|&(name, points)| (name, thin(points))).collect();
-    let values = thinned.iter().flat_map(|(_, points)| points).map(|&(_, value)| value);
-    let most = values.fold(0.0, f64::max);
-    if most <= 0.0 {
+    if grids.is_empty() {
         return;
     }
-    let _ = write!(
-        page,
-        "<figure>\n<h3>{heading}</h3>\n<div class=\"plot\">\n<div class=\"axis y\"><span>{}</span>\
-         <span>{}</span><span>{}</span></div>\n<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" \
-         preserveAspectRatio=\"none\" role=\"img\" aria-label=\"{heading}\">\n",
-        label(most),
-        label(most / 2.0),
-        label(0.0),
-    );
-    let colour = |number: usize| {
-        let class = if number >= COLOURS { " class=\"dashed\"" } else { "" };
-        format!("{class} style=\"--c: var(--c{})\"", number % COLOURS)
-    };
-    for (number, (_, points)) in thinned.iter().enumerate() {
-        let _ = write!(page, "<polyline{} points=\"", colour(number));
-        // A point alone is a line of no length, which has round ends.
-        let alone = points.first().filter(|_| points.len() == 1);
-        for (step, value) in points.iter().chain(alone) {
-            let (x, y) = (step / last * WIDTH, (1.0 - value / most) * HEIGHT);
-            let _ = write!(page, "{x:.1},{y:.1} ");
-        }
-        page.push_str("\"/>\n");
-    }
-    let _ = write!(
-        page,
-        "</svg>\n<div class=\"axis x\"><span>step 0</span><span>{}</span></div>\n</div>\n",
-        thousands(last as usize)
-    );
-    if thinned.iter().any(|(name, _)| !name.is_empty()) {
-        page.push_str("<ul class=\"legend\">\n");
-        for (number, (name, points)) in thinned.iter().enumerate() {
-            let value = points.last().map(|&(_, value)| label(value)).unwrap_or_default();
-            let name = text::one_line(name);
-            let _ = writeln!(
-                page,
-                "<li{}><i></i><bdi>{}</bdi> {value}</li>",
-                colour(number),
-                encode_text(&name)
-            );
-        }
-        page.push_str("</ul>\n");
-    }
-    page.push_str("</figure>\n");
-}
-
-/// At most [`POINTS_MOST`] points: means of neighbours.
-fn thin(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
-    let each = points.len().div_ceil(POINTS_MOST).max(1);
-    let mean = |some: &[(f64, f64)]| {
-        let (x, y) = some.iter().fold((0.0, 0.0), |(x, y), point| (x + point.0, y + point.1));
-        (x / some.len() as f64, y / some.len() as f64)
-    };
-    points.chunks(each).map(mean).collect()
-}
-
-/// The pictures of the report, and each as the source of an `img`.
-struct Pictures<'a> {
-    of: &'a [Picture],
-    sources: &'a [String],
-}
-
-impl Pictures<'_> {
-    fn img(&self, number: usize) -> String {
-        let Picture { path, title, width_px, height_px, .. } = &self.of[number];
-        let (path, title) = (text::one_line(path), text::one_line(title));
-        format!(
-            "<img src=\"{}\" width=\"{width_px}\" height=\"{height_px}\" alt=\"{}\" title=\"{}\" \
-             loading=\"lazy\">",
-            self.sources[number],
-            encode_double_quoted_attribute(&title),
-            encode_double_quoted_attribute(&format!("{title} ({path})")),
-        )
-    }
-
-    fn confusion(&self, page: &mut String, confusion: &Confusion) {
-        let Confusion { text, rank, own, first } = confusion;
-        let (text, instead) = (text::one_line(text), text::one_line(&self.of[*first].title));
-        let _ = writeln!(
-            page,
-            "<li>\n<div dir=\"auto\">{}</div>\n<div class=\"both\">\n<figure>{}<figcaption>its own \
-             picture: place {}</figcaption></figure>\n<figure>{}<figcaption>first instead: \
-             <bdi>{}</bdi></figcaption></figure>\n</div>\n</li>",
-            encode_text(&text),
-            self.img(*own),
-            thousands(*rank),
-            self.img(*first),
-            encode_text(&instead),
-        );
-    }
-
-    fn grid(&self, page: &mut String, Grid { query, kind, hits }: &Grid) {
+    let _ =
+        writeln!(page, "<section id=\"{id}\">\n<h2>{heading}</h2>\n<p class=\"grey\">{about}</p>");
+    for Grid { query, kind, right, found } in grids {
         let query = text::one_line(query);
         let _ = write!(page, "<h3><bdi>{}</bdi>", encode_text(&query));
-        if let Some(kind) = kind {
-            let right = hits.iter().filter(|hit| hit.right == Some(true)).count();
-            let kind = text::one_line(kind);
+        if let (Some(kind), Some(right)) = (kind, right) {
+            let kind = text::one_line(&kind.to_string());
             let kind = encode_text(&kind);
-            let _ = write!(page, " <span>({kind}; {right} of {} right)</span>", hits.len());
+            let is_right = found.iter().filter(|found| found.is_right == Some(true)).count();
+            let _ = write!(
+                page,
+                " <span>({kind}; {is_right} of {} right, {} in all)</span>",
+                found.len(),
+                thousands(*right)
+            );
         }
-        page.push_str("</h3>\n<ol class=\"hits\">\n");
-        for &Hit { picture, right } in hits {
-            let img = self.img(picture);
-            let _ = match right {
-                None => writeln!(page, "<li>{img}</li>"),
-                Some(true) => {
-                    writeln!(
-                        page,
-                        "<li class=\"right\">{img}<div class=\"mark\">\u{2713}</div></li>"
-                    )
-                }
-                Some(false) => {
-                    writeln!(
-                        page,
-                        "<li class=\"wrong\">{img}<div class=\"mark\">\u{2717}</div></li>"
-                    )
-                }
+        page.push_str("</h3>\n<ol class=\"found\">\n");
+        for FoundPicture { picture, is_right, .. } in found {
+            let img = pictures.img(picture);
+            let (class, mark) = match is_right {
+                None => ("", ""),
+                Some(true) => (" class=\"right\"", "<div class=\"mark\">\u{2713}</div>"),
+                Some(false) => (" class=\"wrong\"", "<div class=\"mark\">\u{2717}</div>"),
             };
+            let _ = writeln!(page, "<li{class}>{img}{mark}</li>");
         }
         page.push_str("</ol>\n");
     }
+    page.push_str("</section>\n");
+}
+
+fn confusions(page: &mut String, confusions: &[Confusion], pictures: &Pictures) {
+    if confusions.is_empty() {
+        return;
+    }
+    page.push_str(
+        "<section id=\"confusions\">\n<h2>Hardest confusions</h2>\n<p class=\"grey\">Titles whose own \
+         picture, framed, comes last of all; beside it what comes first instead.</p>\n\
+         <ol class=\"confusions\">\n",
+    );
+    for Confusion { own, rank, before } in confusions {
+        let title = text::one_line(&own.title);
+        let place = format!("place {}", thousands(*rank));
+        let _ = write!(
+            page,
+            "<li>\n<bdi>{}</bdi>\n<div class=\"row\">\n{}",
+            encode_text(&title),
+            pictures.figure(" class=\"own\"", own, &place)
+        );
+        for picture in before {
+            page.push_str(&pictures.figure("", picture, &picture.title));
+        }
+        page.push_str("</div>\n</li>\n");
+    }
+    page.push_str("</ol>\n</section>\n");
+}
+
+fn in_the_way(page: &mut String, pictures_in_the_way: &[InTheWay], pictures: &Pictures) {
+    if pictures_in_the_way.is_empty() {
+        return;
+    }
+    page.push_str(
+        "<section id=\"in-the-way\">\n<h2>Pictures that stand in the way</h2>\n<p class=\"grey\">First \
+         for titles of others most often.</p>\n<ol class=\"in-the-way\">\n",
+    );
+    for InTheWay { picture, titles } in pictures_in_the_way {
+        let caption = format!("first for {titles} others: {}", picture.title);
+        let _ = writeln!(page, "<li>{}</li>", pictures.figure("", picture, &caption));
+    }
+    page.push_str("</ol>\n</section>\n");
+}
+
+/// What makes the run again.
+fn settings(page: &mut String, run: &Ran) {
+    let [width, height] = run.picture_px;
+    let tuned = match run.tuned_from {
+        Some(first) => format!(", the network itself tuned from {} on", thousands(first as usize)),
+        None => String::new(),
+    };
+    let entries = [
+        ("catalogue", run.catalogue.join(", ")),
+        ("recipe", run.recipe.clone()),
+        ("network", format!("{}: {}", run.network, run.engine.name())),
+        ("pictures", format!("{width} x {height} pixels")),
+        ("vectors", format!("{} values", thousands(run.dim))),
+        ("vocabulary", count(run.tokens, "token")),
+        ("steps", format!("{}{tuned}", thousands(run.steps as usize))),
+        ("kept", format!("the model of step {}", thousands(run.best_step as usize))),
+        ("seed", run.seed.to_string()),
+    ];
+    page.push_str("<section id=\"run\">\n<h2>The run</h2>\n<dl>\n");
+    for (name, value) in entries {
+        let value = text::one_line(&value);
+        let _ = writeln!(page, "<dt>{name}</dt><dd>{}</dd>", encode_text(&value));
+    }
+    page.push_str("</dl>\n</section>\n");
 }
 
 #[cfg(test)]
 mod tests {
+    use looksee::Fact;
+    use looksee::metrics::Intervals;
+    use looksee::questions::Kind;
+    use looksee::train::{Curves, Engine, StepPoint, ValidationPoint};
+
     use super::*;
 
-    const LOG: &str = "{\"step\":1,\"loss\":2.0}\n{\"step\":2,\"loss\":1.0}\n\
-        {\"step\":2,\"validation\":{\"text_to_image\":{\"r10\":0.5},\"short\":{\"<color>\":{\"p9\":0.25}}}}\n\
-        {\"step\":3,\"lo";
+    fn summary(r10: f64) -> Summary {
+        let around = [r10 - 0.01, r10 + 0.01];
+        let ci95 = Intervals { r1: around, r5: around, r10: around, mrr: around };
+        let [r1, r5, mrr] = [r10 / 4.0, r10 / 2.0, r10 / 3.0];
+        Summary { queries: 1200, r1, r5, r10, mrr, median_rank: 20.0, mean_rank: 61.25, ci95 }
+    }
 
-    fn report() -> Report {
-        let picture = |title: &str| Picture {
-            path: "/shop/a.jpg".to_owned(),
-            title: title.to_owned(),
-            width_px: 4,
-            height_px: 6,
-            rgb: [200, 20, 40].repeat(24),
+    fn picture(id: &str, title: &str) -> Picture {
+        Picture { id: ItemId::from(id), image: Blob::whole(Path::new(id)), title: title.to_owned() }
+    }
+
+    /// A run of two steps, tuned from the second on; of its three pictures `gone` is not there.
+    pub(super) fn report() -> Report {
+        let step = |step, loss| StepPoint { step, loss, active: 0.5, learning_rate: 0.0005 };
+        let found = |id: &str, is_right| FoundPicture {
+            picture: picture(id, "a\"onload=\"x"),
+            score: 0.5,
+            is_right,
         };
-        let hits =
-            vec![Hit { picture: 0, right: Some(true) }, Hit { picture: 1, right: Some(false) }];
+        let validation = ValidationPoint {
+            step: 2,
+            score: Some(0.4),
+            r10: 0.5,
+            training_r10: Some(0.8),
+            p9: Some(0.25),
+        };
         Report {
-            step: 1200,
-            held_out: 2,
-            figures: Figures::default(),
-            confusions: vec![Confusion { text: "<script>".to_owned(), rank: 2, own: 0, first: 1 }],
-            grids: vec![Grid { query: "red".to_owned(), kind: Some("<color>".to_owned()), hits }],
-            pictures: vec![picture("a\"onload=\"x"), picture("<b>ring</b>")],
+            run: Ran {
+                recipe: "default".to_owned(),
+                network: "resnet18",
+                engine: Engine::Tuned,
+                picture_px: [64, 48],
+                dim: 128,
+                catalogue: vec!["<shop>.jsonl".to_owned()],
+                training_pairs: 9000,
+                validation_pairs: 1200,
+                tokens: 77,
+                steps: 2,
+                tuned_from: Some(1),
+                best_step: 2,
+                minutes: 3.25,
+                seed: 7,
+            },
+            figures: Figures {
+                trained: summary(0.5),
+                learnt: Some(summary(0.8)),
+                linear: Some(summary(0.3)),
+                untrained: Some(summary(0.02)),
+                chance: Some(summary(0.01)),
+                image_to_text: summary(0.4),
+                image_to_image: None,
+            },
+            verdict: Some(Verdict {
+                sentence: "this is an engine; a longer run would help most".to_owned(),
+                fact: Fact::StillRising,
+            }),
+            curves: Curves {
+                steps: vec![step(1, 2.0), step(2, 1.0)],
+                validations: vec![validation],
+            },
+            short: None,
+            confusions: vec![Confusion {
+                own: picture("one", "<script>"),
+                rank: 1100,
+                before: vec![picture("two", "<b>ring</b>"), picture("gone", "gone")],
+            }],
+            in_the_way: vec![InTheWay { picture: picture("two", "<i>ring"), titles: 17 }],
+            usual_queries: vec![Grid {
+                query: "<red>".to_owned(),
+                kind: None,
+                right: None,
+                found: vec![found("one", None)],
+            }],
+            own_queries: vec![Grid {
+                query: "blue".to_owned(),
+                kind: Some(Kind::Field("<color>".to_owned())),
+                right: Some(30),
+                found: vec![found("one", Some(true)), found("two", Some(false))],
+            }],
         }
+    }
+
+    fn written(report: &Report) -> String {
+        let open = |place: &Blob| {
+            (place.path() != Path::new("gone")).then(|| [200, 20, 40].repeat(SIDE * SIDE))
+        };
+        page("<model>", report, &Pictures::of(report, &open).unwrap())
     }
 
     #[test]
     fn strangers_texts_are_escaped_and_nothing_is_loaded() {
-        let page = page("<model>", &report(), LOG).unwrap();
+        let page = written(&report());
         assert!(page.starts_with(Report::BEGINNING) && page.contains("default-src 'none'"));
         assert!(!page.contains("http://") && !page.contains("https://"));
-        for stranger in ["<script>", "<b>", "<color>", "<model>", "alt=\"a\"onload"] {
+        for stranger in ["<script", "<b>", "<i>", "<red>", "<model>", "<shop>", "alt=\"a\"onload"] {
             assert!(!page.contains(stranger), "{stranger}");
         }
-        assert_eq!(page.matches("src=\"data:image/jpeg;base64,").count(), 4);
-        assert!(page.contains("1 of 2 right") && page.contains("its own picture: place 2"));
     }
 
     #[test]
-    fn curves_are_the_logs_as_far_as_it_is_whole() {
-        let curves = Curves::read(LOG);
-        assert_eq!(curves.loss, [(1.0, 2.0), (2.0, 1.0)]);
-        assert_eq!(curves.recall, [(2.0, 0.5)]);
-        assert_eq!(curves.precision["<color>"], [(2.0, 0.25)]);
-        let mut page = String::new();
-        curves.draw(&mut page);
-        // From half of the width and the top to the right and half of the height.
-        assert!(page.contains("points=\"300.0,0.0 600.0,100.0 \""), "{page}");
-        assert_eq!(page.matches("<polyline").count(), 3);
+    fn the_figures_stand_beside_what_they_mean_nothing_without() {
+        let page = written(&report());
+        let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("<tr")).collect();
+        assert_eq!(
+            rows[1],
+            "<tr class=\"own\"><td>this model</td><td>12.5 %</td><td>25.0 %</td><td>50.0 %</td>\
+             <td>20</td></tr>"
+        );
+        let names = ["learned from", "linear", "untrained", "chance"];
+        for (row, name) in rows[2..6].iter().zip(names) {
+            assert!(row.contains(name), "{row}");
+        }
+        let verdict = "This is an engine; a longer run would help most; give it more --minutes";
+        assert!(page.contains(verdict), "{page}");
+        assert!(
+            page.contains("9,000 pairs to learn from, 1,200 put aside; 2 steps in 3.2 minutes")
+        );
     }
 
     #[test]
-    fn a_long_curve_becomes_the_means_of_its_neighbours() {
-        let points: Vec<(f64, f64)> = (0..600).map(|n| (f64::from(n), f64::from(n % 2))).collect();
-        let thinned = thin(&points);
-        assert_eq!((thinned.len(), thinned[1]), (300, (2.5, 0.5)));
+    fn each_picture_has_its_place_and_one_that_is_gone_says_so() {
+        let page = written(&report());
+        // One usual query, two of the catalogue's own, two of a confusion, one in the way.
+        assert_eq!(page.matches("src=\"data:image/jpeg;base64,").count(), 6);
+        assert_eq!(page.matches(NOT_FOUND).count(), 1);
+        assert!(
+            page.contains("(&lt;color&gt;; 1 of 2 right, 30 in all)")
+                && page.contains("place 1,100")
+        );
+        assert_eq!(page.matches("<li class=\"right\">").count(), 1);
+        assert_eq!(page.matches("<li class=\"wrong\">").count(), 1);
+        assert!(page.contains("first for 17 others"));
+    }
+
+    #[test]
+    fn parts_without_anything_to_show_are_left_out() {
+        let bare = Report {
+            confusions: Vec::new(),
+            in_the_way: Vec::new(),
+            usual_queries: Vec::new(),
+            own_queries: Vec::new(),
+            ..report()
+        };
+        let page = written(&bare);
+        assert!(!page.contains("<img") && !page.contains("<ol"), "{page}");
+        assert!(page.contains("<section id=\"figures\">") && page.contains("<section id=\"run\">"));
     }
 }

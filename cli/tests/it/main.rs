@@ -13,6 +13,7 @@ mod map;
 mod measure;
 mod moved;
 mod pretrained;
+mod report;
 mod shop;
 mod train_again;
 mod util;

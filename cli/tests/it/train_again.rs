@@ -83,11 +83,11 @@ fn a_run_leaves_a_page_that_shows_it_and_only_its_own_page_gives_way_to_the_next
     assert!(ran.stderr.contains("report.html"), "{}", ran.stderr);
     let path = folder.path().join("model/report.html");
     let page = std::fs::read_to_string(&path).unwrap();
-    for part in ["figures", "curves", "confusions", "questions"] {
+    for part in ["figures", "curves", "confusions", "own"] {
         assert!(page.contains(&format!("<section id=\"{part}\">")), "no {part}");
     }
-    for row in ["trained", "untrained", "chance"] {
-        assert!(page.contains(&format!("<tr><td>{row}</td>")), "no {row}");
+    for row in ["this model", "untrained", "chance"] {
+        assert!(page.contains(&format!("<td>{row}</td>")), "no {row}");
     }
     assert!(page.contains(" <span>(color; ") && page.contains("prefers-color-scheme: dark"));
     assert!(page.contains("<polyline") && page.contains("data:image/jpeg;base64,"));
@@ -104,7 +104,7 @@ fn a_run_leaves_a_page_that_shows_it_and_only_its_own_page_gives_way_to_the_next
     let ran = folder.run(words("model", &["--resume"]));
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     assert!(
-        ran.stderr.contains("report.html is not a report that looksee wrote"),
+        ran.stderr.contains("report.html: this is not a page that looksee wrote"),
         "{}",
         ran.stderr
     );
