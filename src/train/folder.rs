@@ -197,6 +197,8 @@ fn is_preparation(path: &Path) -> bool {
         log::NAME => {
             log::BEGINNINGS.iter().any(|known| files::begins(path, (0, known), Cut::Empty))
         }
+        // Of a model that somebody took away.
+        Report::FILE => files::begins(path, (0, Report::BEGINNING.as_bytes()), Cut::Nowhere),
         "model.toml" => std::fs::symlink_metadata(path).is_ok_and(|about| about.len() == 0),
         _ => match beginning_of_cache(name) {
             Some(magic) => files::begins(path, (0, magic), Cut::Nowhere),

@@ -3,7 +3,8 @@
 use super::checkpoint::{self, Best, State};
 use super::folder::Found;
 use super::optimiser::Optimiser;
-use super::{Job, Material, schedule};
+use super::recipe::{Recipe, TextChoice};
+use super::{Job, Material, Tune, schedule};
 use crate::encoder::folder::card_of;
 use crate::encoder::gru;
 use crate::encoder::parameters::Parameters;
@@ -193,15 +194,49 @@ pub(super) fn with_word_vectors(
 
 /// What must be the same for a run to be resumed: catalogue, and all of the recipe but its length.
 ///
-/// The text is that of recipes before they had a number of steps and a mean of the tokens, so that
-/// their runs go on.
+/// What earlier builds did not know is left out where nothing is made of it, so that their runs go on
+/// with the recipe that they had.
 pub(super) fn task_of(job: &Job, catalogue: &str) -> String {
     let mut recipe = job.recipe.clone();
     recipe.schedule.epochs = 0;
     recipe.schedule.steps = 0;
     recipe.tune.epochs = 0;
     recipe.tune.steps = 0;
-    let recipe = recipe.to_toml().replace("\nsteps = 0\n", "\n").replace("\nmean = false\n", "\n");
-    let label = job.label_field.as_deref().unwrap_or_default();
-    files::fingerprint([recipe.as_bytes(), catalogue.as_bytes(), label.as_bytes()])
+    let recipe = as_it_was(&recipe);
+    let parts = [recipe.as_bytes(), catalogue.as_bytes()].into_iter();
+    files::fingerprint(parts.chain(job.label_field.as_ref().map(|field| field.as_bytes())))
+}
+
+/// The text of a recipe without the values that stand for what was done before there were such keys.
+fn as_it_was(recipe: &Recipe) -> String {
+    const NEUTRAL: [&str; 11] = [
+        "colours = false",
+        "head = 0",
+        "head_dropout = 0.0",
+        "kept = 0",
+        "views = 0",
+        "mean = false",
+        "distance = \"squared\"",
+        "learned = false",
+        "spared = \"group\"",
+        "steps = 0",
+        "miner_warm_up = 0.0",
+    ];
+    let (mixes, tunes) = (recipe.text == TextChoice::Typed, recipe.tune != Tune::default());
+    let mut section = "";
+    let mut text = String::new();
+    for line in recipe.to_toml().split_inclusive('\n') {
+        section = if line.starts_with('[') { line.trim_end() } else { section };
+        let is_left_out = match section {
+            "[typed]" => !mixes,
+            "[tune]" => !tunes,
+            "[image]" if line.starts_with("kept_share = ") => recipe.image.kept == 0,
+            _ => NEUTRAL.contains(&line.trim_end()),
+        };
+        if !is_left_out {
+            text.push_str(line);
+        }
+    }
+    // No blank line is left where a section was.
+    text.trim_end().to_owned() + "\n"
 }

@@ -221,6 +221,19 @@ fn a_run_shows_what_the_model_that_it_kept_finds() {
 #[test]
 fn a_linear_baseline_is_told_before_anything_is_learned_and_kept_with_the_model() {
     let shop = Shop::of(300);
+    // Pictures of two halves, and the names of their colours: all of it can be seen.
+    let colours = ["black", "red", "green", "blue", "white"];
+    let mut rows = String::new();
+    for number in 0..300_usize {
+        let halves = [number % 5, number / 5 % 5];
+        let rgb = |colour| [[0, 0, 0], [230, 0, 0], [0, 230, 0], [0, 0, 230], [250; 3]][colour];
+        let picture =
+            image::RgbImage::from_fn(16, 16, |x, _| image::Rgb(rgb(halves[usize::from(x >= 8)])));
+        picture.save(shop.path(&format!("{number}.png"))).unwrap();
+        let [left, right] = halves.map(|colour| colours[colour]);
+        rows += &format!("{{\"image\":\"{number}.png\",\"title\":\"left{left} right{right}\"}}\n");
+    }
+    std::fs::write(shop.path("shop.jsonl"), rows).unwrap();
     let mut job = shop.job("model");
     job.recipe.set("schedule.steps", "2").unwrap();
     let told = told(&job).unwrap();
@@ -230,7 +243,6 @@ fn a_linear_baseline_is_told_before_anything_is_learned_and_kept_with_the_model(
     assert!(baseline < place("a title finds its picture among").unwrap(), "{told:?}");
     let model = Model::load(&job.output).unwrap();
     let figure = |name: &str| model.card().metrics[name].clone().try_into::<Summary>().unwrap().r10;
-    // Which of two colours it is can be seen; the number cannot.
     assert!(figure("linear") > 1.5 * figure("chance"), "{} {}", figure("linear"), figure("chance"));
     // What is learned from says so; where there is too little, that is said.
     let few = shop_of_twenty_told();

@@ -109,7 +109,7 @@ fn what_the_library_found_is_answered_with_what_to_type() {
         ),
         (
             &["train", "--print-recipe", "--recipe=best"],
-            "no recipe \"best\"; there are article and default; a file is named with --recipe \
+            "no recipe \"best\"; there are default, pretrained, article; a file is named with --recipe \
              FILE.toml",
         ),
     ] {

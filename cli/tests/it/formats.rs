@@ -140,7 +140,12 @@ fn making_the_same_vectors(folder: &Folder) {
 }
 
 fn going_on_to_the_end(folder: &Folder) {
-    let mut words = vec!["train", "shop.jsonl", "-o", "interrupted", "--resume"];
+    // The recipe that was the default then.
+    let recipe =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/formats/default-recipe.toml");
+    let recipe = recipe.to_str().unwrap();
+    let mut words =
+        vec!["train", "shop.jsonl", "-o", "interrupted", "--resume", "--recipe", recipe];
     words.extend(FLAGS);
     let ran = done(folder.run(&words));
     assert!(ran.stdout.contains("24 pictures, 0 skipped"), "{}", ran.stdout);

@@ -121,6 +121,9 @@ fn a_few_pairs_get_a_sentence_in_place_of_figures() {
         assert!(report.get(figures).is_none(), "{report}");
     }
     let said = eval(&folder, &["--limit", "19"]).stdout;
+    // Some of these are among what it has learnt from, which is said as well.
+    let said: String =
+        said.split_inclusive('\n').filter(|line| !line.contains("has learnt from about")).collect();
     assert_eq!(
         said,
         "model: gallery of 19 pictures\n\
