@@ -338,6 +338,7 @@ mod tests {
         };
         assert!(values_of(loss.measure(&pass, pairs, 1.0).loss)[0].abs() < 1e-6);
     }
+
     #[test]
     fn a_text_that_is_true_of_a_picture_does_not_count_against_it() {
         let pass = pass();
@@ -375,6 +376,7 @@ mod tests {
         let gradients = pass.gradients(learned.backward());
         assert!(gradients[SCALE][0] > 0.0, "{gradients:?}");
     }
+
     /// Three pictures and texts with cosines [[1, 0.6, 0], [0, 0.8, 1], [-1, -0.6, 0]].
     fn three<'a>(pass: &Pass, truth: &'a [bool]) -> Pairs<'a> {
         Pairs {

@@ -21,8 +21,8 @@ pub enum Miner {
 /// The negative of each anchor among the texts of its batch.
 ///
 /// `similarity [n, n]` holds cosines of picture i and text j, `truth [n, n]` whether text j is true
-/// of picture i and so no negative of it. An anchor without any negative gets itself, which makes its triplet worth
-/// the margin and its gradient nothing.
+/// of picture i and so no negative of it. An anchor without any negative gets itself, which makes its
+/// triplet worth the margin and its gradient nothing.
 pub(super) fn choose(miner: Miner, similarity: &[f32], truth: &[bool]) -> Vec<usize> {
     let n = truth.len().isqrt();
     (0..n)
