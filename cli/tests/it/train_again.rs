@@ -89,7 +89,7 @@ fn a_run_leaves_a_page_that_shows_it_and_only_its_own_page_gives_way_to_the_next
     for row in ["trained", "untrained", "chance"] {
         assert!(page.contains(&format!("<tr><td>{row}</td>")), "no {row}");
     }
-    assert!(page.contains("<bdi>red</bdi>") && page.contains("prefers-color-scheme: dark"));
+    assert!(page.contains(" <span>(color; ") && page.contains("prefers-color-scheme: dark"));
     assert!(page.contains("<polyline") && page.contains("data:image/jpeg;base64,"));
     for other in ["http://", "https://", "<script", "<link"] {
         assert!(!page.contains(other), "{other}");
