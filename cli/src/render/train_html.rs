@@ -441,7 +441,9 @@ mod tests {
         let page = written(&report());
         assert!(page.starts_with(Report::BEGINNING) && page.contains("default-src 'none'"));
         assert!(!page.contains("http://") && !page.contains("https://"));
-        for stranger in ["<script", "<b>", "<i>ring", "<red>", "<model>", "<shop>", "alt=\"a\"onload"] {
+        for stranger in
+            ["<script", "<b>", "<i>ring", "<red>", "<model>", "<shop>", "alt=\"a\"onload"]
+        {
             assert!(!page.contains(stranger), "{stranger}");
         }
     }
