@@ -549,13 +549,13 @@ impl Hall<'_> {
                 members.entry(kin).or_default().push(row);
             }
         }
-        let others = |(row, kin): (usize, &Option<&Arc<str>>)| -> Vec<usize> {
+        let others = |(row, kin): (usize, Option<&Arc<str>>)| -> Vec<usize> {
             let all = kin.and_then(|kin| members.get(&**kin));
             all.map_or(Vec::new(), |all| {
                 all.iter().copied().filter(|&other| other != row).collect()
             })
         };
-        let right: Vec<Vec<usize>> = kin.iter().enumerate().map(others).collect();
+        let right: Vec<Vec<usize>> = kin.iter().copied().enumerate().map(others).collect();
         let asking = right.iter().filter(|right| !right.is_empty()).count();
         if asking < self.options.fewest.max(1) {
             if asking > 0 {

@@ -74,9 +74,9 @@ impl Sketch {
         }
         let cell = &mut self.cells[y * CELLS / height * CELLS + x * CELLS / width];
         cell.count += 1.0;
-        for channel in 0..3 {
-            cell.sum[channel] += rgb[channel];
-            cell.squares[channel] += rgb[channel] * rgb[channel];
+        for (value, (sum, square)) in rgb.iter().zip(cell.sum.iter_mut().zip(&mut cell.squares)) {
+            *sum += value;
+            *square += value * value;
         }
     }
 

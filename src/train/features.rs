@@ -18,7 +18,7 @@
 //! it lies: a catalogue that grows takes features of what is new, and a run that was stopped while it
 //! took them goes on. A row that is not what its checksum says is taken again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -274,10 +274,10 @@ fn take(
     let cannot = |e| Error::io("cannot write the features", e);
     let mut sheet = Sheet { out, tail: Vec::new(), rows: 0 };
     sheet.out.write_all(&[0; HEADER_BYTES]).map_err(cannot)?;
-    let mut seen = HashMap::new();
+    let mut seen = HashSet::new();
     let mut missing = Vec::new();
     for &(number, checksum) in wanted {
-        if seen.insert(checksum, ()).is_some() {
+        if !seen.insert(checksum) {
             continue;
         }
         match old.row(checksum) {

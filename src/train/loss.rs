@@ -16,7 +16,7 @@ pub enum LossKind {
     Triplet,
     /// Softmax cross-entropy over the batch, from pictures to texts and back.
     InfoNce,
-    /// A yes or no for each picture and text of the batch (SigLIP; Zhai et al., 2023).
+    /// A yes or no for each picture and text of the batch (`SigLIP`; Zhai et al., 2023).
     Sigmoid,
 }
 

@@ -91,8 +91,8 @@ pub(super) fn prepare(
             aside,
             questions,
             vocabulary,
-            learnt,
             labels,
+            learnt,
         },
         ledger,
     ))

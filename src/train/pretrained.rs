@@ -118,7 +118,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("resnet18.safetensors");
         for weights in [of_a_model, torchvision] {
-            crate::encoder::weights::write(&path, &weights, &Default::default()).unwrap();
+            crate::encoder::weights::write(&path, &weights, &std::collections::BTreeMap::default())
+                .unwrap();
             let pretrained = Pretrained::read(&path).unwrap();
             let (towers, mut parameters) = small("resnet18", 2);
             let fresh = parameters.clone();

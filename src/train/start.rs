@@ -204,7 +204,7 @@ pub(super) fn task_of(job: &Job, catalogue: &str) -> String {
     recipe.tune.steps = 0;
     let recipe = as_it_was(&recipe);
     let parts = [recipe.as_bytes(), catalogue.as_bytes()].into_iter();
-    files::fingerprint(parts.chain(job.label_field.as_ref().map(|field| field.as_bytes())))
+    files::fingerprint(parts.chain(job.label_field.as_ref().map(String::as_bytes)))
 }
 
 /// The text of a recipe without the values that stand for what was done before there were such keys.
