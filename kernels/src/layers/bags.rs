@@ -138,7 +138,7 @@ mod tests {
 
     /// Numbers below `below`.
     fn numbers(count: usize, seed: u64, below: usize) -> Vec<u32> {
-        let scaled = |x: f32| ((f64::from(x) + 1.0) / 2.0 * below as f64) as u32;
+        let scaled = |x: f32| (f64::midpoint(f64::from(x), 1.0) * below as f64) as u32;
         random(count, seed).into_iter().map(scaled).collect()
     }
 
