@@ -57,9 +57,8 @@ fn fixed_advice(fact: &Fact) -> Option<&'static str> {
              first step, or train into another folder"
         }
         Fact::Stopped { .. } => "run the same command with --resume to go on",
-        Fact::NotFinite => "try a lower --lr, or --set schedule.clip=1",
+        Fact::NotFinite | Fact::Diverged => "try a lower --lr, or --set schedule.clip=1",
         Fact::Collapsed => "try --miner semi-hard, --loss infonce or a lower --lr",
-        Fact::Diverged => "try a lower --lr, or --set schedule.clip=1",
         Fact::Overfitted => {
             "name further catalogues behind the first, or further texts with --text-field; until then \
              fewer --epochs or --minutes do"

