@@ -7,7 +7,7 @@ use std::path::Path;
 
 use html_escape::{encode_double_quoted_attribute, encode_text};
 use looksee::files::Blob;
-use looksee::metrics::{AnswerMeans, Summary};
+use looksee::metrics::{AnswerMeans, Answers, Summary};
 use looksee::short::Short;
 use looksee::train::{
     Confusion, Figures, FoundPicture, Grid, InTheWay, Picture, Ran, Report, Verdict,
@@ -123,7 +123,7 @@ fn header(page: &mut String, name: &str, run: &Ran, verdict: Option<&Verdict>) {
     );
     if let Some(Verdict { sentence, fact }) = verdict {
         let advised = advice::advised(sentence, Some(fact));
-        let _ = writeln!(page, "<p class=\"verdict\">{}</p>", encode_text(&capital(&advised)));
+        let _ = writeln!(page, "<p class=\"verdict\">{}.</p>", with_flags(&capital(&advised)));
     }
     page.push_str("</header>\n");
 }
@@ -135,6 +135,20 @@ fn minutes(minutes: f64) -> String {
     } else {
         format!("{:.1} hours", minutes / 60.0)
     }
+}
+
+/// A sentence whose flags are set as code, so that none is broken between two lines.
+fn with_flags(sentence: &str) -> String {
+    let word = |word: &str| {
+        let flag = word.trim_matches(|c: char| c.is_ascii_punctuation() && c != '-');
+        let word = encode_text(word).into_owned();
+        if !flag.starts_with("--") {
+            return word;
+        }
+        let flag = encode_text(flag);
+        word.replacen(flag.as_ref(), &format!("<code>{flag}</code>"), 1)
+    };
+    sentence.split(' ').map(word).collect::<Vec<String>>().join(" ")
 }
 
 /// With a capital, as sentences of a page begin.
@@ -154,7 +168,7 @@ fn figures(page: &mut String, figures: &Figures) {
     );
     let rows = [
         ("this model", " class=\"own\"", Some(&figures.trained)),
-        ("the same, among pairs that it learned from", "", figures.learnt.as_ref()),
+        ("on pairs that it learned from", "", figures.learnt.as_ref()),
         ("a linear baseline", "", figures.linear.as_ref()),
         ("untrained", "", figures.untrained.as_ref()),
         ("chance", "", figures.chance.as_ref()),
@@ -186,47 +200,54 @@ fn row(page: &mut String, name: &str, class: &str, summary: Option<&Summary>) {
 fn answers(page: &mut String, short: &Short) {
     page.push_str(
         "<section id=\"short\">\n<h2>Short questions</h2>\n<p>How many of the first 9 pictures are \
-         right, by what is asked for:</p>\n<div class=\"scroll\"><table>\n<tr><th></th><th>right</th>\
-         <th>by chance</th><th>questions</th></tr>\n",
+         right; all of them cannot be where the catalogue has fewer. nDCG@10 is 100 % where right ones \
+         come first, however few there are.</p>\n<div class=\"tables\">\n",
     );
-    for kind in &short.kinds {
-        let (answers, kind) = (&kind.answers, kind.kind.to_string());
-        let chance = percent(answers.chance.p9);
-        answered(page, &kind, answers.p9, Some(&chance), answers.questions);
-    }
-    page.push_str("</table></div>\n");
-    let weak =
-        |word: &str, questions: usize, means: &AnswerMeans| (word.to_owned(), questions, means.p9);
-    let words = short.weakest.words.iter();
-    let words: Vec<_> = words.map(|w| weak(&w.word, w.questions, &w.means)).collect();
+    let kinds = short.kinds.iter().map(|of_kind| {
+        let Answers { questions, p9, ndcg10, chance, .. } = &of_kind.answers;
+        let shares = vec![*p9, chance.p9, *ndcg10];
+        Weighed { name: of_kind.kind.to_string(), shares, questions: *questions }
+    });
+    weighed(page, "By what is asked for", &["right of 9", "by chance", "nDCG@10"], kinds.collect());
+    let weak = |name: &str, questions: usize, AnswerMeans { p9, ndcg10, .. }: &AnswerMeans| {
+        Weighed { name: name.to_owned(), shares: vec![*p9, *ndcg10], questions }
+    };
     let fields = short.weakest.fields.iter();
     let fields: Vec<_> = fields.map(|f| weak(&f.field, f.questions, &f.means)).collect();
+    let words = short.weakest.words.iter();
+    let words: Vec<_> = words.map(|w| weak(&w.word, w.questions, &w.means)).collect();
     for (heading, weakest) in [("Weakest fields", fields), ("Weakest words", words)] {
         // Of one there is no weakest.
-        if weakest.len() < 2 {
-            continue;
+        if weakest.len() > 1 {
+            weighed(page, heading, &["right of 9", "nDCG@10"], weakest);
         }
-        let _ = writeln!(
-            page,
-            "<h3>{heading}</h3>\n<div class=\"scroll\"><table>\n<tr><th></th><th>right</th>\
-             <th>questions</th></tr>"
-        );
-        for (name, questions, p9) in weakest {
-            answered(page, &name, p9, None, questions);
-        }
-        page.push_str("</table></div>\n");
     }
-    page.push_str("</section>\n");
+    page.push_str("</div>\n</section>\n");
 }
 
-fn answered(page: &mut String, name: &str, p9: f64, chance: Option<&str>, questions: usize) {
-    let name = text::one_line(name);
-    let _ =
-        write!(page, "<tr><td dir=\"auto\">{}</td><td>{}</td>", encode_text(&name), percent(p9));
-    if let Some(chance) = chance {
-        let _ = write!(page, "<td>{chance}</td>");
+/// A row about answers.
+struct Weighed {
+    name: String,
+    /// As many as there are columns for them.
+    shares: Vec<f64>,
+    questions: usize,
+}
+
+fn weighed(page: &mut String, heading: &str, columns: &[&str], rows: Vec<Weighed>) {
+    let _ = write!(page, "<div class=\"scroll\">\n<h3>{heading}</h3>\n<table>\n<tr><th></th>");
+    for column in columns {
+        let _ = write!(page, "<th>{column}</th>");
     }
-    let _ = writeln!(page, "<td>{}</td></tr>", thousands(questions));
+    page.push_str("<th>questions</th></tr>\n");
+    for Weighed { name, shares, questions } in rows {
+        let name = text::one_line(&name);
+        let _ = write!(page, "<tr><td dir=\"auto\">{}</td>", encode_text(&name));
+        for share in shares {
+            let _ = write!(page, "<td>{}</td>", percent(share));
+        }
+        let _ = writeln!(page, "<td>{}</td></tr>", thousands(questions));
+    }
+    page.push_str("</table>\n</div>\n");
 }
 
 fn grids(
@@ -341,8 +362,9 @@ fn settings(page: &mut String, run: &Ran) {
 #[cfg(test)]
 mod tests {
     use looksee::Fact;
-    use looksee::metrics::Intervals;
+    use looksee::metrics::{AnswerIntervals, Intervals};
     use looksee::questions::Kind;
+    use looksee::short::{OfKind, WeakField, WeakWord, Weakest};
     use looksee::train::{Curves, Engine, StepPoint, ValidationPoint};
 
     use super::*;
@@ -461,11 +483,64 @@ mod tests {
         for (row, name) in rows[2..6].iter().zip(names) {
             assert!(row.contains(name), "{row}");
         }
-        let verdict = "This is an engine; a longer run would help most; give it more --minutes";
+        let verdict = "This is an engine; a longer run would help most; give it more \
+                       <code>--minutes</code> or <code>--epochs</code>.</p>";
         assert!(page.contains(verdict), "{page}");
         assert!(
             page.contains("9,000 pairs to learn from, 1,200 put aside; 2 steps in 3.2 minutes")
         );
+    }
+
+    #[test]
+    fn no_flag_is_broken_between_lines_and_its_punctuation_stays_outside() {
+        let page = with_flags("more (--minutes) or --epochs; a - b, <x>");
+        let expected = "more (<code>--minutes</code>) or <code>--epochs</code>; a - b, &lt;x&gt;";
+        assert_eq!(page, expected);
+    }
+
+    #[test]
+    fn short_questions_have_chance_and_what_is_weakest_with_what_it_is_sorted_by() {
+        let means = |p9: f64, ndcg10: f64| AnswerMeans { p9, map: 0.5, ndcg10 };
+        let around = [0.2, 0.4];
+        let all = Answers {
+            questions: 40,
+            p9: 0.3,
+            map: 0.5,
+            ndcg10: 0.9,
+            chance: means(0.05, 0.1),
+            ci95: AnswerIntervals { p9: around, map: around, ndcg10: around },
+        };
+        let kind = Kind::Field("<color>".to_owned());
+        let word = |word: &str, p9, ndcg10| WeakWord {
+            field: Some("<color>".to_owned()),
+            word: word.to_owned(),
+            questions: 1,
+            means: means(p9, ndcg10),
+        };
+        let field = WeakField { field: "kind".to_owned(), questions: 3, means: means(0.2, 0.2) };
+        let short = Short {
+            kinds: vec![OfKind { kind, answers: all.clone() }],
+            all,
+            weakest: Weakest {
+                fields: vec![field],
+                words: vec![word("<b>", 0.7, 0.3), word("hat", 0.3, 0.6)],
+            },
+            asked: Vec::new(),
+        };
+        let page = written(&Report { short: Some(short), ..report() });
+        let section = page.split("<section id=\"short\">").nth(1).unwrap();
+        let rows: Vec<&str> =
+            section.lines().filter(|line| line.starts_with("<tr><td dir")).collect();
+        let expected = [
+            "&lt;color&gt;</td><td>30.0 %</td><td>5.0 %</td><td>90.0 %</td><td>40</td></tr>",
+            "&lt;b&gt;</td><td>70.0 %</td><td>30.0 %</td><td>1</td></tr>",
+            "hat</td><td>30.0 %</td><td>60.0 %</td><td>1</td></tr>",
+        ];
+        for (row, expected) in rows.iter().zip(expected) {
+            assert_eq!(row.strip_prefix("<tr><td dir=\"auto\">"), Some(expected));
+        }
+        // One field alone is not the weakest of any.
+        assert!(rows.len() == 3 && !section.contains("Weakest fields"));
     }
 
     #[test]

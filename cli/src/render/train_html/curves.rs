@@ -43,7 +43,7 @@ pub(super) fn draw(page: &mut String, report: &Report) {
     let plots = [
         Plot { heading: "Loss", label: plain, lines: vec![of_steps("", |point| point.loss)] },
         Plot {
-            heading: "Titles that find their picture among the first 10",
+            heading: "R@10 of titles",
             label: share,
             lines: vec![
                 of_validations("put aside", |point| Some(point.r10)),
@@ -51,7 +51,7 @@ pub(super) fn draw(page: &mut String, report: &Report) {
             ],
         },
         Plot {
-            heading: "Right ones among the first 9 for short questions",
+            heading: "Short questions: right of 9",
             label: share,
             lines: vec![of_validations("", |point| point.p9)],
         },
