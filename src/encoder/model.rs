@@ -68,10 +68,7 @@ impl Numbers {
     }
 
     fn file(&self) -> Result<&WeightFile> {
-        match self {
-            Self::File(file) => Ok(file),
-            _ => Err(never_saved()),
-        }
+        if let Self::File(file) = self { Ok(file) } else { Err(never_saved()) }
     }
 }
 
