@@ -216,9 +216,13 @@ fn answers(page: &mut String, short: &Short) {
     let fields: Vec<_> = fields.map(|f| weak(&f.field, f.questions, &f.means)).collect();
     let words = short.weakest.words.iter();
     let words: Vec<_> = words.map(|w| weak(&w.word, w.questions, &w.means)).collect();
-    for (heading, weakest) in [("Weakest fields", fields), ("Weakest words", words)] {
+    // Where each kind asks for one field, the kinds are the fields.
+    let in_pairs = short.kinds.iter().any(|of_kind| of_kind.kind.fields().len() > 1);
+    for (heading, weakest, is_news) in
+        [("Weakest fields", fields, in_pairs), ("Weakest words", words, true)]
+    {
         // Of one there is no weakest.
-        if weakest.len() > 1 {
+        if is_news && weakest.len() > 1 {
             weighed(page, heading, &["right of 9", "nDCG@10"], weakest);
         }
     }
@@ -517,17 +521,21 @@ mod tests {
             questions: 1,
             means: means(p9, ndcg10),
         };
-        let field = WeakField { field: "kind".to_owned(), questions: 3, means: means(0.2, 0.2) };
+        let field = |field: &str| WeakField {
+            field: field.to_owned(),
+            questions: 3,
+            means: means(0.2, 0.2),
+        };
         let short = Short {
             kinds: vec![OfKind { kind, answers: all.clone() }],
             all,
             weakest: Weakest {
-                fields: vec![field],
+                fields: vec![field("kind"), field("<color>")],
                 words: vec![word("<b>", 0.7, 0.3), word("hat", 0.3, 0.6)],
             },
             asked: Vec::new(),
         };
-        let page = written(&Report { short: Some(short), ..report() });
+        let page = written(&Report { short: Some(short.clone()), ..report() });
         let section = page.split("<section id=\"short\">").nth(1).unwrap();
         let rows: Vec<&str> =
             section.lines().filter(|line| line.starts_with("<tr><td dir")).collect();
@@ -539,8 +547,11 @@ mod tests {
         for (row, expected) in rows.iter().zip(expected) {
             assert_eq!(row.strip_prefix("<tr><td dir=\"auto\">"), Some(expected));
         }
-        // One field alone is not the weakest of any.
         assert!(rows.len() == 3 && !section.contains("Weakest fields"));
+        let mut in_pairs = short;
+        in_pairs.kinds[0].kind = Kind::Pair("<color>".to_owned(), "kind".to_owned());
+        let page = written(&Report { short: Some(in_pairs), ..report() });
+        assert!(page.contains("<h3>Weakest fields</h3>"));
     }
 
     #[test]
