@@ -71,8 +71,9 @@ pub(super) fn of(seen: &Seen<'_>) -> Verdict {
 fn held_back_by(seen: &Seen<'_>) -> (String, Fact) {
     let trained = seen.trained.r10;
     if let Some(linear) = seen.linear.filter(|linear| seen.trained.ci95.r10[0] <= linear.r10) {
+        let how = if trained > linear.r10 { "hardly" } else { "no" };
         let sentence = format!(
-            "titles find their pictures hardly better than with a linear baseline (R@10 {} against \
+            "titles find their pictures {how} better than with a linear baseline (R@10 {} against \
              {}): it has not learned what it could",
             percent(trained),
             percent(linear.r10)
@@ -171,6 +172,20 @@ pub(super) mod tests {
         assert_eq!(fact(0.80, 0.99, 0.68, &flat), Fact::Overfitted);
         assert_eq!(fact(0.80, 0.85, 0.68, &flat), Fact::NetworkTooSmall);
         assert_eq!(fact(0.80, 0.85, 0.68, &[0.5]), Fact::NetworkTooSmall);
+    }
+
+    #[test]
+    fn what_is_worse_than_a_linear_baseline_is_not_called_better() {
+        let said = |trained: f64| {
+            let (trained, linear) = (summary(trained), summary(0.6));
+            let engine = Engine::FromNothing;
+            let validations = &[];
+            let (trained, linear) = (&trained, Some(&linear));
+            of(&Seen { engine, trained, learnt: None, linear, validations }).sentence
+        };
+        assert!(said(0.61).contains("hardly better"), "{}", said(0.61));
+        assert!(said(0.1).contains(" no better than"), "{}", said(0.1));
+        assert!(!said(0.7).contains("linear"), "{}", said(0.7));
     }
 
     #[test]
