@@ -112,6 +112,8 @@ pub enum Fact {
     /// All vectors of a model have become alike: semi-hard negatives, another loss or a lower
     /// learning rate may help.
     Collapsed,
+    /// A network is to keep weights that nobody trained: pretrained ones are missing.
+    NothingToKeep,
     /// The loss has risen far above what it was: a lower learning rate or clipped gradients may help.
     Diverged,
     /// A model finds far more of what it learned from than of what was put aside: more pairs, or more

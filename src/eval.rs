@@ -528,7 +528,7 @@ impl Hall<'_> {
         let items: Vec<Described<'_>> = shown.entries.iter().map(described).collect();
         let questions = short::questions(&items, &telling);
         let (seed, gallery) = (self.options.seed, &shown.vectors);
-        let short = short::ask(questions, gallery, self.encoder, seed, self.stop, listener)?;
+        let short = short::ask(&questions, gallery, self.encoder, seed, self.stop, listener)?;
         if short.is_none() {
             notes.push(
                 "there are no short questions: no field and no words of titles that several \

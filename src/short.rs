@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::metrics::{self, AnswerMeans, Answered, Answers};
 use crate::questions::{Kind, Question};
 use crate::units::Seed;
+use crate::vectors::Vectors;
 
 /// Words that are named as the weakest.
 const WEAKEST: usize = 10;
@@ -84,6 +85,18 @@ pub struct Asked {
     pub answered: Answered,
     /// What chance would give.
     pub chance: Answered,
+}
+
+/// How pictures `[gallery, dim]` answer questions, whose vectors `[n, dim]` these are; a question without
+/// a right answer among them is left out.
+pub(crate) fn answered(questions: &[Question], vectors: &Vectors, gallery: &Vectors) -> Vec<Asked> {
+    let right: Vec<&[usize]> = questions.iter().map(|question| &question.right[..]).collect();
+    let answers = metrics::answers(vectors, gallery, &right);
+    let asked = questions.iter().zip(answers).filter_map(|(question, answered)| {
+        let chance = metrics::answered_by_chance(question.right.len(), gallery.len());
+        Some(Asked { question: question.clone(), answered: answered?, chance })
+    });
+    asked.collect()
 }
 
 /// The report on questions that were asked; `None` when there are none.

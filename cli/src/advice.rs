@@ -57,6 +57,7 @@ fn fixed_advice(fact: &Fact) -> Option<&'static str> {
              first step, or train into another folder"
         }
         Fact::Stopped { .. } => "run the same command with --resume to go on",
+        Fact::NothingToKeep => "name some with --weights, or let it learn with --freeze none",
         Fact::NotFinite | Fact::Diverged => "try a lower --lr, or --set schedule.clip=1",
         Fact::Collapsed => "try --miner semi-hard, --loss infonce or a lower --lr",
         Fact::Overfitted => {

@@ -231,7 +231,9 @@ impl Roles {
         let name = match layout {
             Layout::Plain { image } => image.as_str(),
             Layout::Amazon => {
-                amazon::PICTURE_FIELDS.into_iter().for_each(|field| drop(fields.remove(field)));
+                for field in amazon::PICTURE_FIELDS {
+                    fields.remove(field);
+                }
                 "image"
             }
         };

@@ -48,8 +48,9 @@ impl Learnt {
     pub fn of<'a>(items: impl IntoIterator<Item = &'a Item>) -> Self {
         let name = |item: &Item| checksum(&item.id, item.group.as_deref(), &item.image);
         let names: BTreeSet<u64> = items.into_iter().map(name).collect();
-        let sketch = names.iter().take(KEPT).map(|name| format!("{name:0DIGITS$x}")).collect();
-        Self { names: names.len(), sketch }
+        let kept: Vec<String> =
+            names.iter().take(KEPT).map(|name| format!("{name:0DIGITS$x}")).collect();
+        Self { names: names.len(), sketch: kept.concat() }
     }
 
     /// How many of these items, by name, group and picture, were learnt from.

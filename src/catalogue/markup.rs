@@ -347,8 +347,8 @@ fn attributes(text: &str) -> Option<usize> {
         };
         valued = true;
         let value = value.trim_start();
-        rest = match value.chars().next()? {
-            quote @ ('"' | '\'') => match value[1..].find(quote) {
+        rest = if let quote @ ('"' | '\'') = value.chars().next()? {
+            match value[1..].find(quote) {
                 Some(end) => &value[end + 2..],
                 // A quote that is never closed: the tag ends as soon as it can.
                 None => {
@@ -358,12 +358,11 @@ fn attributes(text: &str) -> Option<usize> {
                             .map_or(text.len(), |end| text.len() - value.len() + end + 1),
                     );
                 }
-            },
-            _ => {
-                let end = |c: char| c.is_ascii_whitespace() || matches!(c, '<' | '>');
-                let (_, after) = value.split_at(value.find(end)?);
-                after
             }
+        } else {
+            let end = |c: char| c.is_ascii_whitespace() || matches!(c, '<' | '>');
+            let (_, after) = value.split_at(value.find(end)?);
+            after
         };
         if rest.starts_with('<') {
             return None;

@@ -877,8 +877,8 @@ fn one_group_cannot_be_parted_and_leaves_no_folder() {
 
 #[test]
 fn what_is_held_out_is_not_what_a_run_of_the_same_seed_would_put_aside() {
-    let rows: String = (0..400).map(|n| format!("{n}.jpg,{n}\n")).collect();
-    let shop = Shop::new(&[("many.csv", &format!("image,id\n{rows}"))]);
+    let rows: Vec<String> = (0..400).map(|n| format!("{n}.jpg,{n}\n")).collect();
+    let shop = Shop::new(&[("many.csv", &format!("image,id\n{}", rows.concat()))]);
     shop.source("many.csv").split_into(0.1, Seed(1), &shop.path("parts")).unwrap();
     let training = shop.source("parts/train.jsonl").load().unwrap();
     let aside = training.split(0.1, Seed(1)).validation.len();

@@ -61,10 +61,9 @@ pub enum Convention {
     Timm,
 }
 
-impl Convention {
-    fn is_original(&self) -> bool {
-        *self == Self::Original
-    }
+/// Whether a field has the value that it has when it is left out.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl ConvolutionalNetwork {
@@ -134,15 +133,15 @@ pub struct Convolutional {
     /// The network.
     pub network: ConvolutionalNetwork,
     /// How its layers are computed.
-    #[serde(default, skip_serializing_if = "Convention::is_original")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub convention: Convention,
     /// How its last feature map becomes one vector.
     pub pool: Pool,
     /// Whether the colours of the picture stand beside that vector.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub colours: bool,
     /// How that vector comes into the common space.
-    #[serde(default, skip_serializing_if = "Head::is_linear")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub head: Head,
 }
 
@@ -163,12 +162,6 @@ pub enum Head {
     },
     /// Nothing: the features are the vector.
     None,
-}
-
-impl Head {
-    fn is_linear(&self) -> bool {
-        *self == Self::Linear
-    }
 }
 
 impl Convolutional {
@@ -261,8 +254,8 @@ impl ImageTower for ConvolutionalTower {
         self.network.features() + if self.colours { colours::COUNT } else { 0 }
     }
 
-    fn pool_name(&self) -> String {
-        format!("{:?} {}", self.pool, self.colours)
+    fn description(&self) -> String {
+        format!("{:?} {:?} {}", self.network, self.pool, self.colours)
     }
 
     fn features(&self, pass: &Pass, pixels: Pixels) -> Tensor<2> {

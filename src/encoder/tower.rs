@@ -43,8 +43,8 @@ pub(crate) trait ImageTower: Tower<Input = Pixels> {
     /// How many, the first, say all once: those, and the colours behind them.
     fn plain_features(&self) -> usize;
 
-    /// How the last map becomes features.
-    fn pool_name(&self) -> String;
+    /// A text that differs where the same weights and pixels give other features.
+    fn description(&self) -> String;
 
     /// Pictures -> features, `[n, feature_count]`.
     fn features(&self, pass: &Pass, input: Pixels) -> Tensor<2>;

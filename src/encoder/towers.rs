@@ -108,9 +108,9 @@ impl Towers {
         self.image.stage(name).is_some()
     }
 
-    /// What tells apart the features of two image towers of the same weights.
-    pub(crate) fn pool_name(&self) -> String {
-        self.image.pool_name()
+    /// A text that differs where the same weights and pixels give other features.
+    pub(crate) fn description(&self) -> String {
+        self.image.description()
     }
 
     /// Values of a picture's features, which the head of the image tower gets.

@@ -9,7 +9,7 @@ use crate::encoder::Encoder;
 use crate::error::Result;
 use crate::metrics;
 use crate::questions::{Kind, Question};
-use crate::short::{Asked, Short, report};
+use crate::short::{Asked, Short, answered, report};
 use crate::units::{Listener, Seed, Stop};
 use crate::vectors::Vectors;
 use crate::{embed, questions};
@@ -36,7 +36,7 @@ pub struct ShortComparison {
 
 /// Asks these questions of the pictures `[gallery, dim]`; `None` when there are none.
 pub(super) fn ask(
-    questions: Vec<Question>,
+    questions: &[Question],
     gallery: &Vectors,
     encoder: &dyn Encoder,
     seed: Seed,
@@ -45,13 +45,7 @@ pub(super) fn ask(
 ) -> Result<Option<Short>> {
     let texts: Vec<&str> = questions.iter().map(|question| question.text.as_str()).collect();
     let vectors = embed::texts(&texts, encoder, stop, listener)?;
-    let right: Vec<&[usize]> = questions.iter().map(|question| &question.right[..]).collect();
-    let answers = metrics::answers(&vectors, gallery, &right);
-    let asked = questions.into_iter().zip(answers).filter_map(|(question, answered)| {
-        let chance = metrics::answered_by_chance(question.right.len(), gallery.len());
-        Some(Asked { answered: answered?, chance, question })
-    });
-    Ok(report(asked.collect(), seed))
+    Ok(report(answered(questions, &vectors, gallery), seed))
 }
 
 /// Whether both were asked the same.

@@ -231,9 +231,13 @@ impl OfPictures {
         let count = (rows.len() / WIDTH) as f32;
         let mut mean = vec![0.0; WIDTH];
         for row in rows.chunks_exact(WIDTH) {
-            mean.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
+            for (sum, value) in mean.iter_mut().zip(row) {
+                *sum += value;
+            }
         }
-        mean.iter_mut().for_each(|sum| *sum /= count);
+        for sum in &mut mean {
+            *sum /= count;
+        }
         let plain = Self { mean, scales: [1.0; 2], into: Vec::new() };
         plain.apply(rows);
         let mut squares = [0.0; 2];
@@ -245,8 +249,11 @@ impl OfPictures {
         let scales = squares.map(|square| 1.0 / (square / count).sqrt().max(1e-6));
         for row in rows.chunks_exact_mut(WIDTH) {
             let (colours, edges) = row.split_at_mut(COLOUR_VALUES);
-            colours.iter_mut().for_each(|value| *value *= scales[0]);
-            edges.iter_mut().for_each(|value| *value *= scales[1]);
+            for (values, scale) in [(colours, scales[0]), (edges, scales[1])] {
+                for value in values {
+                    *value *= scale;
+                }
+            }
         }
         Self { scales, ..plain }
     }
@@ -285,7 +292,9 @@ impl Words {
             each_word(title, |word| own.push(word.to_owned()));
             own.sort_unstable();
             own.dedup();
-            own.into_iter().for_each(|word| *counts.entry(word).or_default() += 1);
+            for word in own {
+                *counts.entry(word).or_default() += 1;
+            }
         }
         // A word of one title says nothing of others, and one of all titles nothing at all.
         counts.retain(|_, &mut count| count > 1 && count < titles.len());
@@ -301,9 +310,13 @@ impl Words {
         let mut words = Self { numbers: numbers.collect(), rarity, mean: Vec::new() };
         let mut mean = vec![0.0; words.numbers.len()];
         for title in titles {
-            words.weigh(title).into_iter().for_each(|(word, weight)| mean[word] += weight);
+            for (word, weight) in words.weigh(title) {
+                mean[word] += weight;
+            }
         }
-        mean.iter_mut().for_each(|sum| *sum /= titles.len() as f32);
+        for sum in &mut mean {
+            *sum /= titles.len() as f32;
+        }
         words.mean = mean;
         Some(words)
     }
@@ -316,7 +329,9 @@ impl Words {
         let weight = |same: &[usize]| (same[0], same.len() as f32 * self.rarity[same[0]]);
         let mut weights: Vec<(usize, f32)> = known.chunk_by(usize::eq).map(weight).collect();
         let length = weights.iter().map(|(_, weight)| weight * weight).sum::<f32>().sqrt();
-        weights.iter_mut().for_each(|(_, weight)| *weight /= length);
+        for (_, weight) in &mut weights {
+            *weight /= length;
+        }
         weights
     }
 }
@@ -356,7 +371,9 @@ fn covariance_of_words(titles: &[Vec<(usize, f32)>], mean: &[f32]) -> Vec<f32> {
 fn between(pictures: &[f32], titles: &[Vec<(usize, f32)>], words: usize) -> Vec<f32> {
     let mut with: Vec<Vec<(usize, f32)>> = vec![Vec::new(); words];
     for (picture, title) in titles.iter().enumerate() {
-        title.iter().for_each(|&(word, weight)| with[word].push((picture, weight)));
+        for &(word, weight) in title {
+            with[word].push((picture, weight));
+        }
     }
     let mut sums = vec![0.0; words * WIDTH];
     sums.par_chunks_exact_mut(WIDTH).zip(&with).for_each(|(sums, with)| {

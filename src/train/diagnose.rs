@@ -8,18 +8,17 @@ use crate::encoder::parameters::{Mode, Parameters, Pass};
 use crate::error::{Error, Fact};
 
 /// The error of a run that has left the finite numbers: `what` happened ("the loss of step 12 is
-/// NaN"), where it began, what to try. `forward` repeats the pass that went wrong.
+/// NaN"), where it began, what to try. `forward` repeats what went wrong with `pass`, which watches.
 pub(super) fn not_finite(
     what: &str,
-    parameters: &Arc<Parameters>,
+    pass: &Pass,
     gradients: &BTreeMap<String, Vec<f32>>,
     forward: impl FnOnce(&Pass),
 ) -> Error {
-    let pass = Pass::watching(Arc::clone(parameters), Mode::Training);
-    forward(&pass);
+    forward(pass);
     let seen = pass.watched();
     let place = match seen.first_not_finite() {
-        Some(layer) => from_layer(layer, parameters),
+        Some(layer) => from_layer(layer, &pass.parameters()),
         None => from_gradient(&seen.layers, gradients),
     };
     Error::invalid(format!("{what}; {place}")).with_fact(Fact::NotFinite)
@@ -107,7 +106,7 @@ mod tests {
         });
         let error = not_finite(
             "the loss of step 12 is NaN",
-            &Arc::new(parameters.clone()),
+            &Pass::watching(Arc::new(parameters.clone()), Mode::Training),
             &BTreeMap::from(gradients),
             |pass| forward(pass, values),
         );

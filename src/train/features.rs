@@ -13,7 +13,7 @@
 //! tail              for each row the checksum of its picture's pixels (u64), and its own (u64)
 //! ```
 //!
-//! The key is a hash over the network's weights, its pool, the frame and the views, and part of the
+//! The key is a hash over the network, its weights and its pool, the frame and the views, and part of the
 //! file's name. A row belongs to the pixels of a picture, whatever the picture is called and wherever
 //! it lies: a catalogue that grows takes features of what is new, and a run that was stopped while it
 //! took them goes on. A row that is not what its checksum says is taken again.
@@ -89,8 +89,8 @@ impl Order<'_> {
         let settings = format!("{VERSION} {:?} {frame:?} {:?}", self.shape(), self.augment);
         let pixels = format!("{:?}", self.towers.preprocessing().pictures.pixels);
         let network = self.parameters.checksum_of(|name| self.towers.is_of_the_network(name));
-        let pool = self.towers.pool_name();
-        let parts = [settings, pixels, pool, format!("{network:016x}")];
+        let tower = self.towers.description();
+        let parts = [settings, pixels, tower, format!("{network:016x}")];
         files::fingerprint(parts.iter().map(String::as_bytes))
     }
 

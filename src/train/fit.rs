@@ -1,6 +1,7 @@
 //! The loop.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
@@ -23,10 +24,11 @@ use super::{Job, baseline, calibrate, diagnose};
 use crate::catalogue::{Learnt, as_typed};
 use crate::encoder::parameters::{Mode, Parameters, Pass};
 use crate::encoder::towers::Towers;
-use crate::encoder::{self, About, Architecture, Calibration};
+use crate::encoder::{self, About, Architecture, Calibration, Freeze};
 use crate::error::{Error, ErrorKind, Fact, Result};
-use crate::metrics::{self, Answered, Answers, Summary};
+use crate::metrics::{self, Answers, Summary};
 use crate::ops::values_of;
+use crate::short::{self, OfKind};
 use crate::units::{Event, Listener, Stop};
 use crate::vectors::Vectors;
 
@@ -408,7 +410,9 @@ impl Trainer<'_> {
         batch: &Batch,
         gradients: &BTreeMap<String, Vec<f32>>,
     ) -> Error {
-        diagnose::not_finite(what, self.learner.parameters(), gradients, |pass| {
+        let pass = Pass::watching(Arc::clone(self.learner.parameters()), Mode::Training)
+            .with_fixed_moments(self.phase.tunes);
+        diagnose::not_finite(what, &pass, gradients, |pass| {
             self.measure(pass, batch);
         })
     }
@@ -541,20 +545,9 @@ impl Trainer<'_> {
             let tokens = self.material.vocabulary.batch(&texts, longest);
             vectors.append(&self.towers.embed_texts(&pass, &tokens)?)?;
         }
-        let right: Vec<&[usize]> =
-            questions.iter().map(|question| question.right.as_slice()).collect();
-        let mut by_kind: BTreeMap<String, Vec<(Answered, Answered)>> = BTreeMap::new();
-        for (question, answered) in questions.iter().zip(metrics::answers(&vectors, images, &right))
-        {
-            let chance = metrics::answered_by_chance(question.right.len(), images.len());
-            if let Some(answered) = answered {
-                by_kind.entry(question.kind.to_string()).or_default().push((answered, chance));
-            }
-        }
-        let summarised = by_kind.into_iter().filter_map(|(kind, answered)| {
-            Some((kind, metrics::summarise_answers(&answered, self.job.seed)?))
-        });
-        Ok(summarised.collect())
+        let short = short::report(short::answered(questions, &vectors, images), self.job.seed);
+        let kinds = short.map(|short| short.kinds).unwrap_or_default();
+        Ok(kinds.into_iter().map(|OfKind { kind, answers }| (kind.to_string(), answers)).collect())
     }
 
     fn embed(&self, members: &[usize]) -> Result<(Vectors, Vectors)> {
@@ -644,7 +637,9 @@ impl Trainer<'_> {
     pub(super) fn chance(&self) -> Option<Summary> {
         let titles = self.titles(&self.material.validation);
         let mut counts: HashMap<&str, usize> = HashMap::new();
-        titles.iter().for_each(|title| *counts.entry(title).or_default() += 1);
+        for title in &titles {
+            *counts.entry(title).or_default() += 1;
+        }
         let right: Vec<usize> = titles.iter().map(|title| counts[title.as_str()]).collect();
         metrics::chance(&right, titles.len())
     }
@@ -694,11 +689,13 @@ impl Trainer<'_> {
         )
     }
 
-    /// How the network came to its weights.
+    /// How the network of the model that was kept came to its weights.
     pub(super) fn engine(&self) -> Engine {
+        let best = self.state.best.as_ref().map_or(0, |best| best.step);
+        let is_tuned = self.phase.tunes && best > self.phase.first;
         match self.state.pretrained {
             None => Engine::FromNothing,
-            Some(_) if self.state.tunes || !self.recipe.keeps_features() => Engine::Tuned,
+            Some(_) if is_tuned || self.recipe.freeze() != Freeze::All => Engine::Tuned,
             Some(_) => Engine::Frozen,
         }
     }

@@ -75,8 +75,8 @@ pub(crate) use optimiser::Optimiser;
 use crate::catalogue::{Catalogue, Ledger, Source};
 use crate::encoder::parameters::Parameters;
 use crate::encoder::towers::{KEPT, Towers};
-use crate::encoder::{FEATURE_DEVIATION, FEATURE_MEAN, Pretrained};
-use crate::error::Result;
+use crate::encoder::{FEATURE_DEVIATION, FEATURE_MEAN, Freeze, Pretrained};
+use crate::error::{Fact, Result};
 use crate::files::{FolderLock, Made};
 use crate::images::Augment;
 use crate::units::{Event, Listener, Seed, Stop};
@@ -127,8 +127,8 @@ pub struct Outcome {
     pub summary: String,
     /// What was used and what was not.
     pub ledger: Ledger,
-    /// Steps of the run but for those in which the network was tuned. As `schedule.steps` in the recipe they make the same model again,
-    /// unless the run was interrupted and went on with another length.
+    /// Steps of the run but for those in which the network was tuned. As `schedule.steps` in the recipe
+    /// they make the same model again, unless the run was interrupted and went on with another length.
     pub steps: u64,
     /// Steps behind those in which the network was tuned: `tune.steps` in the recipe.
     pub tuned: u64,
@@ -205,6 +205,13 @@ fn prepare_and_fit(
     let fresh = pretrained.filter(|_| found != Found::Checkpoint);
     if let (Some(pretrained), false) = (fresh, stop.asked()) {
         pretrained::look_at_statistics(pretrained, &towers, &parameters, &material, listener);
+    }
+    if found != Found::Checkpoint && pretrained.is_none() && job.recipe.freeze() == Freeze::All {
+        listener(Event::Suspicion(
+            "the network that sees keeps its weights, and they are those of chance, because none were \
+             given",
+            Fact::NothingToKeep,
+        ));
     }
     // A network that is tuned already says other things, and is not asked for features again.
     if job.recipe.keeps_features() && !state.tunes {
@@ -290,12 +297,16 @@ fn projection(job: &Job, material: &Material, towers: &Towers, features: &Featur
     let (network, colours) = (1.0 / length(0..seen), COLOURS / length(seen..width));
     let scale = |column: usize| if column < seen { network } else { colours };
     for row in rows.chunks_mut(width) {
-        row.iter_mut().enumerate().for_each(|(column, value)| *value *= scale(column));
+        for (column, value) in row.iter_mut().enumerate() {
+            *value *= scale(column);
+        }
     }
     let kept = job.recipe.image.kept;
     let mut span = subspace::principal(rows, width, kept, job.seed);
     for (column, row) in span.chunks_mut(kept).enumerate() {
-        row.iter_mut().for_each(|value| *value *= scale(column));
+        for value in row {
+            *value *= scale(column);
+        }
     }
     span
 }

@@ -418,7 +418,9 @@ mod tests {
             ("loss", &["distance", "miner_warm_up", "learned", "spared"]),
         ] {
             let part = table[part].as_table_mut().unwrap();
-            keys.iter().for_each(|key| drop(part.remove(*key).unwrap()));
+            for key in keys {
+                part.remove(*key).unwrap();
+            }
         }
         let former = Recipe::parse(&toml::to_string(&table).unwrap()).unwrap();
         let now = Recipe::named("article").unwrap();

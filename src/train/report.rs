@@ -306,14 +306,7 @@ impl Gallery<'_> {
 
     fn ask(&self, questions: &[Question]) -> Result<Vec<Asked>> {
         let texts: Vec<&str> = questions.iter().map(|question| question.text.as_str()).collect();
-        let vectors = self.model.texts(&texts)?;
-        let right: Vec<&[usize]> = questions.iter().map(|question| &question.right[..]).collect();
-        let answers = metrics::answers(&vectors, &self.images, &right);
-        let asked = questions.iter().zip(answers).filter_map(|(question, answered)| {
-            let chance = metrics::answered_by_chance(question.right.len(), self.images.len());
-            Some(Asked { question: question.clone(), answered: answered?, chance })
-        });
-        Ok(asked.collect())
+        Ok(short::answered(questions, &self.model.texts(&texts)?, &self.images))
     }
 
     /// The titles whose picture ranks worst, and the pictures that stand before it most often. Equal

@@ -4,6 +4,7 @@
 //! multiplied by the matrix of second moments and made orthogonal again, until it turns no more.
 
 use burn::tensor::Tensor;
+use looksee_kernels::search::scan::dot;
 
 use crate::encoder::parameters::{Mode, Parameters, Pass};
 use crate::ops::values_of;
@@ -39,16 +40,16 @@ fn make_orthonormal(rows: &mut [f32], width: usize) {
         for _ in 0..2 {
             for other in before.chunks_exact(width) {
                 let along = dot(own, other);
-                own.iter_mut().zip(other).for_each(|(own, other)| *own -= along * other);
+                for (own, other) in own.iter_mut().zip(other) {
+                    *own -= along * other;
+                }
             }
             let length = dot(own, own).sqrt().max(f32::MIN_POSITIVE);
-            own.iter_mut().for_each(|value| *value /= length);
+            for value in &mut *own {
+                *value /= length;
+            }
         }
     }
-}
-
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
 #[cfg(test)]

@@ -208,7 +208,7 @@ fn a_run_shows_what_the_model_that_it_kept_finds() {
     );
     // The best is that of the step that was kept.
     let best = report.curves.validations.iter().find(|v| v.step == report.run.best_step).unwrap();
-    assert_eq!(best.r10, report.figures.trained.r10);
+    assert_eq!(best.r10.to_bits(), report.figures.trained.r10.to_bits());
     // A title whose picture is not first is confused, and nothing else is.
     let wrong = ((1.0 - kept.r1) * kept.queries as f64).round() as usize;
     assert_eq!(report.confusions.len(), wrong.min(12));
@@ -231,7 +231,10 @@ fn a_linear_baseline_is_told_before_anything_is_learned_and_kept_with_the_model(
             image::RgbImage::from_fn(16, 16, |x, _| image::Rgb(rgb(halves[usize::from(x >= 8)])));
         picture.save(shop.path(&format!("{number}.png"))).unwrap();
         let [left, right] = halves.map(|colour| colours[colour]);
-        rows += &format!("{{\"image\":\"{number}.png\",\"title\":\"left{left} right{right}\"}}\n");
+        let title = format!("left{left} right{right}");
+        rows += &(serde_json::json!({"image": format!("{number}.png"), "title": title})
+            .to_string()
+            + "\n");
     }
     std::fs::write(shop.path("shop.jsonl"), rows).unwrap();
     let mut job = shop.job("model");

@@ -31,8 +31,13 @@ pub(crate) fn run(args: &TrainArgs, console: &mut Console) -> Outcome {
     let trained = console.watch(|stop, listener| train::run(&job, stop, listener))?;
     // A run that goes on says so itself, if it had this length from its beginning.
     if let Some(minutes) = job.minutes.filter(|_| !job.resume) {
+        let tuned = match trained.tuned {
+            0 => String::new(),
+            steps => format!(" --set tune.steps={steps}"),
+        };
         console.note(&format!(
-            "this model again, step by step: --set schedule.steps={} in place of --minutes {minutes}",
+            "this model again, step by step: --set schedule.steps={}{tuned} in place of --minutes \
+             {minutes}",
             trained.steps
         ));
     }
